@@ -1,0 +1,27 @@
+//! What a Rust plugin author needs: the interface's types, a trait to implement, canonical bodies, failures.
+//!
+//! A plugin is a pure translator. Implement [`Provider`], say [`export_provider!`], compile for
+//! `wasm32-unknown-unknown`: `plugins/echo` is the smallest complete example. Everything but the export macro
+//! works natively too, so that translations are tested without a sandbox ([`testing`]).
+
+// The export macro names this crate by its name, also from inside its own doc tests.
+extern crate self as ai_api_plugin_sdk;
+
+pub mod bindings;
+pub mod canonical;
+pub mod failure;
+pub mod json;
+mod provider;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use bindings::ai_api::plugin::log::{Level, log};
+pub use bindings::exports::ai_api::plugin::provider::{
+    Batch, Begun, Call, Completion, Credential, Ending, Event, Failure, Framing, Header, HttpRequest, HttpResponse,
+    Manifest, Operation, Reading, Support, Usage, Warning,
+};
+pub use bindings::ai_api::plugin::types::{FailureKind, Loss};
+#[doc(hidden)]
+pub use provider::{Adapter, AdapterExchange};
+pub use provider::{Begin, Provider};
+pub use serde_json;
