@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Writes models.tsv from LiteLLM's model_prices_and_context_window.json.
+
+    python3 config/update-tables.py model_prices_and_context_window.json > config/models.tsv
+
+Kept: every entry that has a mode, except those that only price one picture size or quality of a
+model (`1024-x-1024/gpt-image-1.5`), which nobody can name in a call.
+"""
+import json
+import re
+import sys
+
+HEADER = """\
+# What models exist, and their limits in tokens. Written by update-tables.py: edit that, not this.
+# Derived from LiteLLM's model_prices_and_context_window.json, MIT licence, Copyright (c) 2023 Berri AI.
+# key\tprovider\tmode\tmax_input_tokens\tmax_output_tokens"""
+ONE_SIZE_OF_A_PICTURE = re.compile(r"(^|/)(\d+|max)-x-(\d+|max)/|^(hd|standard|low|medium|high)/")
+
+
+def tokens(entry, *names):
+    """The first of `names` that is a number of tokens; the table also has "", 0 and floats."""
+    for name in names:
+        value = entry.get(name)
+        if isinstance(value, (int, float)) and value > 0:
+            return str(int(value))
+    return ""
+
+
+def main():
+    entries = json.load(open(sys.argv[1], encoding="utf-8"))
+    print(HEADER)
+    for key, entry in sorted(entries.items()):
+        if key == "sample_spec" or not entry.get("mode") or ONE_SIZE_OF_A_PICTURE.search(key):
+            continue
+        limits = tokens(entry, "max_input_tokens"), tokens(entry, "max_output_tokens", "max_tokens")
+        print(key, entry.get("litellm_provider", ""), entry["mode"], *limits, sep="\t")
+
+
+main()

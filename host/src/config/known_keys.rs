@@ -1,0 +1,270 @@
+//! The tables of [`known`](super::known): one row for each fate, with the keys that meet it, between spaces.
+//!
+//! Keys and meanings are those of LiteLLM 1.109 (`types/router.py`, `proxy/_types.py`, its documentation).
+
+use super::known::{Rows, Support};
+use Support::{Honoured, NoEffect, NotYet, Python, Unguarded};
+
+const LIMITS: Support = NotYet("rate limits are not enforced yet");
+const RETRIES: Support = NotYet("calls are not retried yet");
+const FALLBACKS: Support = NotYet("there are no fallbacks yet");
+const COOLDOWNS: Support = NotYet("failing deployments are not taken out of rotation yet");
+const STRATEGIES: Support = NotYet("calls are shared by weight; there are no other strategies yet");
+const BUDGETS: Support = Unguarded("budgets are not enforced yet");
+const COSTS: Support = NotYet("costs are not computed yet");
+const DATABASE: Support = NotYet("there is no database yet: no virtual keys, no users, no spend");
+const CALLBACKS: Support = NotYet("there are no callbacks yet");
+const CACHE: Support = NotYet("there is no response cache yet");
+const ALERTS: Support = NotYet("there are no alerts yet");
+const HEALTH: Support = NotYet("there are no background health checks yet");
+const HEADERS: Support = NotYet("headers of clients are not forwarded yet");
+const GUARDRAILS: Support = Unguarded("there are no guardrails yet");
+const SIGN_IN: Support = NotYet("the master key is the only way in so far");
+const ADMISSION: Support = Unguarded("the number of calls in flight is not limited yet");
+const REDIS: Support = NotYet("nothing is shared through Redis yet");
+const CLOUD: Support = NotYet("this cloud's authentication is not supported yet");
+const PRIVATE: Support = NoEffect("keys are never in logs and errors, messages only with log_raw_request_response");
+const LATER: Support = NotYet("this is not supported yet");
+
+/// The top level.
+pub(super) const TOP: Rows = &[
+    (
+        Honoured(""),
+        "model_list litellm_settings general_settings router_settings ai_api_settings environment_variables \
+         include credential_list providers",
+    ),
+    (GUARDRAILS, "guardrails policies policy_attachments"),
+    (CALLBACKS, "callback_settings"),
+    (
+        LATER,
+        "prompts mcp_servers mcp_tools agents agent_list search_tools sandbox_tools files_settings \
+         finetune_settings assistant_settings default_vertex_config worker_registry vector_store_registry",
+    ),
+];
+
+/// An entry of `model_list`.
+pub(super) const MODEL: Rows = &[(Honoured(""), "model_name litellm_params model_info")];
+
+/// An entry of `credential_list`.
+pub(super) const CREDENTIAL: Rows =
+    &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
+
+/// AI-API's own section.
+pub(super) const AI_API: Rows = &[(Honoured(""), "strict")];
+
+/// `litellm_params`. What is in no table is a default request parameter.
+pub(super) const LITELLM_PARAMS: Rows = &[
+    (
+        Honoured(""),
+        "model custom_llm_provider api_key api_base base_url weight timeout stream_timeout drop_params \
+         additional_drop_params allowed_openai_params extra_headers headers extra_body mock_response \
+         litellm_credential_name strict",
+    ),
+    (Honoured("for OpenAI-compatible providers, as the header OpenAI-Organization"), "organization"),
+    (LIMITS, "rpm tpm itpm otpm rpd tpd daily_reset_time default_api_key_rpm_limit default_api_key_tpm_limit"),
+    (RETRIES, "num_retries max_retries retry_policy"),
+    (COOLDOWNS, "cooldown_time allowed_fails allowed_fails_policy"),
+    (FALLBACKS, "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks"),
+    (STRATEGIES, "order tags"),
+    (ADMISSION, "max_parallel_requests"),
+    (BUDGETS, "max_budget budget_duration"),
+    (GUARDRAILS, "guardrails"),
+    (COSTS, "tiered_pricing cache_read_input_token_cost cache_creation_input_token_cost search_context_cost_per_query"),
+    (CACHE, "cache caching ttl"),
+    (NotYet("clients can't bring keys and addresses of their own"), "configurable_clientside_auth_params"),
+    (NotYet("Azure OpenAI is not supported yet"), "api_version azure_ad_token tenant_id client_id client_secret"),
+    (CLOUD, "region_name s3_bucket_name gcs_bucket_name"),
+    (PRIVATE, "no-log turn_off_message_logging"),
+    (
+        LATER,
+        "merge_reasoning_content_in_choices keepalive_seconds use_in_pass_through use_litellm_proxy \
+         use_chat_completions_api metadata mock_tool_calls mock_timeout litellm_trace_id model_info prompt_id \
+         prompt_variables prompt_integration vector_store_id hf_model_name custom_prompt_dict preset_cache_key \
+         litellm_system_prompt",
+    ),
+];
+
+/// `litellm_params` that come in families.
+pub(super) const LITELLM_PARAMS_BY_PREFIX: &[(&str, Support)] = &[
+    ("aws_", CLOUD),
+    ("vertex_", CLOUD),
+    ("azure_", NotYet("Azure OpenAI is not supported yet")),
+    ("watsonx_", CLOUD),
+    ("oci_", CLOUD),
+    ("auto_router_", STRATEGIES),
+    ("complexity_router_", STRATEGIES),
+    ("input_cost_per_", COSTS),
+    ("output_cost_per_", COSTS),
+    ("cache_read_input_", COSTS),
+    ("cache_creation_input_", COSTS),
+];
+
+/// `model_info`. What is in no table is kept to be shown.
+pub(super) const MODEL_INFO: Rows = &[
+    (Honoured(""), "id mode base_model max_tokens max_input_tokens max_output_tokens"),
+    (COSTS, "input_cost_per_token output_cost_per_token cache_read_input_token_cost cache_creation_input_token_cost"),
+    (Unguarded("access groups are not enforced yet"), "access_groups team_id"),
+    (Unguarded("the model is served all the same"), "blocked supported_environments"),
+    (HEALTH, "disable_background_health_check health_check_model health_check_timeout"),
+    (COOLDOWNS, "allowed_fails allowed_fails_policy cooldown_time"),
+];
+
+/// `general_settings`.
+pub(super) const GENERAL: Rows = &[
+    (
+        Honoured(""),
+        "master_key litellm_key_header_name max_request_size_mb max_response_size_mb always_include_stream_usage \
+         dangerously_permit_weak_or_unset_master_key",
+    ),
+    (NoEffect("no spend logs are written"), "disable_spend_logs disable_spend_updates store_prompts_in_spend_logs"),
+    (NoEffect("no error logs are written to a database"), "disable_error_logs"),
+    (
+        NoEffect("there are no spend logs to purge"),
+        "maximum_spend_logs_retention_period maximum_spend_logs_retention_interval \
+         maximum_spend_logs_cleanup_cron",
+    ),
+    (NoEffect("a call is always cancelled when its client leaves"), "cancel_on_disconnect"),
+    (
+        NoEffect("there are no keys to be cached"),
+        "user_api_key_cache_ttl user_api_key_cache_max_size enable_redis_auth_cache",
+    ),
+    (
+        DATABASE,
+        "database_url database_type database_args database_connection_pool_limit database_connection_timeout \
+         store_model_in_db proxy_batch_write_at proxy_budget_rescheduler_min_time \
+         proxy_budget_rescheduler_max_time allow_requests_on_db_unavailable supported_db_objects \
+         use_redis_transaction_buffer infer_model_from_keys",
+    ),
+    (
+        Python,
+        "custom_auth custom_key_generate custom_sso custom_ui_sso_sign_in_handler post_call_rules \
+         custom_key_update",
+    ),
+    (
+        Unguarded("everybody with the master key may call every route and model"),
+        "allowed_ips allowed_routes admin_only_routes enforced_params enforce_user_param \
+         reject_clientside_metadata_tags role_permissions user_url_validation",
+    ),
+    (
+        SIGN_IN,
+        "enable_jwt_auth litellm_jwtauth enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings \
+         ui_access_mode litellm_license service_account_settings public_routes allow_user_auth \
+         custom_auth_settings control_plane_url",
+    ),
+    (
+        NotYet("calls go to the model that they name"),
+        "completion_model embedding_model image_generation_model moderation_model",
+    ),
+    (
+        ADMISSION,
+        "max_parallel_requests global_max_parallel_requests max_in_flight_requests_per_worker \
+         max_queued_requests_per_worker admission_queue_timeout_seconds",
+    ),
+    (ALERTS, "alerting alerting_threshold alert_types alerting_args alert_to_webhook_url spend_report_frequency"),
+    (
+        HEALTH,
+        "background_health_checks health_check_interval health_check_details health_check_concurrency \
+         use_shared_health_check",
+    ),
+    (
+        HEADERS,
+        "forward_client_headers_to_llm_api forward_openai_org_id forward_llm_provider_auth_headers \
+         add_user_information_to_llm_headers",
+    ),
+    (NotYet("calls are not attributed to users yet"), "user_header_name user_header_mappings use_x_forwarded_for"),
+    (
+        NotYet("secret managers are not supported yet: use os.environ/"),
+        "key_management_system key_management_settings use_google_kms google_kms_resource_name \
+         use_azure_key_vault",
+    ),
+    (REDIS, "coordination_redis"),
+    (FALLBACKS, "enforce_fallback_model_access disable_fallbacks_on_per_model_rate_limits"),
+    (BUDGETS, "disable_budget_reservation fail_closed_rate_limit_enforcement max_budget budget_duration"),
+    (NotYet("there are no pass-through routes yet"), "pass_through_endpoints pass_through_request_timeout"),
+    (
+        NotYet("there is no admin page yet"),
+        "disable_admin_ui ui_theme_config proxy_logo default_team_disabled email_logo_url",
+    ),
+];
+
+/// `litellm_settings`.
+pub(super) const LITELLM: Rows = &[
+    (Honoured(""), "drop_params request_timeout set_verbose json_logs log_raw_request_response"),
+    (NoEffect("nothing is ever reported to anybody"), "telemetry"),
+    (
+        PRIVATE,
+        "turn_off_message_logging redact_user_api_key_info redact_messages_in_exceptions \
+         expose_router_debug_in_errors suppress_debug_info global_disable_no_log_param",
+    ),
+    (RETRIES, "num_retries retry retry_policy"),
+    (FALLBACKS, "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks"),
+    (COOLDOWNS, "allowed_fails cooldown_time"),
+    (
+        CALLBACKS,
+        "callbacks success_callback failure_callback service_callback service_callbacks input_callback \
+         langfuse_default_tags s3_callback_params post_call_rules prometheus_initialize_budget_metrics \
+         require_auth_for_metrics_endpoint custom_prometheus_metadata_labels custom_prometheus_tags",
+    ),
+    (CACHE, "cache cache_params enable_caching_on_provider_specific_optional_params disable_cache"),
+    (
+        BUDGETS,
+        "max_budget budget_duration max_end_user_budget max_internal_user_budget internal_user_budget_duration \
+         tag_budget_config",
+    ),
+    (
+        DATABASE,
+        "default_internal_user_params default_team_params default_team_settings upperbound_key_generate_params \
+         default_key_generate_params key_generation_settings enable_redis_auth_cache budget_exceeded_status_code",
+    ),
+    (Python, "custom_provider_map pre_call_rules custom_prompt_dict"),
+    (COSTS, "cost_discount_config cost_margin_config model_cost custom_pricing"),
+    (GUARDRAILS, "guardrails enable_json_schema_validation banned_keywords_list blocked_user_list"),
+    (
+        NotYet("TLS to providers uses the built-in roots"),
+        "ssl_verify ssl_certificate ssl_security_level force_ipv4 aiohttp_trust_env",
+    ),
+    (NotYet("use router_settings.model_group_alias"), "model_alias_map"),
+    (
+        LATER,
+        "modify_params network_mock route_all_chat_openai_to_responses use_chat_completions_url_for_anthropic_messages \
+         public_model_groups stream_timeout merge_reasoning_content_in_choices openai_key api_key api_base \
+         organization user_url_validation disable_token_counter priority_reservation use_litellm_proxy \
+         return_response_headers ignore_invalid_deployments disable_end_user_cost_tracking mcp_aliases",
+    ),
+];
+
+/// `router_settings`.
+pub(super) const ROUTER: Rows = &[
+    (Honoured(""), "timeout stream_timeout model_group_alias"),
+    (
+        STRATEGIES,
+        "routing_strategy routing_strategy_args routing_groups enable_tag_filtering tag_filtering_match_any \
+         default_priority polling_interval plugins lowest_latency_logger",
+    ),
+    (RETRIES, "num_retries retry_after retry_policy model_group_retry_policy default_max_retries"),
+    (COOLDOWNS, "allowed_fails allowed_fails_policy cooldown_time disable_cooldowns"),
+    (
+        FALLBACKS,
+        "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks max_fallbacks \
+         enable_weighted_failover enable_mid_stream_fallback_continuation fallback_on_unsupported_params",
+    ),
+    (LIMITS, "default_max_parallel_requests optional_pre_call_checks"),
+    (NotYet("the length of a prompt is not checked before the call"), "enable_pre_call_checks"),
+    (REDIS, "redis_url redis_host redis_port redis_password redis_db redis_username redis_ssl"),
+    (BUDGETS, "provider_budget_config"),
+    (CACHE, "cache_responses cache_kwargs caching_groups"),
+    (NoEffect("connections are pooled for all deployments"), "client_ttl"),
+    (HEALTH, "enable_health_check_routing health_check_interval health_check_concurrency"),
+    (NoEffect("an invalid deployment is told at start-up and answers with an error"), "ignore_invalid_deployments"),
+    (NoEffect("the level of the log is LITELLM_LOG"), "set_verbose debug_level"),
+    (LATER, "default_litellm_params model_list assistants_config alerting_config router_general_settings search_tools"),
+];
+
+/// Request parameters that are nobody's misspelling.
+pub(super) const REQUEST_PARAMS: &str = "temperature top_p top_k min_p n stop seed user max_tokens max_completion_tokens max_output_tokens \
+    presence_penalty frequency_penalty repetition_penalty logit_bias logprobs top_logprobs response_format tools \
+    tool_choice parallel_tool_calls functions function_call reasoning_effort reasoning thinking stream \
+    stream_options modalities audio prediction service_tier store verbosity web_search_options safety_identifier \
+    prompt_cache_key dimensions encoding_format size quality style voice speed input_type num_ctx num_predict \
+    keep_alive safety_settings cache_control_injection_points provider transforms route models plugins system \
+    messages prompt input language output_format background moderation";

@@ -1,0 +1,173 @@
+//! The configuration: LiteLLM's `config.yml`, unchanged, checked and resolved once at start-up.
+//!
+//! ```text
+//! find -> include (read, parse, merge) -> substitute (os.environ/) -> model_list, general, … -> Config
+//!                                                                 \-> review (every key)    -> Report
+//! ```
+//!
+//! A [`Config`] is valid by construction: nothing behind it parses a setting again. What LiteLLM takes
+//! and we don't support yet is in the [`Report`], never silently dropped and never fatal; what is no
+//! sensible value is an error with its file and line, and all errors are told at once.
+//!
+//! No value of a key that may hold a secret is in any message, and keys are [`Secret`]s from here on.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+mod aliases;
+mod at;
+mod base_url;
+mod catch_all;
+mod credential;
+mod date;
+mod deployment;
+mod entry;
+mod environment;
+mod general;
+mod headers;
+mod include;
+mod known;
+mod known_keys;
+mod model_list;
+mod models;
+mod node;
+mod origin;
+mod params;
+mod providers;
+mod report;
+mod retirements;
+mod review;
+mod root_path;
+mod secret;
+mod substitute;
+mod target;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+pub use aliases::Alias;
+pub use date::{Date, NotADate};
+pub use deployment::{Credential, Deployment};
+pub use environment::Environment;
+pub use general::{General, Logging};
+pub use models::{ModelLimits, ModelTable};
+pub use origin::{Folders, Origin, find, find_in};
+pub use providers::{Provider, Providers};
+pub use report::{Finding, Report, Severity};
+pub use root_path::RootPath;
+pub use secret::Secret;
+pub use target::inferred as provider_of_bare_name;
+
+use at::At;
+use model_list::Context;
+use node::Place;
+
+/// The configuration that is compiled in.
+const BUILT_IN: &str = include_str!("../../../config/config.yml");
+
+/// A configuration that can be used, and what there is to say about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Its report, without errors.
+    pub report: Report,
+}
+
+/// Everything that the gateway is told from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it came from.
+    pub origin: Origin,
+    /// `model_list`, in the order of the file.
+    pub deployments: Vec<Deployment>,
+    /// `router_settings.model_group_alias`.
+    pub aliases: BTreeMap<String, Alias>,
+    /// `general_settings`.
+    pub general: General,
+    /// How to log.
+    pub logging: Logging,
+    /// `SERVER_ROOT_PATH`: the path that the gateway is mounted under.
+    pub root_path: RootPath,
+    /// The providers known by name.
+    pub providers: Providers,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("can't read the configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It was read, and has errors. The message lists them all, one a line.
+    #[error("{}", errors(.0))]
+    Invalid(Report),
+}
+
+// === impl Config ===
+
+impl Config {
+    /// What is wrong with the master key and how to put it right, in one line; `None` when all is well
+    /// or the operator said that it doesn't matter.
+    pub fn master_key_problem(&self) -> Option<String> {
+        self.general.master_key_problem()
+    }
+
+    /// The table of models, for a deployment's limits and for what a wildcard stands for.
+    pub fn models(&self) -> &'static ModelTable {
+        ModelTable::embedded()
+    }
+}
+
+/// Reads, checks and resolves a configuration.
+///
+/// # Errors
+/// [`ConfigError::Read`] when the file can't be read, [`ConfigError::Invalid`] when something in it, in a
+/// file that it includes, or in a variable that it needs, is wrong.
+pub fn load(origin: Origin, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let mut report = Report::default();
+    let mut tree = match &origin {
+        Origin::File(path) => {
+            include::read(path, &mut report).map_err(|source| ConfigError::Read { path: path.clone(), source })?
+        }
+        Origin::BuiltIn => {
+            let name = "built-in config.yml".into();
+            include::Tree { root: include::parse_root(BUILT_IN, &name, &mut report), files: vec![name] }
+        }
+    };
+    // A file that can't be parsed has no keys: errors about those would be wrong.
+    if report.has_errors() {
+        return Err(ConfigError::Invalid(report.finish(&tree.files)));
+    }
+    let environment = substitute::substitute(&mut tree.root, environment, &mut report);
+    let config = resolve(origin, &At::root(&tree.root), &environment, &mut report);
+    let report = report.finish(&tree.files);
+    if report.has_errors() { Err(ConfigError::Invalid(report)) } else { Ok(Loaded { config, report }) }
+}
+
+fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mut Report) -> Config {
+    review::review(root, report);
+    let providers = Providers::read(root, report);
+    let logging = Logging::read(root, environment, report);
+    let general = General::read(root, environment, report);
+    let context = Context::read(root, environment, &providers, report);
+    let deployments = model_list::read(&context, report);
+    let aliases = aliases::read(root, &deployments, report);
+    let root_path = RootPath::read(environment, report);
+    Config { origin, deployments, aliases, general, logging, root_path, providers }
+}
+
+/// Where to point at for what no file says.
+fn environment_place() -> Place {
+    Place { file: "environment".into(), line: 0 }
+}
+
+fn errors(report: &Report) -> String {
+    report.of(Severity::Error).map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
