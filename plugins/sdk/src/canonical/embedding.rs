@@ -1,6 +1,7 @@
 //! Embeddings: <https://platform.openai.com/docs/api-reference/embeddings>.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::answer::to_json;
@@ -75,21 +76,41 @@ impl EmbeddingRequest {
 
 /// The answer to a request for embeddings, one vector for each input.
 pub fn embeddings(call: &Call, vectors: &[Vec<f32>], base64: bool, usage: Usage) -> Completion {
-    let data: Vec<Value> = vectors
-        .iter()
-        .enumerate()
-        .map(|(index, vector)| {
-            let embedding = if base64 { json!(encode_base64(vector)) } else { json!(vector) };
-            json!({"object": "embedding", "index": index, "embedding": embedding})
-        })
-        .collect();
-    let body = json!({
-        "object": "list",
-        "data": data,
-        "model": call.requested_model,
-        "usage": {"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens},
+    let data = vectors.iter().enumerate().map(|(index, vector)| Embedding {
+        object: "embedding",
+        index,
+        embedding: if base64 { Vector::Base64(encode_base64(vector)) } else { Vector::Numbers(vector) },
     });
+    let body = Embeddings {
+        object: "list",
+        data: data.collect(),
+        model: &call.requested_model,
+        usage: json!({"prompt_tokens": usage.prompt_tokens, "total_tokens": usage.prompt_tokens}),
+    };
     Completion { body: to_json(&body), usage: Some(usage) }
+}
+
+#[derive(Serialize)]
+struct Embeddings<'a> {
+    object: &'static str,
+    data: Vec<Embedding<'a>>,
+    model: &'a str,
+    usage: Value,
+}
+
+#[derive(Serialize)]
+struct Embedding<'a> {
+    object: &'static str,
+    index: usize,
+    embedding: Vector<'a>,
+}
+
+/// Written as they are: a JSON value would hold 64-bit floats, and 0.1 read 0.10000000149011612.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Vector<'a> {
+    Base64(String),
+    Numbers(&'a [f32]),
 }
 
 /// Base64 of the vector's little-endian bytes.

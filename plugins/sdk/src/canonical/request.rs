@@ -40,7 +40,8 @@ pub struct ChatRequest {
 pub enum Tool {
     /// `{"type": "function", "function": {…}}`
     Function(FunctionTool),
-    /// Any other type: a provider's own tool, such as `web_search_20250305`. With its `type`.
+    /// Any other type: a provider's own tool, such as `web_search_20250305`. With its `type`, which only a tool with
+    /// one single field (`{"googleSearch": {}}`) may lack.
     Other(Fields),
 }
 
@@ -166,7 +167,11 @@ impl ChatRequest {
 impl Tool {
     fn parse(value: Value, at: &Path<'_>) -> Result<Self, Failure> {
         let mut fields = Fields::of(value, at)?;
-        let kind = fields.required_string("type", at)?;
+        let Some(kind) = fields.string("type", at)? else {
+            // Google's own tools have no type, and LiteLLM's users write them so: `{"googleSearch": {}}`.
+            let alone = fields.left().count() == 1 && fields.left().all(|name| name != "function");
+            return if alone { Ok(Self::Other(fields)) } else { Err(missing(&at.key("type"))) };
+        };
         if kind != "function" {
             let mut map = fields.into_map();
             map.shift_insert(0, "type".to_owned(), Value::String(kind));
@@ -277,6 +282,13 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_of_googles_needs_no_type() {
+        let body = json!({"messages": [{"role": "user"}], "tools": [{"googleSearch": {}}]});
+        let tools = parse(body).unwrap().tools;
+        assert!(matches!(tools.as_slice(), [Tool::Other(fields)] if fields.left().eq(["googleSearch"])));
+    }
+
+    #[test]
     fn a_wrong_request_is_told_where() {
         let user = json!([{"role": "user", "content": "x"}]);
         for (body, param) in [
@@ -286,6 +298,7 @@ mod tests {
             (json!({"messages": [{"content": "x"}]}), "messages[0].role"),
             (json!({"messages": [{"role": "user", "content": 3}]}), "messages[0].content"),
             (json!({"messages": user, "tools": [{"type": "function"}]}), "tools[0].function"),
+            (json!({"messages": user, "tools": [{"function": {}}]}), "tools[0].type"),
             (json!({"messages": user, "tool_choice": "never"}), "tool_choice"),
             (json!({"messages": user, "stop": [1]}), "stop[0]"),
             (json!({"messages": user, "max_tokens": "9"}), "max_tokens"),

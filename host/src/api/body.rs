@@ -1,0 +1,95 @@
+//! Bodies of answers, and reading those of requests.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+use super::error;
+use crate::pipeline::{GatewayError, StreamReply};
+use crate::usage::Entry;
+
+/// The body of an answer.
+pub struct Body(Kind);
+
+enum Kind {
+    Whole(Option<Bytes>),
+    /// Waits for the entry that is written when it ends.
+    Reply(Option<StreamReply>),
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+impl Body {
+    /// A body that is here.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Whole(Some(bytes.into())))
+    }
+
+    /// A body that comes in pieces.
+    pub fn stream(reply: StreamReply) -> Self {
+        Self(Kind::Reply(Some(reply)))
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        !matches!(self.0, Kind::Whole(_))
+    }
+
+    /// Hands the request's entry to the stream.
+    pub(super) fn attach(&mut self, entry: Entry) {
+        if let Kind::Reply(reply) = &mut self.0 {
+            self.0 = match reply.take() {
+                Some(reply) => Kind::Stream(reply.into_bytes(entry, error::event)),
+                None => Kind::Whole(None),
+            };
+        }
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Body")
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.0 {
+            Kind::Whole(bytes) => Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Reply(_) => Poll::Ready(None),
+            Kind::Stream(stream) => stream.as_mut().poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.0, Kind::Whole(bytes) if bytes.as_ref().is_none_or(Bytes::is_empty))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Reply(_) | Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Reads a request's body, at most `limit` bytes.
+pub(super) async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Bytes, GatewayError> {
+    let announced = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(GatewayError::BodyTooLarge { limit });
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(GatewayError::BodyTooLarge { limit }),
+        Err(error) => Err(GatewayError::BodyBroken(error.to_string())),
+    }
+}

@@ -1,0 +1,182 @@
+//! The one table from what went wrong to a status and an OpenAI error object.
+//!
+//! Two texts come out of it: a public one for the caller, and one for the log. Keys, prompts and provider bodies are in
+//! neither.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use super::{Body, respond};
+use crate::auth::AuthError;
+use crate::canonical::{BadBody, error_type};
+use crate::pipeline::GatewayError;
+use crate::plugin::{CallError, Failure, FailureKind, Operation};
+use crate::stream::data_frame;
+use crate::upstream::UpstreamError;
+use crate::usage::Entry;
+
+/// What a client is told.
+struct Public {
+    status: u16,
+    error: Map<String, Value>,
+    retry_after: Option<String>,
+    allow: Option<&'static str>,
+}
+
+/// The answer to a request that failed.
+pub(super) fn respond(error: &GatewayError, entry: &mut Entry) -> Response<Body> {
+    entry.fail(error);
+    let public = public(error);
+    let status = StatusCode::from_u16(public.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = respond::json(status, &json!({"error": public.error}));
+    let headers = response.headers_mut();
+    if let Some(value) = public.retry_after.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(header::RETRY_AFTER, value);
+    }
+    if let Some(allow) = public.allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+    }
+    if status == StatusCode::UNAUTHORIZED && matches!(error, GatewayError::Auth(_)) {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The error as an event, for a stream that has begun.
+pub(super) fn event(error: &GatewayError) -> Bytes {
+    data_frame(json!({"error": public(error).error}).to_string().as_bytes())
+}
+
+fn public(error: &GatewayError) -> Public {
+    let plain = |status: u16, code: Option<&str>, message: String| new(status, code, None, message);
+    let at = |status: u16, code: Option<&str>, param: &str, message: String| new(status, code, Some(param), message);
+    match error {
+        GatewayError::Auth(AuthError::WrongKey) => plain(401, Some("invalid_api_key"), error.to_string()),
+        GatewayError::Auth(_) => plain(401, None, error.to_string()),
+        GatewayError::UnknownPath(path) => {
+            plain(404, Some("unknown_url"), format!("There is nothing at {path}. See GET /v1/models and the API's documentation."))
+        }
+        GatewayError::WrongMethod { allowed } => {
+            let message = format!("This path takes {allowed} only.");
+            Public { allow: Some(allowed), ..plain(405, Some("method_not_supported"), message) }
+        }
+        GatewayError::BodyTooLarge { limit } => {
+            plain(413, Some("request_too_large"), format!("The request body is larger than {} MB, this gateway's limit.", limit >> 20))
+        }
+        GatewayError::BodyBroken(_) => plain(400, None, "The request body did not come whole.".to_owned()),
+        GatewayError::Body(BadBody::Type { param, .. }) => at(400, Some("invalid_type"), param, error.to_string()),
+        GatewayError::Body(BadBody::Json(_)) => plain(400, None, error.to_string()),
+        GatewayError::Invalid { param, message } => at(400, None, param, message.clone()),
+        GatewayError::UnknownModel { model, suggestion } => {
+            let hint = suggestion.as_ref().map(|name| format!(" Did you mean `{name}`?")).unwrap_or_default();
+            let message = format!("The model `{model}` does not exist or you do not have access to it.{hint}");
+            at(404, Some("model_not_found"), "model", message)
+        }
+        GatewayError::UnsupportedOperation { provider, operation } => {
+            let message = format!("The provider {provider} does not serve {}.", path_of(*operation));
+            at(400, Some("unsupported_operation"), "model", message)
+        }
+        GatewayError::UnsupportedParams { provider, model, params } => {
+            let names = params.iter().map(|param| format!("'{param}'")).collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "{provider} does not support parameters: [{names}], for model={model}. To drop them, the operator can set \
+                 `drop_params: true` in litellm_settings or for the model, or the request can say \"drop_params\": true."
+            );
+            at(400, Some("unsupported_parameter"), params.first().map_or("", String::as_str), message)
+        }
+        GatewayError::Strict { losses } => {
+            let message = format!("This model is strict, and these would not arrive as they are: {}.", losses.join(", "));
+            plain(400, Some("translation_loss"), message)
+        }
+        GatewayError::Unusable { model, reason } => {
+            plain(503, Some("model_unavailable"), format!("The model `{model}` can't be served: {reason}."))
+        }
+        GatewayError::NoCredential { model, variable } => {
+            let message = format!("The gateway has no key for the model `{model}`: its environment lacks {variable}.");
+            plain(503, Some("missing_credential"), message)
+        }
+        GatewayError::Provider(provider) => Public {
+            status: provider.status,
+            error: provider.error.clone(),
+            retry_after: provider.retry_after.clone(),
+            allow: None,
+        },
+        GatewayError::Upstream { provider, source } => match source {
+            UpstreamError::Timeout { .. } => plain(504, Some("upstream_timeout"), format!("The provider {provider} took too long: {source}.")),
+            UpstreamError::Connect(_) => {
+                plain(502, Some("upstream_unreachable"), format!("The provider {provider} can't be reached."))
+            }
+            UpstreamError::Broken(_) | UpstreamError::TooLarge { .. } => {
+                plain(502, Some("upstream_broken"), format!("The provider {provider} did not answer in full: {source}."))
+            }
+        },
+        GatewayError::BadAnswer { provider, what } => {
+            plain(502, Some("upstream_malformed"), format!("The provider {provider} {what}."))
+        }
+        GatewayError::Plugin { source: CallError::Failed(failure), .. } => of_failure(failure),
+        GatewayError::Plugin { plugin, source: CallError::Busy(_) } => {
+            let message = format!("All instances of the plugin {plugin} are busy.");
+            Public { retry_after: Some("1".to_owned()), ..plain(503, Some("overloaded"), message) }
+        }
+        GatewayError::Plugin { plugin, source } => {
+            plain(502, Some("plugin_failed"), format!("The plugin {plugin} failed this call: {}.", kind_of(source)))
+        }
+        GatewayError::Internal(_) => plain(500, None, "The gateway failed; its log says why.".to_owned()),
+    }
+}
+
+/// How a plugin broke, without its words: those go to the log.
+fn kind_of(error: &CallError) -> &'static str {
+    match error {
+        CallError::Failed(_) => "it said so",
+        CallError::Trapped(_) => "it trapped",
+        CallError::OutOfTime(_) => "it ran out of time",
+        CallError::OutOfMemory(_) => "it ran out of memory",
+        CallError::Refused(_) => "it did what no plugin may do",
+        CallError::Busy(_) => "no instance is free",
+    }
+}
+
+fn of_failure(failure: &Failure) -> Public {
+    let (default, code) = match failure.kind {
+        FailureKind::InvalidRequest => (400, None),
+        FailureKind::Authentication => (401, Some("invalid_api_key")),
+        FailureKind::Permission => (403, None),
+        FailureKind::NotFound => (404, None),
+        FailureKind::TooLarge => (413, Some("request_too_large")),
+        FailureKind::RateLimited => (429, Some("rate_limit_exceeded")),
+        FailureKind::QuotaExceeded => (429, Some("insufficient_quota")),
+        FailureKind::ContextWindowExceeded => (400, Some("context_length_exceeded")),
+        FailureKind::ContentPolicy => (400, Some("content_policy_violation")),
+        FailureKind::Unsupported => (400, Some("unsupported_parameter")),
+        FailureKind::Timeout => (504, Some("upstream_timeout")),
+        FailureKind::Overloaded => (503, Some("overloaded")),
+        FailureKind::Upstream => (502, None),
+    };
+    let status = if (400..600).contains(&failure.status) { failure.status } else { default };
+    let param = failure.param.as_deref().filter(|param| !param.is_empty());
+    let mut public = new(status, failure.code.as_deref().or(code), param, failure.message.clone());
+    // Whole seconds, rounded up: coming back too early is refused again.
+    public.retry_after = failure.retry_after_ms.map(|ms| ms.div_ceil(1000).to_string());
+    public
+}
+
+fn new(status: u16, code: Option<&str>, param: Option<&str>, message: String) -> Public {
+    let error = Map::from_iter([
+        ("message".to_owned(), Value::String(message)),
+        ("type".to_owned(), Value::String(error_type(status).to_owned())),
+        ("param".to_owned(), param.map_or(Value::Null, Value::from)),
+        ("code".to_owned(), code.map_or(Value::Null, Value::from)),
+    ]);
+    Public { status, error, retry_after: None, allow: None }
+}
+
+fn path_of(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ChatCompletions => "/v1/chat/completions",
+        Operation::Completions => "/v1/completions",
+        Operation::Embeddings => "/v1/embeddings",
+        Operation::ImagesGenerations => "/v1/images/generations",
+    }
+}

@@ -1,0 +1,91 @@
+//! HTTP in and out: which path is what, and how answers and errors look.
+
+mod body;
+mod cors;
+mod error;
+mod health;
+mod home;
+mod inference;
+mod models;
+mod respond;
+mod route;
+pub mod server;
+
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+
+pub use body::Body;
+use route::{Endpoint, Found};
+
+use crate::auth::Authenticator;
+use crate::pipeline::{GatewayError, Pipeline};
+use crate::usage::Entry;
+
+/// The gateway, as its HTTP side sees it.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Answers calls.
+    pub pipeline: Pipeline,
+    /// Checks keys.
+    pub authenticator: Authenticator,
+}
+
+impl Gateway {
+    /// Answers one request. Never fails: whatever goes wrong becomes an answer.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let call_id = uuid::Uuid::new_v4().to_string();
+        let mut entry = Entry::new(call_id, request.method().as_str(), request.uri().path());
+        let mut response = match self.answer(request, &mut entry).await {
+            Ok(response) => response,
+            Err(error) => error::respond(&error, &mut entry),
+        };
+        respond::common_headers(&mut response, &entry);
+        if let Some(origin) = origin {
+            cors::allow(response.headers_mut(), &origin);
+        }
+        entry.status = response.status().as_u16();
+        if response.body().is_stream() {
+            // The entry goes with the stream and is written when that ends.
+            response.body_mut().attach(entry);
+        } else {
+            if entry.error.is_none() {
+                entry.complete();
+            }
+            entry.mark_first_byte();
+        }
+        response
+    }
+
+    async fn answer(&self, request: Request<Incoming>, entry: &mut Entry) -> Result<Response<Body>, GatewayError> {
+        let path = self.pipeline.config.root_path.strip(request.uri().path());
+        if path.is_empty() {
+            let location = format!("{}/", request.uri().path());
+            return Ok(respond::redirect(StatusCode::TEMPORARY_REDIRECT, &location));
+        }
+        if request.method() == http::Method::OPTIONS {
+            return Ok(cors::preflight(request.headers()));
+        }
+        let endpoint = match route::find(request.method(), path) {
+            Found::Endpoint(endpoint) => endpoint,
+            Found::WrongMethod { allowed } => return Err(GatewayError::WrongMethod { allowed }),
+            Found::Nothing => return Err(GatewayError::UnknownPath(path.chars().take(200).collect())),
+        };
+        if !endpoint.is_public() {
+            self.authenticator.authenticate(request.headers())?;
+        }
+        match endpoint {
+            Endpoint::Home => Ok(home::page()),
+            Endpoint::Alive => Ok(health::alive()),
+            Endpoint::Ready => Ok(health::ready()),
+            Endpoint::Models => Ok(models::list(&self.pipeline)),
+            Endpoint::Model(id) => models::one(&self.pipeline, &id),
+            Endpoint::ModelInfo => Ok(models::info(&self.pipeline)),
+            Endpoint::Call { operation, model } => {
+                inference::call(&self.pipeline, operation, model, request, entry).await
+            }
+        }
+    }
+}

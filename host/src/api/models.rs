@@ -1,0 +1,94 @@
+//! Which models there are.
+
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::{Body, respond};
+use crate::pipeline::{GatewayError, Pipeline};
+use crate::router::Target;
+
+/// LiteLLM's constant; nobody knows when a model was made.
+const CREATED: u64 = 1_677_610_602;
+
+/// `GET /v1/models`
+pub(super) fn list(pipeline: &Pipeline) -> Response<Body> {
+    let mut data = Vec::new();
+    for (name, target) in pipeline.router.names() {
+        if !name.contains('*') {
+            data.push(model(pipeline, name, target, "openai"));
+            continue;
+        }
+        // `openai/*` stands for every model of the provider that is known.
+        let known = pipeline.config.models().models_of(&target.deployment.provider);
+        let provider = &target.deployment.provider;
+        data.extend(known.iter().filter_map(|known| {
+            let known = known.strip_prefix(&format!("{provider}/")).unwrap_or(known);
+            let full = [name.replacen('*', known, 1), format!("{provider}/{known}")];
+            let name = full.iter().find(|full| pipeline.router.route(full).is_ok())?;
+            Some(model(pipeline, name, target, "openai"))
+        }));
+    }
+    let mut seen = std::collections::HashSet::new();
+    data.retain(|model| seen.insert(model.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()));
+    respond::json(StatusCode::OK, &json!({"data": data, "object": "list"}))
+}
+
+/// `GET /v1/models/{id}`
+pub(super) fn one(pipeline: &Pipeline, id: &str) -> Result<Response<Body>, GatewayError> {
+    let route = pipeline.router.route(id).map_err(|unknown| GatewayError::UnknownModel {
+        model: id.chars().take(200).collect(),
+        suggestion: unknown.suggestion,
+    })?;
+    let provider = &route.target.deployment.provider;
+    Ok(respond::json(StatusCode::OK, &model(pipeline, id, &route.target, provider)))
+}
+
+/// `GET /model/info`
+pub(super) fn info(pipeline: &Pipeline) -> Response<Body> {
+    let table = pipeline.config.models();
+    let data: Vec<Value> = pipeline
+        .router
+        .targets()
+        .iter()
+        .map(|target| {
+            let deployment = &target.deployment;
+            let mut info = deployment.model_info.clone();
+            info.insert("id".to_owned(), json!(deployment.id));
+            info.insert("db_model".to_owned(), json!(false));
+            let mut add = |key: &str, value: Option<Value>| {
+                if let Some(value) = value {
+                    info.entry(key).or_insert(value);
+                }
+            };
+            add("mode", deployment.mode(table).map(Value::from));
+            add("max_input_tokens", deployment.max_input_tokens(table).map(Value::from));
+            add("max_output_tokens", deployment.max_output_tokens(table).map(Value::from));
+            add("litellm_provider", Some(json!(deployment.provider)));
+            // Names only: parameters may hold keys.
+            let params = json!({
+                "model": format!("{}/{}", deployment.provider, deployment.model),
+                "api_base": deployment.api_base.as_ref().map(url::Url::as_str),
+            });
+            json!({"model_name": deployment.model_name, "litellm_params": params, "model_info": info})
+        })
+        .collect();
+    respond::json(StatusCode::OK, &json!({"data": data}))
+}
+
+fn model(pipeline: &Pipeline, name: &str, target: &Target, owner: &str) -> Value {
+    let table = pipeline.config.models();
+    let deployment = &target.deployment;
+    let mut model = Map::from_iter([
+        ("id".to_owned(), json!(name)),
+        ("object".to_owned(), json!("model")),
+        ("created".to_owned(), json!(CREATED)),
+        ("owned_by".to_owned(), json!(owner)),
+    ]);
+    let known = [
+        ("mode", deployment.mode(table).map(Value::from)),
+        ("max_input_tokens", deployment.max_input_tokens(table).map(Value::from)),
+        ("max_output_tokens", deployment.max_output_tokens(table).map(Value::from)),
+    ];
+    model.extend(known.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    Value::Object(model)
+}

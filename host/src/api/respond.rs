@@ -1,0 +1,82 @@
+//! Answers, and the headers that all of them have.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::Value;
+
+use super::Body;
+use crate::usage::Entry;
+
+const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
+const MODEL_ID: HeaderName = HeaderName::from_static("x-litellm-model-id");
+const MODEL_GROUP: HeaderName = HeaderName::from_static("x-litellm-model-group");
+const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
+/// What OpenAI's SDKs read as `_request_id`.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// JSON.
+pub(super) fn json(status: StatusCode, value: &Value) -> Response<Body> {
+    json_bytes(status, value.to_string())
+}
+
+/// JSON that is written already.
+pub(super) fn json_bytes(status: StatusCode, bytes: impl Into<Bytes>) -> Response<Body> {
+    with_type(status, HeaderValue::from_static("application/json"), Body::whole(bytes))
+}
+
+/// Server-sent events.
+pub(super) fn events(body: Body) -> Response<Body> {
+    let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
+    let mut response = with_type(StatusCode::OK, kind, body);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx and its like would hold events back.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// A page.
+pub(super) fn html(page: &'static str) -> Response<Body> {
+    with_type(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), Body::whole(page))
+}
+
+/// No body.
+pub(super) fn empty(status: StatusCode, headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::whole(Bytes::new()));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Elsewhere.
+pub(super) fn redirect(status: StatusCode, location: &str) -> Response<Body> {
+    let mut headers = HeaderMap::new();
+    if let Ok(location) = HeaderValue::from_str(location) {
+        headers.insert(header::LOCATION, location);
+    }
+    empty(status, headers)
+}
+
+/// What every answer tells: which call it was, who served it, how long it took.
+pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
+    let headers = response.headers_mut();
+    let mut tell = |name: HeaderName, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            headers.insert(name, value);
+        }
+    };
+    tell(CALL_ID, &entry.call_id);
+    tell(REQUEST_ID, &entry.call_id);
+    if let Some(by) = &entry.served_by {
+        tell(MODEL_ID, &by.deployment);
+        tell(DURATION, &format!("{:.3}", entry.elapsed().as_secs_f64() * 1000.0));
+        tell(MODEL_GROUP, entry.model.as_deref().unwrap_or_default());
+    }
+}
+
+fn with_type(status: StatusCode, kind: HeaderValue, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

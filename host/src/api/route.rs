@@ -1,0 +1,130 @@
+//! The table of paths. LiteLLM's, with every alias that its clients use.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+use crate::plugin::Operation;
+
+/// What a path stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Home,
+    Alive,
+    Ready,
+    Models,
+    Model(String),
+    ModelInfo,
+    Call { operation: Operation, model: Option<String> },
+}
+
+/// What was found at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Endpoint(Endpoint),
+    WrongMethod { allowed: &'static str },
+    Nothing,
+}
+
+impl Endpoint {
+    /// Whether it answers without a key.
+    pub(super) fn is_public(&self) -> bool {
+        matches!(self, Self::Home | Self::Alive | Self::Ready)
+    }
+}
+
+/// What `path`, without the server's root path, stands for.
+pub(super) fn find(method: &Method, path: &str) -> Found {
+    let Some(endpoint) = endpoint(path) else { return Found::Nothing };
+    let allowed = if matches!(endpoint, Endpoint::Call { .. }) { "POST" } else { "GET" };
+    let fits = method.as_str() == allowed || (allowed == "GET" && method == Method::HEAD);
+    if fits { Found::Endpoint(endpoint) } else { Found::WrongMethod { allowed } }
+}
+
+fn endpoint(path: &str) -> Option<Endpoint> {
+    let path = match path {
+        "/" => return Some(Endpoint::Home),
+        path => path.strip_suffix('/').unwrap_or(path),
+    };
+    match path {
+        "/health/liveliness" | "/health/liveness" => return Some(Endpoint::Alive),
+        "/health/readiness" => return Some(Endpoint::Ready),
+        "/model/info" | "/v1/model/info" => return Some(Endpoint::ModelInfo),
+        _ => {}
+    }
+    for prefix in ["/engines/", "/openai/deployments/"] {
+        if let Some(rest) = path.strip_prefix(prefix) {
+            return named_model(rest);
+        }
+    }
+    let path = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    match path.strip_prefix("/models") {
+        Some("") => return Some(Endpoint::Models),
+        Some(rest) => return rest.strip_prefix('/').and_then(decoded).map(Endpoint::Model),
+        None => {}
+    }
+    let operation = operation(path.strip_prefix('/')?)?;
+    Some(Endpoint::Call { operation, model: None })
+}
+
+/// `{model}/chat/completions`; a model's name may have slashes of its own.
+fn named_model(rest: &str) -> Option<Endpoint> {
+    OPERATIONS.iter().find_map(|(path, operation)| {
+        let model = rest.strip_suffix(path)?.strip_suffix('/')?;
+        Some(Endpoint::Call { operation: *operation, model: Some(decoded(model)?) })
+    })
+}
+
+const OPERATIONS: [(&str, Operation); 4] = [
+    ("chat/completions", Operation::ChatCompletions),
+    ("completions", Operation::Completions),
+    ("embeddings", Operation::Embeddings),
+    ("images/generations", Operation::ImagesGenerations),
+];
+
+fn operation(path: &str) -> Option<Operation> {
+    OPERATIONS.iter().find(|(known, _)| *known == path).map(|(_, operation)| *operation)
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let text = percent_decode_str(text).decode_utf8().ok()?.into_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_alias_leads_to_its_endpoint() {
+        let chat = |model: Option<&str>| Endpoint::Call { operation: Operation::ChatCompletions, model: model.map(str::to_owned) };
+        for (path, endpoint) in [
+            ("/chat/completions", chat(None)),
+            ("/v1/chat/completions", chat(None)),
+            ("/v1/chat/completions/", chat(None)),
+            ("/engines/gpt-4o/chat/completions", chat(Some("gpt-4o"))),
+            ("/openai/deployments/openai/gpt-4o/chat/completions", chat(Some("openai/gpt-4o"))),
+            ("/engines/a%2Fb%20c/chat/completions", chat(Some("a/b c"))),
+            ("/engines/gpt-4o/completions", Endpoint::Call { operation: Operation::Completions, model: Some("gpt-4o".into()) }),
+            ("/v1/embeddings", Endpoint::Call { operation: Operation::Embeddings, model: None }),
+            ("/images/generations", Endpoint::Call { operation: Operation::ImagesGenerations, model: None }),
+            ("/models", Endpoint::Models),
+            ("/v1/models", Endpoint::Models),
+            ("/v1/models/openai/gpt-4o", Endpoint::Model("openai/gpt-4o".into())),
+            ("/v1/model/info", Endpoint::ModelInfo),
+            ("/health/liveliness", Endpoint::Alive),
+            ("/", Endpoint::Home),
+        ] {
+            assert_eq!(super::endpoint(path), Some(endpoint), "{path}");
+        }
+        for path in ["/v1", "/v1/", "/v2/chat/completions", "/chat", "/modelsx", "/engines/chat/completions", "//", "/v1chat/completions"] {
+            assert_eq!(super::endpoint(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_one() {
+        assert_eq!(find(&Method::GET, "/chat/completions"), Found::WrongMethod { allowed: "POST" });
+        assert_eq!(find(&Method::POST, "/models"), Found::WrongMethod { allowed: "GET" });
+        assert_eq!(find(&Method::HEAD, "/models"), Found::Endpoint(Endpoint::Models));
+    }
+}

@@ -1,0 +1,122 @@
+//! Builds every part from the config, once, in order; serves until it is asked to end.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+
+use crate::api::{Gateway, server};
+use crate::auth::Authenticator;
+use crate::config::{Config, Environment, Loaded, Origin, Report, Severity};
+use crate::pipeline::Pipeline;
+use crate::plugin::{BUILT_IN, Plugin, Registry, Runtime};
+use crate::upstream::Upstream;
+
+/// Where to listen, and what else the command line says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The address to bind; by default every address, or loopback for the built-in config.
+    pub host: Option<IpAddr>,
+    /// The port to bind; 0 for any that is free.
+    pub port: u16,
+    /// Plugins from files, beside the built-in ones.
+    pub plugins: Vec<PathBuf>,
+}
+
+/// Runs the gateway until SIGTERM or SIGINT.
+///
+/// # Errors
+/// It can't start. The message names the one thing to do.
+pub async fn run(loaded: Loaded, environment: &Environment, options: Options) -> anyhow::Result<()> {
+    let Loaded { config, report } = loaded;
+    let host = options.host.unwrap_or_else(|| default_host(&config));
+    check_master_key(&config, host)?;
+    announce(&config, &report);
+    let runtime = Runtime::new(cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let plugins = load_plugins(&runtime, &options.plugins).await?;
+    let authenticator = Authenticator::new(&config.general);
+    let root_path = config.root_path.as_str().to_owned();
+    let gateway = Gateway { pipeline: Pipeline::new(config, plugins, Upstream::new()?), authenticator };
+
+    let listener = TcpListener::bind((host, options.port))
+        .await
+        .with_context(|| format!("can't listen on {host}:{}; is it in use? choose another with --port", options.port))?;
+    let stop = stop_signal()?;
+    let address = listener.local_addr()?;
+    // On standard output, so that a script can wait for it and read the port.
+    writeln!(std::io::stdout(), "listening on http://{address}{root_path}").context("writing to standard output")?;
+    server::serve(Arc::new(gateway), listener, stop).await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+fn default_host(config: &Config) -> IpAddr {
+    match config.origin {
+        Origin::File(_) => IpAddr::from([0, 0, 0, 0]),
+        // Nobody has chosen a key for it, so it is for this machine alone.
+        Origin::BuiltIn => IpAddr::from([127, 0, 0, 1]),
+    }
+}
+
+fn check_master_key(config: &Config, host: IpAddr) -> anyhow::Result<()> {
+    if let Some(problem) = config.master_key_problem() {
+        bail!("{problem}");
+    }
+    if config.general.master_key.is_some() {
+        return Ok(());
+    }
+    if matches!(config.origin, Origin::BuiltIn) && !host.is_loopback() {
+        bail!("the built-in configuration has no master key, so it listens on this machine only: give a configuration with --config, or leave --host out");
+    }
+    tracing::warn!("there is no master key: everybody who can reach {host} can use this gateway and its providers' keys");
+    Ok(())
+}
+
+/// Says what was loaded, and everything about the config that deserves a look.
+fn announce(config: &Config, report: &Report) {
+    for finding in report.of(Severity::Warning) {
+        tracing::warn!("{finding}");
+    }
+    let origin = match &config.origin {
+        Origin::File(path) => path.display().to_string(),
+        Origin::BuiltIn => "built-in configuration".to_owned(),
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = origin, deployments = config.deployments.len(), "starting");
+}
+
+async fn load_plugins(runtime: &Runtime, files: &[PathBuf]) -> anyhow::Result<Registry> {
+    let mut registry = Registry::default();
+    for (name, bytes) in BUILT_IN {
+        registry.insert(Plugin::load(runtime, &format!("built-in plugin {name}"), bytes).await?);
+    }
+    for file in files {
+        let plugin = Plugin::load_file(runtime, Path::new(file)).await?;
+        tracing::info!(plugin = plugin.manifest.name, version = plugin.manifest.version, file = %file.display(), "loaded");
+        registry.insert(plugin);
+    }
+    Ok(registry)
+}
+
+/// Where compiled plugins are kept, so that the next start takes milliseconds.
+fn cache_folder(environment: &Environment) -> Option<PathBuf> {
+    let own = environment.get("AI_API_CACHE_DIR").map(PathBuf::from);
+    let shared = || environment.get("XDG_CACHE_HOME").map(|folder| Path::new(folder).join("ai-api"));
+    let home = || environment.get("HOME").map(|folder| Path::new(folder).join(".cache/ai-api"));
+    let folder = own.or_else(shared).or_else(home)?;
+    std::path::absolute(folder).ok()
+}
+
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,132 @@
+//! Who is calling. Virtual keys are to come here; now there is the master key, or none.
+
+use http::{HeaderMap, HeaderName, header};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::config::General;
+
+/// Where LiteLLM looks for a key, in this order, after `Authorization`'s own place in it.
+const KEY_HEADERS: [HeaderName; 4] = [
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
+];
+const LITELLM_KEY: HeaderName = HeaderName::from_static("x-litellm-api-key");
+
+/// Checks callers' keys.
+#[derive(Debug)]
+pub struct Authenticator {
+    /// SHA-256 of the master key; without one everybody may call.
+    master_key: Option<[u8; 32]>,
+    key_header: Option<HeaderName>,
+}
+
+/// Who is calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// Holds the master key.
+    Admin,
+    /// The gateway has no master key.
+    Anyone,
+}
+
+/// Why a caller is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No header had a key.
+    #[error("Authentication Error, No api key passed in.")]
+    NoKey,
+    /// `Authorization` without `Bearer`.
+    #[error("Authentication Error, Malformed API Key passed in. Ensure Key has `Bearer ` prefix.")]
+    Malformed,
+    /// The key is not one of ours.
+    #[error("Authentication Error, Invalid API key provided.")]
+    WrongKey,
+}
+
+impl Authenticator {
+    /// Checks against the config's master key.
+    pub fn new(general: &General) -> Self {
+        let master_key = general.master_key.as_ref().map(|key| digest(key.expose().as_bytes()));
+        Self { master_key, key_header: general.key_header.clone() }
+    }
+
+    /// Who sends these headers.
+    ///
+    /// # Errors
+    /// Nobody that we know.
+    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
+        let Some(master_key) = &self.master_key else { return Ok(Principal::Anyone) };
+        let key = self.key(headers)?;
+        // Digests are compared: all are of one length, and where they differ says nothing about the key.
+        if bool::from(digest(key).ct_eq(master_key)) { Ok(Principal::Admin) } else { Err(AuthError::WrongKey) }
+    }
+
+    fn key<'a>(&self, headers: &'a HeaderMap) -> Result<&'a [u8], AuthError> {
+        let own = self.key_header.iter().chain([&LITELLM_KEY]).find_map(|name| headers.get(name));
+        if let Some(value) = own {
+            let value = value.as_bytes();
+            return Ok(bearer(value).unwrap_or(value));
+        }
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            return bearer(value.as_bytes()).ok_or(AuthError::Malformed);
+        }
+        let other = KEY_HEADERS.iter().find_map(|name| headers.get(name));
+        other.map(|value| value.as_bytes()).ok_or(AuthError::NoKey)
+    }
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authenticate(headers: &[(&str, &str)]) -> Result<Principal, AuthError> {
+        let authenticator = Authenticator { master_key: Some(digest(b"sk-right")), key_header: None };
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        authenticator.authenticate(&map)
+    }
+
+    #[test]
+    fn a_key_is_taken_from_where_clients_put_it() {
+        for (name, value) in [
+            ("authorization", "Bearer sk-right"),
+            ("authorization", "bearer  sk-right"),
+            ("x-api-key", "sk-right"),
+            ("api-key", "sk-right"),
+            ("x-litellm-api-key", "sk-right"),
+            ("x-litellm-api-key", "Bearer sk-right"),
+            ("x-goog-api-key", "sk-right"),
+            ("ocp-apim-subscription-key", "sk-right"),
+        ] {
+            assert_eq!(authenticate(&[(name, value)]), Ok(Principal::Admin), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn everybody_else_is_refused() {
+        for (headers, error) in [
+            (&[][..], AuthError::NoKey),
+            (&[("authorization", "sk-right")], AuthError::Malformed),
+            (&[("authorization", "Bearer ")], AuthError::WrongKey),
+            (&[("authorization", "Bearer sk-wrong")], AuthError::WrongKey),
+            (&[("authorization", "Bearer sk-right2")], AuthError::WrongKey),
+            (&[("authorization", "Bearer sk-wrong"), ("x-api-key", "sk-right")], AuthError::WrongKey),
+        ] {
+            assert_eq!(authenticate(headers), Err(error), "{headers:?}");
+        }
+    }
+}

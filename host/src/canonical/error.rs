@@ -1,0 +1,140 @@
+//! A provider's error, in OpenAI's shape whatever shape it came in.
+
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use serde_json::{Map, Value};
+
+/// What a provider that speaks the canonical wire said when it refused or failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProviderError {
+    /// Its status.
+    pub status: u16,
+    /// The `error` object for the client: `message`, `type`, `param`, `code`, and what else the provider put there.
+    pub error: Map<String, Value>,
+    /// Its `retry-after`, as it came.
+    pub retry_after: Option<String>,
+}
+
+impl ProviderError {
+    /// Reads an error answer.
+    pub fn new(provider: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let error = serde_json::from_slice(body).ok().and_then(|value| find_error(value, status));
+        let error = error.unwrap_or_else(|| {
+            let kind = header(CONTENT_TYPE).map(|kind| kind.split(';').next().unwrap_or_default().to_owned());
+            let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
+            object(format!("{provider} answered {status}{kind}"), status)
+        });
+        Self { status, error, retry_after: header(RETRY_AFTER).map(str::to_owned) }
+    }
+
+    /// An error that came under a status of success: in a stream, or as a whole answer.
+    pub fn unannounced(provider: &str, body: &[u8]) -> Self {
+        let mut error = Self::new(provider, 502, &HeaderMap::new(), body);
+        let number = |key: &str| error.error.get(key).and_then(Value::as_u64);
+        let told = number("status_code").or_else(|| number("code")).filter(|status| (400..600).contains(status));
+        let kind = error.error.get("type").and_then(Value::as_str).unwrap_or_default();
+        error.status = match told.and_then(|status| u16::try_from(status).ok()) {
+            Some(status) => status,
+            None if kind.starts_with("invalid_request") => 400,
+            None if kind.contains("rate_limit") => 429,
+            None => 502,
+        };
+        error
+    }
+
+    /// The message for the client.
+    pub fn message(&self) -> &str {
+        self.error.get("message").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// Finds the error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, `{"detail": …}`, or an array of one.
+fn find_error(value: Value, status: u16) -> Option<Map<String, Value>> {
+    let mut map = match value {
+        Value::Object(map) => map,
+        Value::Array(values) => return find_error(values.into_iter().next()?, status),
+        _ => return None,
+    };
+    match map.shift_remove("error") {
+        Some(Value::Object(error)) => return complete(error, status),
+        Some(Value::String(message)) => return Some(object(message, status)),
+        _ => {}
+    }
+    match map.shift_remove("detail") {
+        Some(Value::String(message)) => return Some(object(message, status)),
+        Some(detail @ (Value::Array(_) | Value::Object(_))) => return Some(object(detail.to_string(), status)),
+        _ => {}
+    }
+    complete(map, status)
+}
+
+/// Fills in what OpenAI's SDKs expect beside the message; the provider's own words stay.
+fn complete(mut error: Map<String, Value>, status: u16) -> Option<Map<String, Value>> {
+    match error.get("message") {
+        Some(Value::String(_)) => {}
+        Some(other) if !other.is_null() => {
+            let text = other.to_string();
+            error.insert("message".to_owned(), Value::String(text));
+        }
+        _ => return None,
+    }
+    if !error.get("type").is_some_and(Value::is_string) {
+        error.insert("type".to_owned(), Value::String(error_type(status).to_owned()));
+    }
+    error.entry("param").or_insert(Value::Null);
+    error.entry("code").or_insert(Value::Null);
+    Some(error)
+}
+
+fn object(message: String, status: u16) -> Map<String, Value> {
+    Map::from_iter([
+        ("message".to_owned(), Value::String(message)),
+        ("type".to_owned(), Value::String(error_type(status).to_owned())),
+        ("param".to_owned(), Value::Null),
+        ("code".to_owned(), Value::Null),
+    ])
+}
+
+/// OpenAI's error type for a status, where the provider gave none. LiteLLM's words.
+pub fn error_type(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "internal_server_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_vendors_shape_becomes_openais() {
+        for (body, message) in [
+            (r#"{"error":{"message":"a","type":"t","code":"c","param":"p"}}"#, "a"),
+            (r#"{"error":"b"}"#, "b"),
+            (r#"{"object":"error","message":"c","type":"invalid_request_error","code":1}"#, "c"),
+            (r#"{"detail":"d"}"#, "d"),
+            (r#"{"detail":[{"loc":["body"],"msg":"e"}]}"#, r#"[{"loc":["body"],"msg":"e"}]"#),
+            (r#"[{"error":{"message":"f","code":400}}]"#, "f"),
+            ("<html>", "vendor answered 418 (text/html)"),
+            ("", "vendor answered 418 (text/html)"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, "text/html; charset=utf-8".parse().unwrap());
+            let error = ProviderError::new("vendor", 418, &headers, body.as_bytes());
+            assert_eq!(error.message(), message, "{body}");
+            assert!(error.error.get("type").is_some_and(Value::is_string), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_providers_own_words_stay() {
+        let body = br#"{"error":{"message":"a","type":"t","code":"c","param":"p","extra":1}}"#;
+        let error = ProviderError::new("x", 400, &HeaderMap::new(), body);
+        assert_eq!(Value::Object(error.error).to_string(), r#"{"message":"a","type":"t","code":"c","param":"p","extra":1}"#);
+    }
+}

@@ -1,0 +1,124 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::{self, Options};
+use crate::config::{self, ConfigError, Environment, Loaded, Origin};
+use crate::telemetry;
+
+/// One OpenAI-compatible door to all AI providers.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, clap::Args)]
+struct Serve {
+    /// LiteLLM's config.yml. Without it: $CONFIG_FILE_PATH, /app/config.yaml, /app/config.yml, ./config.yaml,
+    /// ./config.yml, then the built-in one.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address to listen on [default: 0.0.0.0, or 127.0.0.1 for the built-in configuration]
+    #[arg(long, env = "HOST", value_name = "ADDR")]
+    host: Option<IpAddr>,
+    /// The port to listen on; 0 takes any that is free
+    #[arg(long, env = "PORT", value_name = "N", default_value_t = 4000)]
+    port: u16,
+    /// Load a provider plugin from a file; may be given several times
+    #[arg(long, value_name = "FILE.wasm")]
+    plugin: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say, key by key, what of a configuration is honoured, what is ignored and why
+    Check {
+        /// The configuration [default: the one that would be served]
+        file: Option<PathBuf>,
+    },
+    /// Ask a gateway on this machine whether it is alive: for container health checks
+    Health {
+        /// Its port
+        #[arg(long, env = "PORT", value_name = "N", default_value_t = 4000)]
+        port: u16,
+    },
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub fn run(self) -> ExitCode {
+        let environment = Environment::process();
+        let done = match self.command {
+            Some(Command::Check { file }) => return check(file, &environment),
+            Some(Command::Health { port }) => health(port),
+            None => serve(self.serve, &environment),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        }
+    }
+}
+
+fn serve(options: Serve, environment: &Environment) -> anyhow::Result<()> {
+    let loaded = load(options.config, environment)?;
+    telemetry::start(&loaded.config.logging);
+    let options = Options { host: options.host, port: options.port, plugins: options.plugin };
+    runtime()?.block_on(app::run(loaded, environment, options))
+}
+
+fn load(file: Option<PathBuf>, environment: &Environment) -> Result<Loaded, ConfigError> {
+    config::load(config::find(file, environment), environment)
+}
+
+fn check(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
+    let origin = file.map_or_else(|| config::find(None, environment), Origin::File);
+    let report = match config::load(origin, environment) {
+        Ok(loaded) => {
+            let rendered = loaded.report.render(&mut std::io::stdout());
+            return match (rendered, loaded.config.master_key_problem()) {
+                (Err(error), _) => fail(&error.into()),
+                (Ok(()), Some(problem)) => fail(&anyhow::anyhow!("it would not start: {problem}")),
+                (Ok(()), None) => ExitCode::SUCCESS,
+            };
+        }
+        Err(ConfigError::Invalid(report)) => report,
+        Err(error) => return fail(&error.into()),
+    };
+    match report.render(&mut std::io::stdout()) {
+        Ok(()) => ExitCode::FAILURE,
+        Err(error) => fail(&error.into()),
+    }
+}
+
+fn health(port: u16) -> anyhow::Result<()> {
+    let url = format!("http://127.0.0.1:{port}/health/liveliness");
+    let ask = async {
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build()?;
+        client.get(url).send().await?.error_for_status()
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    runtime()?.block_on(ask)?;
+    Ok(())
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// One line, or several for several errors, and no backtrace: the reader is an operator.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    use std::io::Write;
+    // Nothing is left to tell it to when standard error is gone too.
+    let _ = writeln!(std::io::stderr(), "ai-api: {error:#}");
+    ExitCode::FAILURE
+}

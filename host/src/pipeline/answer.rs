@@ -1,0 +1,99 @@
+//! What goes back to the client.
+
+use std::pin::Pin;
+
+use async_stream::stream;
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{HeaderMap, HeaderValue};
+
+use super::GatewayError;
+use super::relay::{End, Relay};
+use crate::plugin::Usage;
+use crate::usage::Entry;
+
+/// An answer, and what its headers tell.
+#[derive(Debug)]
+pub struct Answer {
+    /// The answer itself.
+    pub body: AnswerBody,
+    /// What the translation lost.
+    pub warnings: Option<HeaderValue>,
+    /// The provider's `x-ratelimit-*` headers.
+    pub rate_limits: HeaderMap,
+}
+
+/// An answer, whole or in pieces.
+#[derive(Debug)]
+pub enum AnswerBody {
+    /// JSON.
+    Whole {
+        /// The JSON.
+        body: Bytes,
+        /// What the call used.
+        usage: Option<Usage>,
+    },
+    /// Server-sent events.
+    Stream(StreamReply),
+}
+
+/// A stream whose first piece is here.
+#[derive(Debug)]
+pub struct StreamReply {
+    pub(super) first: Bytes,
+    pub(super) usage: Option<Usage>,
+    /// How it ended, if it did already.
+    pub(super) end: Option<End>,
+    pub(super) relay: Option<Relay>,
+}
+
+impl Answer {
+    pub(super) fn whole(body: Bytes, usage: Option<Usage>) -> Self {
+        Self { body: AnswerBody::Whole { body, usage }, warnings: None, rate_limits: HeaderMap::new() }
+    }
+
+    pub(super) fn stream(reply: StreamReply) -> Self {
+        Self { body: AnswerBody::Stream(reply), warnings: None, rate_limits: HeaderMap::new() }
+    }
+
+    /// What is known of the usage when the answer begins.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        match &self.body {
+            AnswerBody::Whole { usage, .. } => *usage,
+            AnswerBody::Stream(reply) => reply.usage,
+        }
+    }
+}
+
+impl StreamReply {
+    /// The stream's bytes. Dropped, because the client went away, it takes the upstream connection with it, and
+    /// `entry` is written as it stands. `error_event` tells a client whose stream has begun that it failed; no
+    /// `[DONE]` follows it.
+    pub fn into_bytes(self, mut entry: Entry, error_event: fn(&GatewayError) -> Bytes) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
+        Box::pin(stream! {
+            let Self { first, usage: _, mut end, mut relay } = self;
+            entry.mark_first_byte();
+            yield first;
+            while end.is_none() {
+                let Some(relay) = &mut relay else { break };
+                match relay.next().await {
+                    Ok(piece) => {
+                        entry.usage = piece.usage.or(entry.usage);
+                        end = piece.end;
+                        if !piece.bytes.is_empty() {
+                            yield piece.bytes;
+                        }
+                    }
+                    Err(error) => {
+                        end = Some(End::Failed(error.to_string()));
+                        yield error_event(&error);
+                    }
+                }
+            }
+            match end {
+                Some(End::Failed(error)) => entry.fail(error),
+                Some(End::Complete) | None => entry.complete(),
+            }
+        })
+    }
+}

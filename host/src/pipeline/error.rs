@@ -1,0 +1,158 @@
+//! Everything that can go wrong with a request.
+
+use crate::auth::AuthError;
+use crate::canonical::{BadBody, ProviderError};
+use crate::plugin::{CallError, Operation};
+use crate::stream::StreamError;
+use crate::upstream::{BadHeader, BadPath, UpstreamError};
+
+/// Why a request was not answered. What the client is told of each, and with which status, is in `api/error.rs`.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Nobody that we know.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// No such path.
+    #[error("unknown path {0}")]
+    UnknownPath(String),
+    /// The path takes another method.
+    #[error("wrong method")]
+    WrongMethod {
+        /// What it takes.
+        allowed: &'static str,
+    },
+    /// The client's body is larger than we take.
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// The client's body did not come whole.
+    #[error("the request body broke off: {0}")]
+    BodyBroken(String),
+    /// The client's body is no request.
+    #[error(transparent)]
+    Body(#[from] BadBody),
+    /// A parameter of the request is wrong.
+    #[error("{message}")]
+    Invalid {
+        /// Which.
+        param: String,
+        /// For the client.
+        message: String,
+    },
+    /// No deployment has this name.
+    #[error("unknown model {model}")]
+    UnknownModel {
+        /// The name.
+        model: String,
+        /// A name that is nearly it.
+        suggestion: Option<String>,
+    },
+    /// The provider doesn't serve this endpoint.
+    #[error("{provider} does not serve {operation:?}")]
+    UnsupportedOperation {
+        /// Which provider.
+        provider: String,
+        /// Which endpoint.
+        operation: Operation,
+    },
+    /// The provider has no such parameters, and nobody said to drop them.
+    #[error("{provider} does not support {params:?}")]
+    UnsupportedParams {
+        /// Which provider.
+        provider: String,
+        /// Its model.
+        model: String,
+        /// Where they stand in the request.
+        params: Vec<String>,
+    },
+    /// A translation would lose something, and the deployment is strict.
+    #[error("the translation loses {losses:?}")]
+    Strict {
+        /// What, and where it stands in the request.
+        losses: Vec<String>,
+    },
+    /// The deployment can't serve: its configuration is incomplete.
+    #[error("model {model} can't be served: {reason}")]
+    Unusable {
+        /// The name that the client used.
+        model: String,
+        /// Why, without secrets.
+        reason: String,
+    },
+    /// The deployment's key is in a variable that isn't set.
+    #[error("model {model} has no credential: {variable} is not set")]
+    NoCredential {
+        /// The name that the client used.
+        model: String,
+        /// The variable.
+        variable: String,
+    },
+    /// The provider refused or failed, in canonical words.
+    #[error("the provider answered {}", .0.status)]
+    Provider(Box<ProviderError>),
+    /// The way to the provider failed.
+    #[error("{provider}: {source}")]
+    Upstream {
+        /// Which provider.
+        provider: String,
+        /// How.
+        source: UpstreamError,
+    },
+    /// The provider's answer isn't what it should be.
+    #[error("{provider} {what}")]
+    BadAnswer {
+        /// Which provider.
+        provider: String,
+        /// What it did.
+        what: String,
+    },
+    /// The plugin failed, or said that the provider did.
+    #[error("{plugin}: {source}")]
+    Plugin {
+        /// Which plugin.
+        plugin: String,
+        /// How.
+        source: CallError,
+    },
+    /// The gateway's own fault.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl GatewayError {
+    /// A parameter of the request is wrong.
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { param: param.into(), message: message.into() }
+    }
+
+    /// A parameter of the request is missing.
+    pub fn missing(param: &str) -> Self {
+        Self::invalid(param, format!("Missing required parameter: '{param}'."))
+    }
+
+    pub(super) fn upstream(provider: &str, source: UpstreamError) -> Self {
+        Self::Upstream { provider: provider.to_owned(), source }
+    }
+
+    pub(super) fn plugin(plugin: &str, source: CallError) -> Self {
+        Self::Plugin { plugin: plugin.to_owned(), source }
+    }
+
+    pub(super) fn bad_answer(provider: &str, what: impl Into<String>) -> Self {
+        Self::BadAnswer { provider: provider.to_owned(), what: what.into() }
+    }
+
+    pub(super) fn stream(provider: &str, error: StreamError) -> Self {
+        Self::bad_answer(provider, format!("sent a stream that can't be read: {error}"))
+    }
+
+    pub(super) fn path(plugin: &str, error: &BadPath) -> Self {
+        Self::plugin(plugin, CallError::Refused(error.to_string()))
+    }
+
+    pub(super) fn header(plugin: &str, error: &BadHeader) -> Self {
+        Self::plugin(plugin, CallError::Refused(error.to_string()))
+    }
+}

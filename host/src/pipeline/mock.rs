@@ -1,0 +1,59 @@
+//! `mock_response`: a canned answer from the config, without a provider.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, StreamReply};
+use super::relay::End;
+use super::{GatewayError, prepare};
+use crate::canonical::RequestBody;
+use crate::plugin::{Operation, Usage};
+use crate::stream::{DONE, push_data_frame};
+use crate::usage::Entry;
+
+/// What LiteLLM's mocks claim to have used.
+const USAGE: Usage =
+    Usage { prompt_tokens: 10, completion_tokens: 20, cache_read_tokens: 0, cache_write_tokens: 0, reasoning_tokens: 0 };
+
+/// Answers `body` with `text`.
+pub(super) fn answer(
+    text: &str,
+    operation: Operation,
+    model: &str,
+    body: &RequestBody,
+    entry: &Entry,
+) -> Result<Answer, GatewayError> {
+    if operation != Operation::ChatCompletions {
+        let reason = "mock_response answers chat completions only".to_owned();
+        return Err(GatewayError::Unusable { model: model.to_owned(), reason });
+    }
+    let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let id = format!("chatcmpl-{}", entry.call_id);
+    let usage = json!({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30});
+    if !entry.streaming {
+        let message = json!({"role": "assistant", "content": text, "refusal": null});
+        let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": "stop"});
+        let whole = json!({"id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice], "usage": usage});
+        return Ok(Answer::whole(whole.to_string().into(), Some(USAGE)));
+    }
+    let mut out = Vec::new();
+    let mut push = |choices: Value, usage: Option<Value>| {
+        let mut chunk =
+            json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model, "choices": choices});
+        if let (Some(usage), Some(chunk)) = (usage, chunk.as_object_mut()) {
+            chunk.insert("usage".to_owned(), usage);
+        }
+        push_data_frame(&mut out, chunk.to_string().as_bytes());
+    };
+    let choice = |delta: Value, finish: Value| json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
+    push(choice(json!({"role": "assistant", "content": ""}), Value::Null), None);
+    for word in text.split_inclusive(' ') {
+        push(choice(json!({"content": word}), Value::Null), None);
+    }
+    push(choice(json!({}), json!("stop")), None);
+    if prepare::asks_for_usage(body)? {
+        push(json!([]), Some(usage));
+    }
+    out.extend_from_slice(DONE);
+    Ok(Answer::stream(StreamReply { first: Bytes::from(out), usage: Some(USAGE), end: Some(End::Complete), relay: None }))
+}

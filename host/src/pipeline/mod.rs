@@ -1,0 +1,167 @@
+//! The request path: the only place that knows all steps. Read this first.
+//!
+//! ```text
+//! client -> api -> auth -> pipeline: read -> route -> prepare -> plugin (begin) -> upstream
+//! client <- api <--------- pipeline: frame <- plugin (events) <- stream <- upstream
+//! ```
+//!
+//! Where the provider speaks the canonical wire itself the plugin is left out, on the way there and back.
+
+mod answer;
+mod error;
+mod exchange;
+mod mock;
+mod native;
+mod prepare;
+mod relay;
+mod warnings;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::canonical::RequestBody;
+use crate::config::{Config, Credential};
+use crate::plugin::{Operation, Plugin, Registry};
+use crate::router::{Route, Router};
+use crate::upstream::Upstream;
+use crate::usage::{Entry, ServedBy};
+
+pub use answer::{Answer, AnswerBody, StreamReply};
+pub use error::GatewayError;
+
+/// Everything that a call needs. Made from a config once; calls in flight keep the one that they began with.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// What the operator wrote.
+    pub config: Config,
+    /// Model names to deployments.
+    pub router: Router,
+    /// Translators.
+    pub plugins: Registry,
+    upstream: Upstream,
+}
+
+/// A call as the client made it.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The endpoint.
+    pub operation: Operation,
+    /// The model, where the path names it.
+    pub model: Option<String>,
+    /// The body's bytes.
+    pub body: Bytes,
+    /// `x-litellm-timeout`: how long the client wants to wait at most.
+    pub timeout: Option<Duration>,
+}
+
+/// A call, read and routed.
+struct Call<'a> {
+    operation: Operation,
+    body: &'a RequestBody,
+    route: &'a Route,
+    plugin: &'a Arc<Plugin>,
+    /// The name that the client used.
+    requested_model: &'a str,
+    id: &'a str,
+    streaming: bool,
+    /// The client wants to see the usage of a stream.
+    include_usage: bool,
+    patience: Patience,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// For a whole answer, or between two pieces of a stream.
+    total: Duration,
+    /// For the first piece of a stream.
+    first: Duration,
+}
+
+impl Pipeline {
+    /// Puts the parts together.
+    pub fn new(config: Config, plugins: Registry, upstream: Upstream) -> Self {
+        Self { router: Router::new(&config), config, plugins, upstream }
+    }
+
+    /// Answers one call.
+    ///
+    /// # Errors
+    /// Nothing was sent to the client yet; it gets this error instead.
+    pub async fn call(&self, incoming: Incoming, entry: &mut Entry) -> Result<Answer, GatewayError> {
+        let body = RequestBody::parse(incoming.body)?;
+        let named = body.string("model")?;
+        let requested_model = match (&incoming.model, &named) {
+            (Some(model), _) => model.as_str(),
+            (None, Some(model)) if !model.is_empty() => model,
+            (None, _) => return Err(GatewayError::missing("model")),
+        };
+        prepare::refuse_banned(&body)?;
+        entry.model = Some(requested_model.chars().take(200).collect());
+        entry.streaming = body.boolean("stream")?.unwrap_or(false);
+
+        let route = self.router.route(requested_model).map_err(|unknown| GatewayError::UnknownModel {
+            model: requested_model.chars().take(200).collect(),
+            suggestion: unknown.suggestion,
+        })?;
+        let deployment = &route.target.deployment;
+        entry.served_by = Some(ServedBy {
+            deployment: deployment.id.clone(),
+            provider: deployment.provider.clone(),
+            model: route.model.clone(),
+        });
+        if let Some(text) = &deployment.mock_response {
+            return mock::answer(text, incoming.operation, requested_model, &body, entry);
+        }
+        if let Some(reason) = &deployment.unusable {
+            return Err(GatewayError::Unusable { model: requested_model.to_owned(), reason: reason.clone() });
+        }
+        if let Credential::Missing { variable } = &deployment.credential {
+            return Err(GatewayError::NoCredential { model: requested_model.to_owned(), variable: variable.clone() });
+        }
+        let Some(plugin) = self.plugins.plugin(&deployment.plugin) else {
+            let reason = format!("no plugin serves the provider '{}'", deployment.provider);
+            return Err(GatewayError::Unusable { model: requested_model.to_owned(), reason });
+        };
+        let Some(support) = plugin.manifest.support(incoming.operation) else {
+            let (provider, operation) = (deployment.provider.clone(), incoming.operation);
+            return Err(GatewayError::UnsupportedOperation { provider, operation });
+        };
+        let call = Call {
+            operation: incoming.operation,
+            body: &body,
+            route: &route,
+            plugin,
+            requested_model,
+            id: &entry.call_id,
+            streaming: entry.streaming,
+            include_usage: self.config.general.always_include_stream_usage || prepare::asks_for_usage(&body)?,
+            patience: patience(&route, &body, incoming.timeout)?,
+        };
+        match support.native_path(&route.model) {
+            Some(path) => self.native(&call, path).await,
+            None => self.exchange(&call).await,
+        }
+        .inspect(|answer| entry.usage = answer.usage().or(entry.usage))
+    }
+}
+
+/// The client's own wish comes before the deployment's.
+fn patience(route: &Route, body: &RequestBody, header: Option<Duration>) -> Result<Patience, GatewayError> {
+    let seconds = |key| -> Result<Option<Duration>, GatewayError> {
+        match body.number(key)? {
+            None => Ok(None),
+            Some(seconds) => Duration::try_from_secs_f64(seconds)
+                .ok()
+                .filter(|duration| !duration.is_zero())
+                .map(Some)
+                .ok_or_else(|| GatewayError::invalid(key, format!("'{key}' must be a number of seconds above 0."))),
+        }
+    };
+    let deployment = &route.target.deployment;
+    let total = header.or(seconds("timeout")?).unwrap_or(deployment.timeout);
+    let first = seconds("stream_timeout")?.or(deployment.stream_timeout).unwrap_or(total);
+    Ok(Patience { total, first })
+}

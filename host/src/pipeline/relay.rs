@@ -1,0 +1,70 @@
+//! A provider's stream on its way to the client, piece by piece.
+
+use bytes::Bytes;
+
+use super::answer::StreamReply;
+use super::exchange::Translated;
+use super::native::Native;
+use super::{GatewayError, Patience};
+use crate::plugin::Usage;
+
+/// A stream that is under way.
+#[derive(Debug)]
+pub(super) enum Relay {
+    /// Canonical already.
+    Native(Box<Native>),
+    /// Through a plugin.
+    Translated(Box<Translated>),
+}
+
+/// What one step of a relay brought.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    /// For the client; may be empty.
+    pub(super) bytes: Bytes,
+    /// What the call has used so far, if the provider said.
+    pub(super) usage: Option<Usage>,
+    /// Nothing comes after this.
+    pub(super) end: Option<End>,
+}
+
+/// How a stream ended.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// In order; `[DONE]` is out.
+    Complete,
+    /// The provider said that it failed, and the client was told in its words.
+    Failed(String),
+}
+
+impl Relay {
+    /// The next piece.
+    pub(super) async fn next(&mut self) -> Result<Piece, GatewayError> {
+        match self {
+            Self::Native(native) => native.next().await,
+            Self::Translated(translated) => translated.next().await,
+        }
+    }
+
+    /// Waits until there is something for the client: until then a failure still has a status.
+    pub(super) async fn start(mut self, patience: Patience, provider: &str) -> Result<StreamReply, GatewayError> {
+        let mut usage = None;
+        let first = async {
+            loop {
+                let piece = self.next().await?;
+                usage = piece.usage.or(usage);
+                if !piece.bytes.is_empty() || piece.end.is_some() {
+                    return Ok::<_, GatewayError>((piece.bytes, piece.end));
+                }
+            }
+        };
+        let (first, end) = match tokio::time::timeout(patience.first, first).await {
+            Ok(first) => first?,
+            Err(_) => {
+                let source = crate::upstream::UpstreamError::Timeout { waiting_for: "first event", after: patience.first };
+                return Err(GatewayError::upstream(provider, source));
+            }
+        };
+        Ok(StreamReply { first, usage, end, relay: Some(self) })
+    }
+}

@@ -1,0 +1,124 @@
+//! The one engine that all plugins run on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::bindings::v0_1;
+use super::limits::{DEFAULT, TICK};
+use super::state::GuestState;
+
+/// How many instances may live at once. One is one open call.
+const INSTANCES: u32 = 10_000;
+
+/// The engine, what it links plugins against, and the clock that interrupts them.
+pub struct Runtime {
+    pub(super) engine: Engine,
+    pub(super) linker: Linker<GuestState>,
+    _ticker: Ticker,
+}
+
+impl Runtime {
+    /// Sets the engine up. Compiled code is kept in `cache`, by its content and the compiler's own fingerprint.
+    ///
+    /// # Errors
+    /// The host's processor or kernel can't do what wasmtime needs.
+    pub fn new(cache: Option<PathBuf>) -> wasmtime::Result<Self> {
+        let cache = cache.and_then(|folder| match open_cache(folder.clone()) {
+            Ok(cache) => Some(cache),
+            Err(error) => {
+                tracing::warn!("plugins are compiled anew at every start: {} can't be used: {error}", folder.display());
+                None
+            }
+        });
+        let engine = match Engine::new(&config(cache.clone(), INSTANCES)) {
+            Ok(engine) => engine,
+            // Every instance reserves address space; some containers have little of it.
+            Err(error) => {
+                tracing::warn!("address space for {INSTANCES} plugin instances is not to be had ({error}); taking 500");
+                Engine::new(&config(cache, 500))?
+            }
+        };
+        let mut linker = Linker::new(&engine);
+        v0_1::ai_api::plugin::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        let ticker = Ticker::start(engine.clone())?;
+        Ok(Self { engine, linker, _ticker: ticker })
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+fn open_cache(folder: PathBuf) -> wasmtime::Result<Cache> {
+    let mut config = CacheConfig::new();
+    config.with_directory(folder);
+    Cache::new(config)
+}
+
+/// Pooling: an instance's memory is a slot of one big mapping, its contents a copy-on-write image of the
+/// module's, so that making one costs microseconds. Epochs rather than fuel: they cost next to nothing.
+fn config(cache: Option<Cache>, instances: u32) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * 4)
+        .total_memories(instances)
+        .total_tables(instances * 2)
+        .total_stacks(instances)
+        .max_core_instances_per_component(20)
+        .max_memories_per_component(4)
+        .max_tables_per_component(8)
+        .table_elements(100_000)
+        .max_memory_size(DEFAULT.memory_bytes)
+        // A small call touches less than this: a memset is cheaper than a page fault for each page.
+        .linear_memory_keep_resident(256 << 10)
+        .async_stack_keep_resident(32 << 10)
+        .max_unused_warm_slots(100);
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .memory_init_cow(true)
+        .async_stack_size(512 << 10)
+        .max_wasm_stack(256 << 10)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .cache(cache);
+    config
+}
+
+/// Advances the epoch until it is dropped.
+struct Ticker {
+    alive: Arc<()>,
+}
+
+impl Ticker {
+    fn start(engine: Engine) -> std::io::Result<Self> {
+        let alive = Arc::new(());
+        let watched = Arc::downgrade(&alive);
+        std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+            while watched.strong_count() > 0 {
+                std::thread::sleep(TICK);
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { alive })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        // The thread sees that nobody holds it any more at its next tick.
+        debug_assert_eq!(Arc::strong_count(&self.alive), 1, "only the ticker holds its thread");
+    }
+}
+
+/// How many ticks are in `time`, at least one.
+pub(super) fn ticks(time: Duration) -> u32 {
+    u32::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX).max(1)
+}

@@ -1,0 +1,27 @@
+//! Providers' translators, as WebAssembly components in a sandbox.
+//!
+//! Nothing here knows sockets or keys: a plugin turns bytes into bytes. An [`Exchange`] is one call in an instance
+//! of its own; what it hands back is checked before anything acts on it.
+
+mod bindings;
+mod builtin;
+pub mod engine;
+mod error;
+mod exchange;
+mod limits;
+mod manifest;
+mod registry;
+mod state;
+
+pub use bindings::v0_1::ai_api::plugin::types::{
+    Call, Failure, FailureKind, HeaderParam, HeaderResult, HttpRequest, HttpResponse, Loss, Operation, Usage, Warning,
+};
+pub use bindings::v0_1::exports::ai_api::plugin::provider::{
+    Batch, Begun, Completion, Credential, Ending, Event, Framing, Reading,
+};
+pub use builtin::BUILT_IN;
+pub use engine::Runtime;
+pub use error::{CallError, LoadError};
+pub use exchange::Exchange;
+pub use manifest::{Manifest, Support};
+pub use registry::{Plugin, Registry};

@@ -1,0 +1,78 @@
+//! Model names with `*` in them.
+
+/// A model name in which each `*` stands for any text, also none.
+///
+/// LiteLLM matches such names as prefixes (`re.match`), so that `claude-*-beta` takes `claude-x-beta-y` too; here the
+/// whole name must match, which is what people mean by it.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    parts: Vec<String>,
+}
+
+impl Pattern {
+    /// The pattern in `name`; `None` where it has no `*`.
+    pub(super) fn new(name: &str) -> Option<Self> {
+        name.contains('*').then(|| Self { parts: name.split('*').map(str::to_owned).collect() })
+    }
+
+    /// Longer patterns, and of these the ones with fewer stars, are tried first.
+    pub(super) fn specificity(&self) -> (usize, usize) {
+        let length = self.parts.iter().map(String::len).sum::<usize>() + self.parts.len() - 1;
+        (length, usize::MAX - self.parts.len())
+    }
+
+    /// What each `*` stands for in `name`, if it matches.
+    pub(super) fn matches<'a>(&self, name: &'a str) -> Option<Vec<&'a str>> {
+        let (first, rest) = self.parts.split_first()?;
+        let (last, middle) = rest.split_last()?;
+        let mut text = name.strip_prefix(first.as_str())?;
+        let mut stars = Vec::with_capacity(rest.len());
+        for part in middle {
+            let (star, after) = text.split_once(part.as_str())?;
+            stars.push(star);
+            text = after;
+        }
+        stars.push(text.strip_suffix(last.as_str())?);
+        Some(stars)
+    }
+}
+
+/// Puts what the stars stood for into `model`, in order; a star too many stands for the last one again.
+pub(super) fn fill(model: &str, stars: &[&str]) -> String {
+    let mut filled = String::with_capacity(model.len() + 32);
+    let mut parts = model.split('*');
+    filled.push_str(parts.next().unwrap_or_default());
+    for (index, part) in parts.enumerate() {
+        filled.push_str(stars.get(index).or(stars.last()).copied().unwrap_or_default());
+        filled.push_str(part);
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, name, stars) in [
+            ("openai/*", "openai/gpt-4o", Some(vec!["gpt-4o"])),
+            ("openai/*", "anthropic/x", None),
+            ("*", "anything/at:all", Some(vec!["anything/at:all"])),
+            ("claude-*-beta", "claude-x-beta", Some(vec!["x"])),
+            ("claude-*-beta", "claude-x-beta-y", None),
+            ("a*b*c", "a1b2c", Some(vec!["1", "2"])),
+            ("a*", "a", Some(vec![""])),
+        ] {
+            assert_eq!(Pattern::new(pattern).unwrap().matches(name), stars, "{pattern} {name}");
+        }
+        assert!(Pattern::new("gpt-4o").is_none());
+    }
+
+    #[test]
+    fn what_a_star_stood_for_goes_into_the_model() {
+        assert_eq!(fill("*", &["gpt-4o"]), "gpt-4o");
+        assert_eq!(fill("fixed", &["gpt-4o"]), "fixed");
+        assert_eq!(fill("x-*-*", &["1", "2"]), "x-1-2");
+    }
+}

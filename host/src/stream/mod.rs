@@ -1,0 +1,10 @@
+//! Streams: bytes to events, events to the client's bytes.
+
+mod decode;
+mod frame;
+mod json_lines;
+mod sse;
+
+pub use decode::{Decoder, StreamEvent, StreamError};
+pub use frame::{DONE, data_frame, push_data_frame};
+pub use sse::SseDecoder;

@@ -1,0 +1,57 @@
+//! How the way to a provider fails. None of these texts holds a URL, for a URL may hold a key.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+/// Why a provider's answer did not come, or not whole.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// No connection.
+    #[error("can't connect: {0}")]
+    Connect(String),
+    /// A connection, but no answer or half of one.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// Nothing came for too long.
+    #[error("no {} within {after:?}", .waiting_for.trim_start_matches("an "))]
+    Timeout {
+        /// What was awaited.
+        waiting_for: &'static str,
+        /// For how long.
+        after: Duration,
+    },
+    /// More came than the gateway takes.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+impl UpstreamError {
+    pub(super) fn from_send(error: &reqwest::Error) -> Self {
+        let cause = root_cause(error);
+        if error.is_timeout() {
+            Self::Connect("timed out".to_owned())
+        } else if error.is_connect() {
+            Self::Connect(cause)
+        } else {
+            Self::Broken(cause)
+        }
+    }
+
+    pub(super) fn from_read(error: &reqwest::Error) -> Self {
+        Self::Broken(root_cause(error))
+    }
+}
+
+/// The innermost reason: the outer ones hold the URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    let mut text = "no reason given".to_owned();
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    text
+}

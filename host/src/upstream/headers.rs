@@ -1,0 +1,86 @@
+//! Which headers may pass, in either direction.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Placement, Redactor};
+
+/// Headers that belong to the connection, to the caller's identity, or to a key: no plugin may set one.
+const OURS: &[&str] = &[
+    "accept-encoding",
+    "api-key",
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-api-key",
+    "x-goog-api-key",
+    "x-real-ip",
+];
+
+/// The same, for whole families of names.
+const OUR_PREFIXES: &[&str] = &["proxy-", "x-forwarded-", "sec-"];
+
+/// A header that a plugin may not set, or that is none.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("set the header '{}', which it may not", .0.escape_debug())]
+pub struct BadHeader(pub String);
+
+/// The headers that a plugin set, if all of them may pass.
+///
+/// # Errors
+/// The first one that may not.
+pub fn guest_headers<'a>(
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+    placement: &Placement,
+) -> Result<HeaderMap, BadHeader> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let refused = || BadHeader(name.chars().take(64).collect());
+        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+        let text = parsed.as_str();
+        let is_ours = OURS.contains(&text)
+            || OUR_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+            || matches!(placement, Placement::Header(own) if *own == parsed);
+        if is_ours {
+            return Err(refused());
+        }
+        map.append(parsed, HeaderValue::from_str(value).map_err(|_| refused())?);
+    }
+    Ok(map)
+}
+
+/// The headers of a provider's answer that a plugin may see: those with text, without cookies, and without the key
+/// should the provider echo it.
+pub fn visible_headers<'a>(headers: &'a HeaderMap, redactor: &Redactor) -> Vec<(&'a str, &'a str)> {
+    headers
+        .iter()
+        .filter(|(name, _)| *name != http::header::SET_COOKIE)
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .filter(|(_, value)| !redactor.finds(value.as_bytes()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_may_not_set_what_is_the_gateways() {
+        let own = Placement::Header(HeaderName::from_static("x-acme-key"));
+        for name in ["Host", "authorization", "X-Api-Key", "x-acme-key", "x-forwarded-for", "Proxy-Foo", "te", "a\r\nb"] {
+            assert_eq!(guest_headers([(name, "v")].into_iter(), &own), Err(BadHeader(name.to_owned())), "{name}");
+        }
+        assert!(guest_headers([("x", "a\r\nhost: evil")].into_iter(), &own).is_err());
+        assert_eq!(guest_headers([("anthropic-version", "2023-06-01")].into_iter(), &own).unwrap().len(), 1);
+    }
+}

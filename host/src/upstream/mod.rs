@@ -1,0 +1,83 @@
+//! The way out: one client for all providers. Knows no provider's format, and is the only place that knows keys.
+
+mod credentials;
+mod error;
+mod headers;
+mod redact;
+mod source;
+mod target;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+use url::Url;
+
+pub use credentials::{Placement, place};
+pub use error::UpstreamError;
+pub use headers::{BadHeader, guest_headers, visible_headers};
+pub use redact::Redactor;
+pub use source::Source;
+pub use target::{BadPath, join};
+
+/// How long a connection may take to be made, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The client for all providers.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    client: reqwest::Client,
+}
+
+/// One request to a provider, complete with its credential.
+#[derive(Debug)]
+pub struct Outbound {
+    /// The method.
+    pub method: Method,
+    /// Where to; may hold a key in its query, so it is never logged.
+    pub url: Url,
+    /// All headers but those of the connection.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Upstream {
+    /// Sets the client up.
+    ///
+    /// # Errors
+    /// The system's root certificates can't be used.
+    pub fn new() -> anyhow::Result<Self> {
+        // Somebody else in the process may have chosen a provider already; any will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("ai-api/", env!("CARGO_PKG_VERSION")))
+            // A redirect would carry the key to a host that the operator didn't name.
+            .redirect(reqwest::redirect::Policy::none())
+            // Retrying is the router's business, which knows what was already said to the client.
+            .retry(reqwest::retry::never())
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(Duration::from_secs(90))
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .http2_adaptive_window(true)
+            .build()?;
+        Ok(Self { client })
+    }
+
+    /// Sends a request and waits for the head of the answer, at most `timeout`.
+    ///
+    /// # Errors
+    /// No head came.
+    pub async fn send(&self, outbound: Outbound, timeout: Duration) -> Result<Source, UpstreamError> {
+        let Outbound { method, url, mut headers, body } = outbound;
+        // Compressed events would wait in the provider's compressor; what is compressed all the same is decoded.
+        headers.insert(http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let request = self.client.request(method, url).headers(headers).body(body).send();
+        match tokio::time::timeout(timeout, request).await {
+            Ok(Ok(response)) => Ok(Source::new(response)),
+            Ok(Err(error)) => Err(UpstreamError::from_send(&error)),
+            Err(_) => Err(UpstreamError::Timeout { waiting_for: "an answer", after: timeout }),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A provider's answer as it comes in.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+
+use super::UpstreamError;
+
+/// A provider's answer: the head is here, the rest is coming. Dropped, the connection is dropped.
+#[derive(Debug)]
+pub struct Source {
+    response: reqwest::Response,
+}
+
+impl Source {
+    pub(super) fn new(response: reqwest::Response) -> Self {
+        Self { response }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// The media type, lower case, without parameters.
+    pub fn media_type(&self) -> String {
+        let value = self.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        value.and_then(|value| value.split(';').next()).map(|kind| kind.trim().to_ascii_lowercase()).unwrap_or_default()
+    }
+
+    /// The next bytes; `None` at the answer's proper end.
+    ///
+    /// # Errors
+    /// Nothing came for `patience`, or the connection broke.
+    pub async fn chunk(&mut self, patience: Duration) -> Result<Option<Bytes>, UpstreamError> {
+        match tokio::time::timeout(patience, self.response.chunk()).await {
+            Ok(Ok(chunk)) => Ok(chunk),
+            Ok(Err(error)) => Err(UpstreamError::from_read(&error)),
+            Err(_) => Err(UpstreamError::Timeout { waiting_for: "more of the answer", after: patience }),
+        }
+    }
+
+    /// The whole body, at most `limit` bytes, within `patience`.
+    ///
+    /// # Errors
+    /// It is larger, took longer, or the connection broke.
+    pub async fn whole(&mut self, limit: usize, patience: Duration) -> Result<Bytes, UpstreamError> {
+        let read = async {
+            let Some(first) = self.next().await? else { return Ok(Bytes::new()) };
+            let Some(second) = self.next().await? else { return within(first, limit) };
+            let mut all = BytesMut::with_capacity((first.len() + second.len()) * 2);
+            all.extend_from_slice(&first);
+            all.extend_from_slice(&second);
+            while let Some(more) = self.next().await? {
+                all.extend_from_slice(&more);
+                if all.len() > limit {
+                    return Err(UpstreamError::TooLarge { limit });
+                }
+            }
+            within(all.freeze(), limit)
+        };
+        match tokio::time::timeout(patience, read).await {
+            Ok(body) => body,
+            Err(_) => Err(UpstreamError::Timeout { waiting_for: "whole answer", after: patience }),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+        self.response.chunk().await.map_err(|error| UpstreamError::from_read(&error))
+    }
+}
+
+fn within(body: Bytes, limit: usize) -> Result<Bytes, UpstreamError> {
+    if body.len() > limit { Err(UpstreamError::TooLarge { limit }) } else { Ok(body) }
+}

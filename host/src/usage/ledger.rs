@@ -1,0 +1,139 @@
+//! One entry a request, written when the last byte of the answer is out, or can't be.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::plugin::Usage;
+
+/// What is known of one request. Dropped, it is written to the log: also when the client went away.
+#[derive(Debug)]
+pub struct Entry {
+    started: Instant,
+    /// Identifies the request everywhere: in the answer's headers, in the log, to plugins.
+    pub call_id: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The path without its query, which may hold a key.
+    pub path: String,
+    /// The status that the client got.
+    pub status: u16,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The model that the client named.
+    pub model: Option<String>,
+    /// The deployment that served it: id, provider, the provider's model.
+    pub served_by: Option<ServedBy>,
+    /// Whether the client asked for a stream.
+    pub streaming: bool,
+    /// What it used, as far as the provider said.
+    pub usage: Option<Usage>,
+    /// How long the client waited for the first byte of the answer.
+    pub first_byte: Option<Duration>,
+    /// What went wrong, in words without prompts, answers or keys.
+    pub error: Option<String>,
+}
+
+/// The deployment that served a call.
+#[derive(Clone, Debug)]
+pub struct ServedBy {
+    /// `x-litellm-model-id`.
+    pub deployment: String,
+    /// `openai`, `groq` …
+    pub provider: String,
+    /// The provider's own name of the model.
+    pub model: String,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nobody has said yet: if it stays so, the client went away.
+    Open,
+    /// With a whole answer.
+    Complete,
+    /// With an error.
+    Failed,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Open => "client_gone",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Entry {
+    /// An entry for a request that has just come in.
+    pub fn new(call_id: String, method: &str, path: &str) -> Self {
+        Self {
+            started: Instant::now(),
+            call_id,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            status: 0,
+            outcome: Outcome::Open,
+            model: None,
+            served_by: None,
+            streaming: false,
+            usage: None,
+            first_byte: None,
+            error: None,
+        }
+    }
+
+    /// How long ago the request came in.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The first byte of the answer goes out now.
+    pub fn mark_first_byte(&mut self) {
+        let elapsed = self.elapsed();
+        self.first_byte.get_or_insert(elapsed);
+    }
+
+    /// The answer is whole.
+    pub fn complete(&mut self) {
+        self.outcome = Outcome::Complete;
+    }
+
+    /// The answer is not whole, and why.
+    pub fn fail(&mut self, error: impl ToString) {
+        self.outcome = Outcome::Failed;
+        self.error = Some(error.to_string());
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+        let served_by = self.served_by.as_ref();
+        let usage = self.usage.as_ref();
+        tracing::info!(
+            target: "ai_api::request",
+            call_id = self.call_id,
+            method = self.method,
+            path = self.path,
+            status = self.status,
+            outcome = self.outcome.word(),
+            model = self.model,
+            deployment = served_by.map(|by| &*by.deployment),
+            provider = served_by.map(|by| &*by.provider),
+            provider_model = served_by.map(|by| &*by.model),
+            stream = self.streaming.then_some(true),
+            prompt_tokens = usage.map(|usage| usage.prompt_tokens),
+            completion_tokens = usage.map(|usage| usage.completion_tokens),
+            cache_read_tokens = usage.map(|usage| usage.cache_read_tokens),
+            cache_write_tokens = usage.map(|usage| usage.cache_write_tokens),
+            reasoning_tokens = usage.map(|usage| usage.reasoning_tokens),
+            ttft_ms = self.first_byte.map(ms),
+            duration_ms = ms(self.elapsed()),
+            error = self.error,
+            "request"
+        );
+    }
+}
