@@ -1,0 +1,195 @@
+//! Parts of a message as Anthropic's blocks: text, images, documents.
+
+use ai_api_plugin_sdk::canonical::{File, Part, PartKind};
+use ai_api_plugin_sdk::json::{Fields, Path};
+use ai_api_plugin_sdk::{Failure, failure};
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::{Map, Value, json};
+
+use super::Context;
+
+/// Anthropic's own blocks, which clients may put among OpenAI's parts.
+const OWN_BLOCKS: [&str; 14] = [
+    "image",
+    "document",
+    "search_result",
+    "container_upload",
+    "thinking",
+    "redacted_thinking",
+    "tool_use",
+    "tool_result",
+    "tool_reference",
+    "server_tool_use",
+    "web_search_tool_result",
+    "web_fetch_tool_result",
+    "code_execution_tool_result",
+    "compaction",
+];
+
+/// The block that `part` becomes; none if it is empty.
+///
+/// # Errors
+/// Anthropic can't be given this, and the message would mean something else without.
+pub(super) fn block(part: Part, at: &Path<'_>, cx: &mut Context) -> Result<Option<Value>, Failure> {
+    let Part { kind, cache_control, mut rest } = part;
+    let mut block = match kind {
+        PartKind::Text(text) => match text_block(text, at, cx) {
+            Some(block) => block,
+            None => {
+                if cache_control.is_some() {
+                    cx.warnings.dropped(at.key("cache_control"));
+                }
+                return Ok(None);
+            }
+        },
+        PartKind::Refusal(text) => {
+            cx.warnings.approximated(at);
+            match text_block(text, at, cx) {
+                Some(block) => block,
+                None => return Ok(None),
+            }
+        }
+        PartKind::Image { url, detail, format } => {
+            if detail.is_some_and(|detail| detail != "auto") {
+                cx.warnings.dropped(at.key("image_url").key("detail"));
+            }
+            image(&url, format.as_deref(), &at.key("image_url").key("url"))?
+        }
+        PartKind::File(file) => file_block(file, &mut rest, &at.key("file"), cx)?,
+        PartKind::Audio { .. } => {
+            return Err(failure::unsupported(at, "Anthropic's models take no audio."));
+        }
+        PartKind::Other(kind) if OWN_BLOCKS.contains(&kind.as_str()) => {
+            Value::Object(std::mem::take(&mut rest).into_map())
+        }
+        PartKind::Other(kind) => {
+            return Err(failure::unsupported(at, format!("Anthropic takes no content of type '{kind}'.")));
+        }
+    };
+    if let (Value::Object(fields), Some(cache_control)) = (&mut block, cache_control) {
+        fields.insert("cache_control".to_owned(), cache_control);
+    }
+    cx.warnings.dropped_fields(&rest, at);
+    Ok(Some(block))
+}
+
+/// Anthropic refuses text without a visible character.
+fn text_block(text: String, at: &Path<'_>, cx: &mut Context) -> Option<Value> {
+    if text.trim().is_empty() {
+        if !text.is_empty() {
+            cx.warnings.dropped(at);
+        }
+        return None;
+    }
+    Some(json!({"type": "text", "text": text}))
+}
+
+fn image(url: &str, format: Option<&str>, at: &Path<'_>) -> Result<Value, Failure> {
+    if let Some(data) = DataUrl::parse(url) {
+        return data.block(format, at);
+    }
+    if starts_with_scheme(url, "https:") {
+        return Ok(json!({"type": "image", "source": {"type": "url", "url": url}}));
+    }
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let message = match scheme {
+        "http" => "Anthropic fetches images over https only.".to_owned(),
+        _ => "Anthropic takes images as https or data URLs only.".to_owned(),
+    };
+    Err(failure::unsupported(at, message))
+}
+
+fn starts_with_scheme(url: &str, scheme: &str) -> bool {
+    url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+}
+
+fn file_block(file: File, rest: &mut Fields, at: &Path<'_>, cx: &mut Context) -> Result<Value, Failure> {
+    let File { data, id, filename, format } = file;
+    let mut block = match (data, id) {
+        (Some(data), _) => {
+            let at = at.key("file_data");
+            match DataUrl::parse(&data) {
+                Some(url) => url.block(format.as_deref(), &at)?,
+                // Bare base64, where the type is known or the first bytes say `%PDF-`.
+                None => {
+                    let pdf = data.starts_with("JVBERi0").then_some("application/pdf");
+                    let Some(media_type) = format.as_deref().or(pdf) else {
+                        let message = format!("Invalid '{at}': expected a data URL (data:application/pdf;base64,…).");
+                        return Err(failure::invalid(at, message));
+                    };
+                    DataUrl { media_type, data: &data }.block(None, &at)?
+                }
+            }
+        }
+        (None, Some(id)) => {
+            let is_image = format.as_deref().is_some_and(|format| format.starts_with("image/"));
+            let kind = if is_image { "image" } else { "document" };
+            if starts_with_scheme(&id, "https:") {
+                json!({"type": kind, "source": {"type": "url", "url": id}})
+            } else if id.contains(':') {
+                let message = "Anthropic takes files as https URLs, or as ids of its own Files API, only.";
+                return Err(failure::unsupported(at.key("file_id"), message));
+            } else {
+                cx.beta("files-api-2025-04-14");
+                json!({"type": kind, "source": {"type": "file", "file_id": id}})
+            }
+        }
+        (None, None) => return Err(failure::invalid(at, format!("Missing required parameter: '{at}.file_data'."))),
+    };
+    if let Value::Object(fields) = &mut block
+        && fields.get("type").is_some_and(|kind| kind == "document")
+    {
+        describe_document(fields, filename, rest);
+    }
+    Ok(block)
+}
+
+/// A document's title is its file's name. `citations` and `context` are Anthropic's own.
+fn describe_document(block: &mut Map<String, Value>, filename: Option<String>, rest: &mut Fields) {
+    if let Some(filename) = filename.filter(|name| !name.trim().is_empty()) {
+        block.insert("title".to_owned(), Value::String(filename.chars().take(500).collect()));
+    }
+    for key in ["title", "context", "citations"] {
+        if let Some(value) = rest.take(key) {
+            block.insert(key.to_owned(), value);
+        }
+    }
+}
+
+/// `data:image/png;base64,…`
+struct DataUrl<'a> {
+    media_type: &'a str,
+    /// Base64.
+    data: &'a str,
+}
+
+impl<'a> DataUrl<'a> {
+    fn parse(url: &'a str) -> Option<Self> {
+        if !starts_with_scheme(url, "data:") {
+            return None;
+        }
+        let (head, data) = url.get("data:".len()..)?.split_once(',')?;
+        let head = head.strip_suffix(";base64")?;
+        Some(Self { media_type: head.split(';').next().unwrap_or_default(), data })
+    }
+
+    /// An image or a document, by its media type; the client's own word for that wins.
+    fn block(&self, format: Option<&str>, at: &Path<'_>) -> Result<Value, Failure> {
+        let media_type = format.unwrap_or(self.media_type).to_ascii_lowercase();
+        let base64 = |kind: &str, media_type: &str| json!({"type": kind, "source": {"type": "base64", "media_type": media_type, "data": self.data}});
+        match media_type.as_str() {
+            "image/jpeg" | "image/png" | "image/gif" | "image/webp" => Ok(base64("image", &media_type)),
+            "image/jpg" => Ok(base64("image", "image/jpeg")),
+            "application/pdf" => Ok(base64("document", &media_type)),
+            text if text.starts_with("text/") || text == "application/json" => {
+                let bytes = BASE64_STANDARD.decode(self.data).ok();
+                let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()) else {
+                    return Err(failure::invalid(at, format!("Invalid '{at}': not the base64 of UTF-8 text.")));
+                };
+                let source = json!({"type": "text", "media_type": "text/plain", "data": text});
+                Ok(json!({"type": "document", "source": source}))
+            }
+            other => Err(failure::unsupported(at, format!("Anthropic takes no files of type '{other}'."))),
+        }
+    }
+}

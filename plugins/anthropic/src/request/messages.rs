@@ -1,0 +1,342 @@
+//! A conversation in Anthropic's form: `system` apart, turns of user and assistant, each a list of blocks.
+//! <https://platform.claude.com/docs/en/api/messages/create>
+
+use ai_api_plugin_sdk::canonical::{CalledTool, Message, Part, PartKind, Role};
+use ai_api_plugin_sdk::json::{Fields, Path, missing};
+use ai_api_plugin_sdk::{Failure, failure};
+use serde_json::{Map, Value, json};
+
+use super::{Context, content};
+
+/// What LiteLLM puts before instructions that come after the first turn, for models that take none there.
+const OPERATOR_NOTE: &str = "Operator note (not from the user): the following was originally a mid-conversation \
+                             system-role reminder.";
+
+/// Anthropic refuses a user's turn without text.
+const EMPTY: &str = "(empty message)";
+
+/// The conversation, translated.
+#[derive(Debug, Default)]
+pub(super) struct Conversation {
+    pub(super) system: Vec<Value>,
+    pub(super) messages: Vec<Value>,
+    /// It has calls or results, so that Anthropic wants `tools`.
+    pub(super) has_tool_blocks: bool,
+    /// It ends in results of a call that no reasoning stands before.
+    pub(super) ends_in_unsigned_call: bool,
+}
+
+/// Turns, as they grow.
+#[derive(Debug, Default)]
+struct Turns(Vec<Turn>);
+
+#[derive(Debug)]
+struct Turn {
+    role: &'static str,
+    blocks: Vec<Value>,
+}
+
+/// Translates `messages`.
+///
+/// # Errors
+/// A message has something that Anthropic can't be given, or there are only instructions.
+pub(super) fn translate(messages: Vec<Message>, cx: &mut Context) -> Result<Conversation, Failure> {
+    let at = Path::Root;
+    let at = at.key("messages");
+    let mut conversation = Conversation::default();
+    let mut turns = Turns::default();
+    let mut begun = false;
+    let roles: Vec<Role> = messages.iter().map(|message| message.role).collect();
+    for (index, mut message) in messages.into_iter().enumerate() {
+        let at = at.index(index);
+        if message.name.is_some() && message.role != Role::Tool {
+            cx.warnings.dropped(at.key("name"));
+        }
+        let instructs = matches!(message.role, Role::System | Role::Developer);
+        begun |= !instructs;
+        match message.role {
+            Role::System | Role::Developer => {
+                let texts = system_blocks(&mut message, &at, cx)?;
+                let next = roles.iter().skip(index + 1).find(|role| !matches!(role, Role::System | Role::Developer));
+                if !begun {
+                    conversation.system.extend(texts);
+                } else if !texts.is_empty() {
+                    turns.push_instruction(texts, matches!(next, None | Some(Role::Assistant)), &at, cx);
+                }
+            }
+            Role::User => {
+                let blocks = user_blocks(&mut message, &at, cx)?;
+                turns.push("user", blocks);
+            }
+            Role::Assistant => {
+                let blocks = assistant_blocks(&mut message, &at, cx)?;
+                turns.push("assistant", blocks);
+            }
+            Role::Tool => {
+                let block = tool_result(&mut message, &at, cx)?;
+                turns.push_result(block);
+            }
+            Role::Function => {
+                let message = "Anthropic has no functions of the 2023 API; use 'tools' and role 'tool'.";
+                return Err(failure::unsupported(at.key("role"), message));
+            }
+        }
+        cx.warnings.dropped_fields(&message.rest, &at);
+    }
+    if turns.0.is_empty() {
+        let message = "Anthropic needs at least one message that is not a system message.";
+        return Err(failure::invalid("messages", message));
+    }
+    turns.strip_prefill();
+    conversation.has_tool_blocks = turns.has_tool_blocks();
+    conversation.ends_in_unsigned_call = turns.ends_in_unsigned_call();
+    conversation.messages =
+        turns.0.into_iter().map(|turn| json!({"role": turn.role, "content": turn.blocks})).collect();
+    Ok(conversation)
+}
+
+fn system_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Value>, Failure> {
+    let mut blocks = Vec::new();
+    let content_at = at.key("content");
+    for (index, part) in std::mem::take(&mut message.content).into_iter().enumerate() {
+        let at = content_at.index(index);
+        if !matches!(part.kind, PartKind::Text(_)) {
+            return Err(failure::unsupported(at, "Anthropic takes nothing but text in system messages."));
+        }
+        blocks.extend(content::block(part, &at, cx)?);
+    }
+    cache(&mut blocks, message.cache_control.take(), at, cx);
+    Ok(blocks)
+}
+
+fn user_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Value>, Failure> {
+    let mut blocks = content_blocks(std::mem::take(&mut message.content), at, cx)?;
+    if blocks.is_empty() {
+        cx.warnings.approximated(at.key("content"));
+        blocks.push(json!({"type": "text", "text": EMPTY}));
+    }
+    cache(&mut blocks, message.cache_control.take(), at, cx);
+    Ok(blocks)
+}
+
+fn content_blocks(parts: Vec<Part>, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Value>, Failure> {
+    let content_at = at.key("content");
+    let mut blocks = Vec::with_capacity(parts.len());
+    for (index, part) in parts.into_iter().enumerate() {
+        blocks.extend(content::block(part, &content_at.index(index), cx)?);
+    }
+    Ok(blocks)
+}
+
+/// A message's own `cache_control` stands on its last block.
+fn cache(blocks: &mut [Value], cache_control: Option<Value>, at: &Path<'_>, cx: &mut Context) {
+    let Some(cache_control) = cache_control else { return };
+    match blocks.last_mut() {
+        Some(Value::Object(block)) => {
+            block.insert("cache_control".to_owned(), cache_control);
+        }
+        _ => cx.warnings.dropped(at.key("cache_control")),
+    }
+}
+
+/// Reasoning first, then text, then calls: Anthropic's own order.
+fn assistant_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Value>, Failure> {
+    if message.rest.take("function_call").is_some() {
+        let message = "Anthropic has no functions of the 2023 API; use 'tool_calls'.";
+        return Err(failure::unsupported(at.key("function_call"), message));
+    }
+    if message.rest.take("annotations").is_some_and(|annotations| annotations.as_array().is_none_or(|a| !a.is_empty()))
+    {
+        cx.warnings.dropped(at.key("annotations"));
+    }
+    let mut own = message.provider_specific_fields.take().unwrap_or_default();
+    if let Some(Value::Array(blocks)) = own.take("content_blocks")
+        && !blocks.is_empty()
+    {
+        // The answer as Anthropic gave it, with what its own tools did: nothing else has all of it in order.
+        return Ok(blocks);
+    }
+    let mut thinking = std::mem::take(&mut message.thinking_blocks);
+    let fallback = own.take("thinking_blocks");
+    if let (true, Some(Value::Array(blocks))) = (thinking.is_empty(), fallback) {
+        thinking = blocks;
+    }
+    let mut blocks = thinking_blocks(thinking, at, cx);
+    if message.reasoning_content.take().is_some_and(|text| !text.is_empty()) && blocks.is_empty() {
+        // Without its signature, reasoning is refused.
+        cx.warnings.dropped(at.key("reasoning_content"));
+    }
+    blocks.extend(content_blocks(std::mem::take(&mut message.content), at, cx)?);
+    if let Some(refusal) = message.refusal.take().filter(|text| !text.trim().is_empty()) {
+        cx.warnings.approximated(at.key("refusal"));
+        blocks.push(json!({"type": "text", "text": refusal}));
+    }
+    let calls_at = at.key("tool_calls");
+    for (index, call) in std::mem::take(&mut message.tool_calls).into_iter().enumerate() {
+        blocks.push(tool_use(call, &calls_at.index(index), cx));
+    }
+    cache(&mut blocks, message.cache_control.take(), at, cx);
+    if blocks.is_empty() {
+        // Anthropic refuses a turn without content, and the model said nothing in this one.
+        cx.warnings.dropped(at);
+    }
+    Ok(blocks)
+}
+
+/// Earlier reasoning, verbatim, with its signature. LiteLLM streams a block in pieces of the same `index`.
+fn thinking_blocks(blocks: Vec<Value>, at: &Path<'_>, cx: &mut Context) -> Vec<Value> {
+    let at = at.key("thinking_blocks");
+    let mut whole: Vec<(usize, Map<String, Value>)> = Vec::with_capacity(blocks.len());
+    for (place, block) in blocks.into_iter().enumerate() {
+        let Value::Object(block) = block else {
+            cx.warnings.dropped(at.index(place));
+            continue;
+        };
+        let text = |block: &Map<String, Value>| block.get("thinking").and_then(Value::as_str).map(str::to_owned);
+        match whole.last_mut() {
+            Some((_, last))
+                if last.contains_key("index")
+                    && last.get("index") == block.get("index")
+                    && signature(last).is_none() =>
+            {
+                let joined = text(last).unwrap_or_default() + &text(&block).unwrap_or_default();
+                last.extend(block);
+                last.insert("thinking".to_owned(), Value::String(joined));
+            }
+            _ => whole.push((place, block)),
+        }
+    }
+    whole.into_iter().filter_map(|(place, block)| thinking_block(block, &at.index(place), cx)).collect()
+}
+
+fn signature(block: &Map<String, Value>) -> Option<&str> {
+    block.get("signature").and_then(Value::as_str).filter(|signature| !signature.is_empty())
+}
+
+fn thinking_block(block: Map<String, Value>, at: &Path<'_>, cx: &mut Context) -> Option<Value> {
+    let keys: &[&str] = match block.get("type").and_then(Value::as_str) {
+        Some("thinking") if signature(&block).is_some() => &["type", "thinking", "signature"],
+        Some("redacted_thinking") => &["type", "data"],
+        _ => {
+            cx.warnings.dropped(at);
+            return None;
+        }
+    };
+    let mut fields = Fields::from(block);
+    let known = keys.iter().filter_map(|key| Some(((*key).to_owned(), fields.take(key)?))).collect();
+    let _ = fields.take("index");
+    cx.warnings.dropped_fields(&fields, at);
+    Some(Value::Object(known))
+}
+
+fn tool_use(call: CalledTool, at: &Path<'_>, cx: &mut Context) -> Value {
+    let input = match serde_json::from_str::<Value>(&call.arguments) {
+        Ok(input @ Value::Object(_)) => input,
+        _ if call.arguments.trim().is_empty() => json!({}),
+        Ok(Value::Null) => json!({}),
+        // A model wrote it, and Anthropic takes objects only: the conversation must be able to go on.
+        _ => {
+            cx.warnings.approximated(at.key("function").key("arguments"));
+            json!({"arguments": call.arguments})
+        }
+    };
+    let (id, name) = (cx.ids.wire(&call.id), cx.names.wire(&call.name));
+    let mut block = json!({"type": "tool_use", "id": id, "name": name, "input": input});
+    if let (Value::Object(fields), Some(cache_control)) = (&mut block, call.cache_control) {
+        fields.insert("cache_control".to_owned(), cache_control);
+    }
+    cx.warnings.dropped_fields(&call.rest, at);
+    block
+}
+
+fn tool_result(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Result<Value, Failure> {
+    let Some(id) = message.tool_call_id.take() else { return Err(missing(&at.key("tool_call_id"))) };
+    let mut block = Map::from_iter([
+        ("type".to_owned(), json!("tool_result")),
+        ("tool_use_id".to_owned(), json!(cx.ids.wire(&id))),
+    ]);
+    let mut cache_control = message.cache_control.take();
+    for part in &mut message.content {
+        cache_control = part.cache_control.take().or(cache_control);
+    }
+    let mut blocks = content_blocks(std::mem::take(&mut message.content), at, cx)?;
+    match (blocks.len(), blocks.first_mut().and_then(|block| block.get_mut("text"))) {
+        (0, _) => {}
+        (1, Some(text)) => {
+            block.insert("content".to_owned(), text.take());
+        }
+        _ => {
+            block.insert("content".to_owned(), Value::Array(blocks));
+        }
+    }
+    if let Some(is_error) = message.rest.take("is_error") {
+        block.insert("is_error".to_owned(), is_error);
+    }
+    if let Some(cache_control) = cache_control {
+        block.insert("cache_control".to_owned(), cache_control);
+    }
+    Ok(Value::Object(block))
+}
+
+fn kind(block: &Value) -> &str {
+    block.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
+impl Turns {
+    /// Adds to the last turn if it is of this role, for Anthropic wants roles to take turns.
+    fn push(&mut self, role: &'static str, blocks: Vec<Value>) {
+        if blocks.is_empty() {
+            return;
+        }
+        match self.0.last_mut() {
+            Some(turn) if turn.role == role => turn.blocks.extend(blocks),
+            _ => self.0.push(Turn { role, blocks }),
+        }
+    }
+
+    /// Results come first in their turn, or Anthropic misses them.
+    fn push_result(&mut self, block: Value) {
+        match self.0.last_mut() {
+            Some(turn) if turn.role == "user" => {
+                let place = turn.blocks.iter().take_while(|block| kind(block) == "tool_result").count();
+                turn.blocks.insert(place, block);
+            }
+            _ => self.push("user", vec![block]),
+        }
+    }
+
+    /// Instructions after the first turn. Models that take them want them between a user's turn and the
+    /// assistant's: <https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages>.
+    fn push_instruction(&mut self, texts: Vec<Value>, answered_next: bool, at: &Path<'_>, cx: &mut Context) {
+        let after_user = self.0.last().is_some_and(|turn| matches!(turn.role, "user" | "system"));
+        if cx.model.mid_system() && after_user && answered_next {
+            self.push("system", texts);
+            return;
+        }
+        cx.warnings.approximated(at.key("role"));
+        let mut blocks = vec![json!({"type": "text", "text": OPERATOR_NOTE})];
+        blocks.extend(texts);
+        self.push("user", blocks);
+    }
+
+    /// Anthropic refuses white space at the end of an answer that it is to continue.
+    fn strip_prefill(&mut self) {
+        let Some(turn) = self.0.last_mut().filter(|turn| turn.role == "assistant") else { return };
+        if let Some(Value::Object(block)) = turn.blocks.last_mut()
+            && let Some(Value::String(text)) = block.get_mut("text")
+        {
+            text.truncate(text.trim_end().len());
+        }
+    }
+
+    fn has_tool_blocks(&self) -> bool {
+        self.0.iter().flat_map(|turn| &turn.blocks).any(|block| matches!(kind(block), "tool_use" | "tool_result"))
+    }
+
+    fn ends_in_unsigned_call(&self) -> bool {
+        let mut last = self.0.iter().rev().filter(|turn| turn.role != "system");
+        let answered = last.next().is_some_and(|turn| turn.blocks.iter().any(|block| kind(block) == "tool_result"));
+        let signed = |block: &Value| matches!(kind(block), "thinking" | "redacted_thinking");
+        answered && last.next().is_some_and(|turn| !turn.blocks.first().is_some_and(signed))
+    }
+}

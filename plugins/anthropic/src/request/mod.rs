@@ -1,0 +1,253 @@
+//! A canonical chat request becomes `POST /v1/messages`.
+//!
+//! Rules that aren't Anthropic's own are LiteLLM's (`llms/anthropic/chat/transformation.py`), so that clients
+//! find what they know.
+
+mod content;
+mod format;
+mod messages;
+mod sampling;
+mod thinking;
+mod tools;
+
+use std::collections::BTreeSet;
+
+use ai_api_plugin_sdk::canonical::{ChatRequest, Message, Tool, ToolChoice};
+use ai_api_plugin_sdk::json::{Fields, Path, Warnings, wrong_type};
+use ai_api_plugin_sdk::{Call, Failure, Header, HttpRequest, Warning, failure};
+use serde_json::{Map, Value, json};
+
+use crate::model::Model;
+use crate::names::Names;
+
+/// What is remembered until the answer comes.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// Which tools are called something else on the wire.
+    pub(crate) names: Names,
+    /// The tool whose input is the answer.
+    pub(crate) json_tool: Option<JsonTool>,
+    /// The client wants the usage chunk.
+    pub(crate) include_usage: bool,
+}
+
+/// A tool that isn't the client's: its input is the answer's text, in the form that the client asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct JsonTool {
+    pub(crate) name: String,
+    /// The model had to call some tool, so that text can't be the answer.
+    pub(crate) forced: bool,
+}
+
+/// What all parts of the translation share.
+struct Context {
+    model: Model,
+    /// Tools, as they are called on the wire.
+    names: Names,
+    /// Ids of calls, likewise.
+    ids: Names,
+    warnings: Warnings,
+    /// Values of the header `anthropic-beta`.
+    betas: BTreeSet<String>,
+}
+
+impl Context {
+    fn beta(&mut self, name: &str) {
+        self.betas.insert(name.to_owned());
+    }
+}
+
+/// Translates the request of `call`.
+///
+/// # Errors
+/// The request is wrong, or asks for what Anthropic can't do and what can't be left out.
+pub(crate) fn translate(call: &Call) -> Result<(HttpRequest, Vec<Warning>, Memory), Failure> {
+    let request = ChatRequest::parse(&call.body)?;
+    let mut cx = Context {
+        model: Model::of(&call.model),
+        names: Names::new(tool_names(&request).iter().map(String::as_str)),
+        ids: Names::new(call_ids(&request.messages).iter().map(String::as_str)),
+        warnings: request.lost,
+        betas: BTreeSet::new(),
+    };
+    let ChatRequest { messages, tools, tool_choice, parallel_tool_calls, response_format, .. } = request;
+    let mut rest = request.rest;
+    sampling::refuse(&mut rest, &mut cx);
+    let mut conversation = messages::translate(messages, &mut cx)?;
+
+    let mut body = Map::new();
+    body.insert("model".to_owned(), json!(call.model));
+    let mut tools = tools::translate(tools, rest.take("web_search_options"), &mut cx)?;
+    tools.choose(tool_choice, parallel_tool_calls, conversation.has_tool_blocks, &mut cx)?;
+    let mut output_config = rest.object("output_config", &Path::Root)?.unwrap_or_default().into_map();
+    let wanted = thinking::Wanted {
+        effort: request.reasoning_effort,
+        thinking: rest.take("thinking"),
+        unsigned_call: conversation.ends_in_unsigned_call,
+        forced_call: tools.is_forced(),
+    };
+    let thinking = thinking::translate(wanted, &mut output_config, &mut cx)?;
+    let json_tool =
+        format::translate(response_format, &mut tools, &mut output_config, &mut conversation, &thinking, &mut cx)?;
+
+    let limit =
+        call.params.iter().find(|(key, _)| key == "max_output_tokens").and_then(|(_, value)| value.parse().ok());
+    body.insert("max_tokens".to_owned(), json!(thinking.max_tokens(request.max_tokens, limit, &mut cx.warnings)));
+    if !conversation.system.is_empty() {
+        body.insert("system".to_owned(), Value::Array(conversation.system));
+    }
+    body.insert("messages".to_owned(), Value::Array(conversation.messages));
+    tools.write(&mut body);
+    if let Some(thinking) = &thinking.field {
+        body.insert("thinking".to_owned(), thinking.clone());
+    }
+    if !output_config.is_empty() {
+        body.insert("output_config".to_owned(), Value::Object(output_config));
+    }
+    sampling::Sampling { temperature: request.temperature, top_p: request.top_p, stop: request.stop }.write(
+        &mut rest,
+        thinking.active,
+        &mut body,
+        &mut cx,
+    )?;
+    write_metadata(&mut rest, &mut body, &mut cx)?;
+    write_rest(rest, &mut body, &mut cx)?;
+    if call.streaming {
+        body.insert("stream".to_owned(), Value::Bool(true));
+    }
+
+    let http = HttpRequest {
+        method: "POST".to_owned(),
+        path: "v1/messages".to_owned(),
+        query: Vec::new(),
+        headers: headers(&cx.betas),
+        body: Value::Object(body).to_string().into_bytes(),
+    };
+    let memory = Memory { names: cx.names, json_tool, include_usage: request.include_usage };
+    Ok((http, cx.warnings.into_vec(), memory))
+}
+
+fn headers(betas: &BTreeSet<String>) -> Vec<Header> {
+    let header = |name: &str, value: String| Header { name: name.to_owned(), value };
+    let mut headers = vec![
+        header("content-type", "application/json".to_owned()),
+        header("anthropic-version", "2023-06-01".to_owned()),
+    ];
+    if !betas.is_empty() {
+        let betas: Vec<&str> = betas.iter().map(String::as_str).collect();
+        headers.push(header("anthropic-beta", betas.join(",")));
+    }
+    headers
+}
+
+/// Every name of a tool that stands anywhere in the request.
+fn tool_names(request: &ChatRequest) -> Vec<String> {
+    let offered = request.tools.iter().filter_map(|tool| match tool {
+        Tool::Function(function) => Some(function.name.clone()),
+        Tool::Other(fields) => fields.clone().take("name").and_then(|name| name.as_str().map(str::to_owned)),
+    });
+    let called = request.messages.iter().flat_map(|message| &message.tool_calls).map(|call| call.name.clone());
+    let chosen = request.tool_choice.iter().filter_map(|choice| match choice {
+        ToolChoice::Function(name) => Some(name.clone()),
+        _ => None,
+    });
+    offered.chain(called).chain(chosen).collect()
+}
+
+/// Every id of a call in the history.
+fn call_ids(messages: &[Message]) -> Vec<String> {
+    let calls = messages.iter().flat_map(|message| &message.tool_calls).map(|call| call.id.clone());
+    calls.chain(messages.iter().filter_map(|message| message.tool_call_id.clone())).collect()
+}
+
+/// `metadata.user_id`: Anthropic's own field, else OpenAI's `safety_identifier` or its older name `user`.
+///
+/// Anthropic wants no names, mail addresses or phone numbers there, so that those are left out.
+fn write_metadata(rest: &mut Fields, body: &mut Map<String, Value>, cx: &mut Context) -> Result<(), Failure> {
+    let at = &Path::Root;
+    let (user, safety) = (rest.string("user", at)?, rest.string("safety_identifier", at)?);
+    let metadata_at = at.key("metadata");
+    let mut user_id = None;
+    if let Some(mut metadata) = rest.object("metadata", at)? {
+        user_id = metadata.string("user_id", &metadata_at)?;
+        cx.warnings.dropped_fields(&metadata, &metadata_at);
+    }
+    for (path, value) in [("safety_identifier", safety), ("user", user)] {
+        let Some(value) = value else { continue };
+        let same = user_id.as_deref() == Some(value.as_str());
+        if user_id.is_none() && !looks_personal(&value) {
+            user_id = Some(value);
+        } else if !same {
+            cx.warnings.dropped(path);
+        }
+    }
+    if let Some(user_id) = user_id {
+        body.insert("metadata".to_owned(), json!({"user_id": user_id}));
+    }
+    Ok(())
+}
+
+/// A mail address or a phone number. LiteLLM's rule, so that both leave out the same.
+fn looks_personal(user: &str) -> bool {
+    let is_mail = user.split_once('@').is_some_and(|(name, domain)| {
+        !name.is_empty() && domain.contains('.') && !user.chars().any(char::is_whitespace)
+    });
+    let digits = user.strip_prefix('+').unwrap_or(user);
+    let is_phone = digits.len() >= 7 && digits.chars().all(|c| c.is_ascii_digit() || " \t()-".contains(c));
+    is_mail || is_phone
+}
+
+/// What is neither OpenAI's nor known here goes into the body as it is: Anthropic's own parameters do, and those
+/// that came after this was written.
+fn write_rest(mut rest: Fields, body: &mut Map<String, Value>, cx: &mut Context) -> Result<(), Failure> {
+    match rest.take("anthropic_beta") {
+        None => {}
+        Some(Value::String(names)) => names.split(',').for_each(|name| cx.beta(name.trim())),
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).for_each(|name| cx.beta(name)),
+        Some(other) => return Err(wrong_type(&Path::Root.key("anthropic_beta"), "a string or an array", &other)),
+    }
+    if cx.betas.iter().any(|name| name.is_empty() || name.contains(|c: char| c.is_control())) {
+        return Err(failure::invalid("anthropic_beta", "Invalid 'anthropic_beta': expected names of beta features."));
+    }
+    for (key, value) in rest.into_map() {
+        if value.is_null() {
+            continue;
+        }
+        match key.as_str() {
+            "context_management" => {
+                let compacts = value.to_string().contains("compact_20260112");
+                cx.beta(if compacts { "compact-2026-01-12" } else { "context-management-2025-06-27" });
+            }
+            "mcp_servers" if !cx.betas.contains("mcp-client-2025-11-20") => cx.beta("mcp-client-2025-04-04"),
+            "output_format" => cx.beta("structured-outputs-2025-11-13"),
+            "speed" if value == "fast" => cx.beta("fast-mode-2026-02-01"),
+            "container" if value.get("skills").is_some() => {
+                cx.beta("skills-2025-10-02");
+                cx.beta("code-execution-2025-08-25");
+            }
+            _ => {}
+        }
+        body.insert(key, value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_that_names_a_person_is_recognised() {
+        for (user, personal) in [
+            ("a@b.co", true),
+            ("+49 (30) 1234-567", true),
+            ("1234567", true),
+            ("user-42", false),
+            ("123456", false),
+            ("a@b", false),
+            ("7f3c9b1e", false),
+        ] {
+            assert_eq!(looks_personal(user), personal, "{user}");
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! A streamed answer: <https://platform.claude.com/docs/en/build-with-claude/streaming>.
+//!
+//! A message begins, its blocks come one after another, each in pieces, then it says why it stopped. Events of
+//! other types are to be ignored, says the documentation.
+
+use std::borrow::Cow;
+
+use ai_api_plugin_sdk::canonical::{ChunkWriter, Delta, ToolCallDelta};
+use ai_api_plugin_sdk::{Batch, Call, Ending, Event, Failure, failure};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::error::{self, ErrorDetail};
+use crate::request::Memory;
+use crate::response::{Stop, annotations, present};
+use crate::usage::WireUsage;
+
+/// Reads a stream and writes chunks.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    writer: ChunkWriter,
+    usage: Option<WireUsage>,
+    /// By Anthropic's index.
+    blocks: Vec<(u64, Block)>,
+    /// How many calls began.
+    calls: u32,
+    /// In characters.
+    text_length: u64,
+    /// Text that a call of the tool which is the answer would make worthless.
+    held: Option<String>,
+    answered_in_tool: bool,
+    container: Option<Value>,
+    finished: bool,
+    /// How the stream failed, while chunks that came before are on their way.
+    failed: Option<Failure>,
+}
+
+/// A block as far as it came.
+#[derive(Debug)]
+struct Block {
+    kind: Kind,
+    /// As it began.
+    start: Map<String, Value>,
+    /// Its text, reasoning, or JSON input.
+    text: String,
+    signature: String,
+    citations: Vec<Value>,
+    /// Where its text begins in the answer's.
+    offset: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Text,
+    Thinking,
+    RedactedThinking,
+    /// The client's tool, as this call of the answer.
+    Call(u32),
+    /// The tool whose input is the answer.
+    Json,
+    /// A tool of Anthropic's own, its result, or something newer.
+    Other,
+}
+
+/// Every event that is read, in one: a field is there if its type has it.
+#[derive(Debug, Deserialize)]
+struct WireEvent<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    index: u64,
+    #[serde(default)]
+    delta: Option<WireDelta>,
+    #[serde(default)]
+    content_block: Option<Map<String, Value>>,
+    #[serde(default)]
+    message: Option<MessageStart>,
+    #[serde(default)]
+    usage: Option<WireUsage>,
+    #[serde(default)]
+    error: Option<ErrorDetail>,
+}
+
+/// Deltas of blocks and of the message. Which fields are there tells their type.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireDelta {
+    text: Option<String>,
+    partial_json: Option<String>,
+    thinking: Option<String>,
+    signature: Option<String>,
+    citation: Option<Value>,
+    /// Of a compaction.
+    content: Option<String>,
+    stop_reason: Option<String>,
+    stop_sequence: Option<Value>,
+    stop_details: Option<Value>,
+    container: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MessageStart {
+    #[serde(default)]
+    usage: Option<WireUsage>,
+}
+
+/// For events that aren't read: only whether they had to be.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+}
+
+const READ: [&str; 7] = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "error",
+];
+
+impl Stream {
+    pub(crate) fn new(call: &Call, memory: &Memory) -> Self {
+        Self {
+            writer: ChunkWriter::new(call),
+            usage: None,
+            blocks: Vec::new(),
+            calls: 0,
+            text_length: 0,
+            held: memory.json_tool.as_ref().filter(|tool| !tool.forced).map(|_| String::new()),
+            answered_in_tool: false,
+            container: None,
+            finished: false,
+            failed: None,
+        }
+    }
+
+    /// Translates the events of one read. What came before a failure is still handed over, the failure next time.
+    ///
+    /// # Errors
+    /// The provider says that it failed, or an event makes no sense.
+    pub(crate) fn events(&mut self, events: &[Event], memory: &Memory) -> Result<Batch, Failure> {
+        if let Some(failure) = self.failed.take() {
+            return Err(failure);
+        }
+        let mut news = false;
+        for event in events {
+            match self.read(&event.data, memory, &mut news) {
+                Ok(false) => {}
+                Ok(true) => return Ok(self.batch(news, true)),
+                Err(failure) => {
+                    let batch = self.batch(news, false);
+                    if batch.chunks.is_empty() {
+                        return Err(failure);
+                    }
+                    self.failed = Some(failure);
+                    return Ok(batch);
+                }
+            }
+        }
+        Ok(self.batch(news, false))
+    }
+
+    /// Reads one event. True if it was the last one.
+    fn read(&mut self, data: &[u8], memory: &Memory, news: &mut bool) -> Result<bool, Failure> {
+        let event = match serde_json::from_slice::<WireEvent<'_>>(data) {
+            Ok(event) => event,
+            Err(error) => {
+                let named = serde_json::from_slice::<Named<'_>>(data);
+                if named.is_ok_and(|named| !READ.contains(&named.kind.as_ref())) {
+                    return Ok(false);
+                }
+                return Err(failure::malformed(format!("anthropic sent an event that makes no sense: {error}")));
+            }
+        };
+        *news |= event.usage.is_some() || event.message.is_some();
+        self.event(event, memory)
+    }
+
+    /// The stream ended before `message_stop`. Where the connection broke, the gateway says so itself.
+    pub(crate) fn end(&mut self, ending: Ending) -> Result<Batch, Failure> {
+        if let Some(failure) = self.failed.take() {
+            return Err(failure);
+        }
+        match ending {
+            Ending::Complete => Err(failure::malformed("anthropic's stream ended before message_stop")),
+            Ending::Cut | Ending::Stalled => Ok(self.batch(true, false)),
+        }
+    }
+
+    fn batch(&mut self, news: bool, done: bool) -> Batch {
+        let usage = self.usage.as_ref().filter(|_| news).map(WireUsage::total);
+        Batch { chunks: self.writer.take(), usage, done }
+    }
+
+    /// Translates one event. True if it was the last one.
+    fn event(&mut self, event: WireEvent<'_>, memory: &Memory) -> Result<bool, Failure> {
+        match event.kind.as_ref() {
+            "message_start" => self.update_usage(event.message.and_then(|message| message.usage)),
+            "content_block_start" => {
+                let Some(start) = event.content_block else { return Ok(false) };
+                self.start_block(event.index, start, memory);
+            }
+            "content_block_delta" => {
+                if let Some(delta) = event.delta {
+                    self.delta(event.index, delta);
+                }
+            }
+            "content_block_stop" => self.stop_block(event.index),
+            "message_delta" => {
+                self.update_usage(event.usage);
+                if let Some(delta) = event.delta {
+                    self.container = delta.container.or(self.container.take());
+                    if delta.stop_reason.is_some() {
+                        let WireDelta { stop_reason, stop_sequence, stop_details, .. } = delta;
+                        self.finish(Stop { stop_reason, stop_sequence, stop_details });
+                    }
+                }
+            }
+            "message_stop" => {
+                self.finish(Stop::default());
+                if let Some(usage) = self.usage.as_ref().filter(|_| memory.include_usage) {
+                    self.writer.usage(&usage.body());
+                }
+                return Ok(true);
+            }
+            "error" => {
+                let detail = event.error.unwrap_or(ErrorDetail {
+                    kind: "api_error".to_owned(),
+                    message: "anthropic's stream failed without saying why".to_owned(),
+                });
+                return Err(error::of_detail(&detail));
+            }
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    fn update_usage(&mut self, newer: Option<WireUsage>) {
+        if let Some(newer) = newer {
+            self.usage.get_or_insert_default().update(newer);
+        }
+    }
+
+    fn start_block(&mut self, index: u64, start: Map<String, Value>, memory: &Memory) {
+        let string = |key: &str| start.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut block = Block {
+            kind: Kind::Other,
+            text: String::new(),
+            signature: String::new(),
+            citations: Vec::new(),
+            offset: self.text_length,
+            start: Map::new(),
+        };
+        let mut first = WireDelta::default();
+        match string("type").as_str() {
+            "text" => {
+                block.kind = Kind::Text;
+                first.text = Some(string("text"));
+            }
+            "thinking" => {
+                block.kind = Kind::Thinking;
+                first.thinking = Some(string("thinking"));
+                block.signature = string("signature");
+                // There was reasoning, even if none of it is shown.
+                self.writer.delta(0, Delta::reasoning(""));
+            }
+            "redacted_thinking" => {
+                block.kind = Kind::RedactedThinking;
+                self.writer.delta(0, Delta::reasoning(""));
+            }
+            "tool_use" if memory.json_tool.as_ref().is_some_and(|tool| tool.name == string("name")) => {
+                block.kind = Kind::Json;
+                self.answered_in_tool = true;
+                // Talk before the answer is not the answer.
+                self.held = None;
+            }
+            "tool_use" => {
+                block.kind = Kind::Call(self.calls);
+                let name = memory.names.client(&string("name")).to_owned();
+                let call = ToolCallDelta::begin(self.calls, string("id"), name, String::new());
+                self.calls += 1;
+                self.writer.delta(0, Delta::tool_call(call));
+            }
+            _ => {}
+        }
+        block.start = start;
+        self.blocks.push((index, block));
+        self.delta(index, first);
+    }
+
+    fn delta(&mut self, index: u64, delta: WireDelta) {
+        let Some((_, block)) = self.blocks.iter_mut().rev().find(|(known, _)| *known == index) else { return };
+        let piece = match block.kind {
+            Kind::Text => delta.text,
+            Kind::Thinking => delta.thinking,
+            Kind::Call(_) | Kind::Json => delta.partial_json,
+            Kind::Other => delta.partial_json.or(delta.content),
+            Kind::RedactedThinking => None,
+        };
+        if let Some(signature) = delta.signature {
+            block.signature.push_str(&signature);
+        }
+        if let Some(citation) = delta.citation {
+            let fields = Map::from_iter([("citation".to_owned(), citation.clone())]);
+            block.citations.push(citation);
+            self.writer.delta(0, Delta { provider_specific_fields: fields, ..Delta::default() });
+        }
+        let Some(piece) = piece.filter(|piece| !piece.is_empty()) else { return };
+        block.text.push_str(&piece);
+        match block.kind {
+            Kind::Text => {
+                self.text_length += piece.chars().count() as u64;
+                match &mut self.held {
+                    Some(held) => held.push_str(&piece),
+                    None if self.answered_in_tool => {}
+                    None => self.writer.delta(0, Delta::content(piece)),
+                }
+            }
+            Kind::Thinking => self.writer.delta(0, Delta::reasoning(piece)),
+            Kind::Call(call) => self.writer.delta(0, Delta::tool_call(ToolCallDelta::arguments(call, piece))),
+            Kind::Json => self.writer.delta(0, Delta::content(piece)),
+            Kind::RedactedThinking | Kind::Other => {}
+        }
+    }
+
+    fn stop_block(&mut self, index: u64) {
+        let Some((_, block)) = self.blocks.iter_mut().rev().find(|(known, _)| *known == index) else { return };
+        match block.kind {
+            Kind::Text => {
+                let annotations = annotations(&block.citations, block.offset, self.text_length);
+                if !annotations.is_empty() {
+                    self.writer.delta(0, Delta { annotations, ..Delta::default() });
+                }
+            }
+            Kind::Thinking | Kind::RedactedThinking => {
+                // Whole and signed, so that it can be sent back as it is.
+                let thinking_blocks = vec![Value::Object(block.whole())];
+                self.writer.delta(0, Delta { thinking_blocks, ..Delta::default() });
+            }
+            Kind::Call(_) | Kind::Json if block.text.is_empty() => {
+                // No piece came: the input is what the block began with.
+                let input = block.start.get("input").filter(|input| input.is_object());
+                let input = input.map_or_else(|| "{}".to_owned(), Value::to_string);
+                self.writer.delta(
+                    0,
+                    match block.kind {
+                        Kind::Call(call) => Delta::tool_call(ToolCallDelta::arguments(call, input)),
+                        _ => Delta::content(input),
+                    },
+                );
+            }
+            Kind::Call(_) | Kind::Json | Kind::Other => {}
+        }
+    }
+
+    /// The answer is complete.
+    fn finish(&mut self, stop: Stop) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        if let Some(held) = self.held.take().filter(|held| !held.is_empty()) {
+            self.writer.delta(0, Delta::content(held));
+        }
+        let container = self.container.take();
+        let more = self.blocks.iter().any(|(_, block)| block.kind == Kind::Other);
+        let blocks = more.then(|| self.blocks.iter().map(|(_, block)| Value::Object(block.whole())).collect());
+        let fields = present([("content_blocks", blocks), ("container", container)]);
+        if !fields.is_empty() {
+            self.writer.delta(0, Delta { provider_specific_fields: fields, ..Delta::default() });
+        }
+        let answered_in_tool = self.answered_in_tool && self.calls == 0;
+        self.writer.finish(0, stop.finish_reason(answered_in_tool), stop.fields());
+    }
+}
+
+impl Block {
+    /// The block as it would stand in a whole answer.
+    fn whole(&self) -> Map<String, Value> {
+        let mut block = self.start.clone();
+        let mut set = |key: &str, value: Value| drop(block.insert(key.to_owned(), value));
+        match self.kind {
+            Kind::Text => {
+                set("text", json!(self.text));
+                if !self.citations.is_empty() {
+                    set("citations", json!(self.citations));
+                }
+            }
+            Kind::Thinking => {
+                set("thinking", json!(self.text));
+                set("signature", json!(self.signature));
+            }
+            Kind::RedactedThinking => {}
+            Kind::Other if self.start.get("type").is_some_and(|kind| kind == "compaction") => {
+                if !self.text.is_empty() {
+                    set("content", json!(self.text));
+                }
+            }
+            Kind::Call(_) | Kind::Json | Kind::Other => {
+                if !self.text.is_empty() {
+                    set("input", serde_json::from_str(&self.text).unwrap_or_else(|_| json!({})));
+                }
+            }
+        }
+        block
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ai_api_plugin_sdk::testing::call;
+    use ai_api_plugin_sdk::{FailureKind, Operation};
+
+    use super::*;
+    use crate::names::Names;
+
+    const START: &str = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"output_tokens":1}}}"#;
+    const BLOCK: &str = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+    const TEXT: &str = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"par"}}"#;
+    const OVERLOADED: &str = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+
+    fn memory() -> Memory {
+        Memory { names: Names::default(), json_tool: None, include_usage: false }
+    }
+
+    fn stream() -> Stream {
+        Stream::new(&call(Operation::ChatCompletions, "claude", &json!({"stream": true})), &memory())
+    }
+
+    fn read(stream: &mut Stream, events: &[&str]) -> Result<Batch, Failure> {
+        let event = |data: &&str| Event { name: None, data: data.as_bytes().to_vec() };
+        stream.events(&events.iter().map(event).collect::<Vec<_>>(), &memory())
+    }
+
+    #[test]
+    fn usage_is_told_as_soon_as_the_provider_tells_it() {
+        let mut stream = stream();
+        assert_eq!(read(&mut stream, &[START]).unwrap().usage.unwrap().prompt_tokens, 10);
+        assert!(read(&mut stream, &[BLOCK, TEXT]).unwrap().usage.is_none());
+        let delta = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":9}}"#;
+        let usage = read(&mut stream, &[delta]).unwrap().usage.unwrap();
+        assert_eq!((usage.prompt_tokens, usage.completion_tokens), (10, 9));
+        assert!(read(&mut stream, &[r#"{"type":"message_stop"}"#]).unwrap().done);
+    }
+
+    #[test]
+    fn what_came_before_a_failure_in_the_same_read_is_not_lost() {
+        let mut stream = stream();
+        let batch = read(&mut stream, &[START, BLOCK, TEXT, OVERLOADED]).unwrap();
+        assert_eq!((batch.chunks.len(), batch.done), (1, false));
+        assert_eq!(stream.end(Ending::Complete).unwrap_err().kind, FailureKind::Overloaded);
+    }
+
+    #[test]
+    fn a_failure_before_anything_was_said_is_told_at_once() {
+        assert_eq!(read(&mut stream(), &[START, OVERLOADED]).unwrap_err().kind, FailureKind::Overloaded);
+    }
+
+    #[test]
+    fn a_broken_connection_still_tells_the_usage() {
+        for (ending, fine) in [(Ending::Complete, false), (Ending::Cut, true), (Ending::Stalled, true)] {
+            let mut stream = stream();
+            read(&mut stream, &[START, BLOCK, TEXT]).unwrap();
+            let end = stream.end(ending);
+            assert_eq!(end.is_ok(), fine, "{ending:?}");
+            assert!(end.is_ok_and(|batch| batch.usage.is_some()) == fine);
+        }
+    }
+}
