@@ -6,7 +6,7 @@
 use ai_api_plugin_sdk::canonical::{
     AssistantMessage, ChatCompletion, ChatRequest, ChunkWriter, Delta, FinishReason, Role, UsageBody,
 };
-use ai_api_plugin_sdk::json::{Path, Warnings};
+use ai_api_plugin_sdk::json::Path;
 use ai_api_plugin_sdk::{
     Batch, Begin, Begun, Call, Completion, Credential, Ending, Event, Failure, HttpResponse, Manifest, Operation,
     Provider, Support, Usage, export_provider, failure,
@@ -36,7 +36,7 @@ impl Provider for Echo {
         } else {
             Begun::Reply(whole(&call, text, usage))
         };
-        let mut warnings = Warnings::default();
+        let mut warnings = request.lost;
         warnings.dropped_fields(&request.rest, &Path::Root);
         Ok(Begin { exchange: Self, begun, warnings: warnings.into_vec() })
     }
@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn a_stream_has_a_chunk_for_each_word_and_usage_if_asked_for() {
         let mut body = json!({"model": "echo", "stream": true, "messages": [{"role": "user", "content": "a b c"}]});
-        let run_with = |body: &serde_json::Value| run::<Echo>(call(Operation::ChatCompletions, "echo", body), &NO_UPSTREAM, 1);
+        let run_with =
+            |body: &serde_json::Value| run::<Echo>(call(Operation::ChatCompletions, "echo", body), &NO_UPSTREAM, 1);
         assert_eq!(run_with(&body).chunks.len(), 4);
         body["stream_options"] = json!({"include_usage": true});
         let chunks = run_with(&body).chunks;

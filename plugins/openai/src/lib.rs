@@ -25,10 +25,7 @@ impl Provider for OpenAi {
             base_url: "https://api.openai.com/v1".to_owned(),
             credential: Credential::Bearer,
             operations: vec![
-                Support {
-                    translated: REASONING.map(str::to_owned).to_vec(),
-                    ..native(Operation::ChatCompletions)
-                },
+                Support { translated: REASONING.map(str::to_owned).to_vec(), ..native(Operation::ChatCompletions) },
                 native(Operation::Completions),
                 native(Operation::Embeddings),
                 native(Operation::ImagesGenerations),
@@ -140,9 +137,13 @@ mod tests {
 
     #[test]
     fn a_temperature_that_a_reasoning_model_refuses_is_told() {
-        for (model, temperature, told) in
-            [("o1", 0.2, true), ("gpt-5", 0.0, true), ("gpt-5", 1.0, false), ("gpt-5.1", 0.2, false), ("gpt-5-chat", 0.2, false)]
-        {
+        for (model, temperature, told) in [
+            ("o1", 0.2, true),
+            ("gpt-5", 0.0, true),
+            ("gpt-5", 1.0, false),
+            ("gpt-5.1", 0.2, false),
+            ("gpt-5-chat", 0.2, false),
+        ] {
             let (body, warnings) = chat(model, json!({"temperature": temperature}));
             assert_eq!(warnings == ["temperature"], told, "{model} {temperature}");
             assert_eq!(body.get("temperature").is_none(), told, "{model} {temperature}");

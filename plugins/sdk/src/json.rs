@@ -162,7 +162,7 @@ impl From<Map<String, Value>> for Fields {
 }
 
 /// What a translation lost, gathered while it runs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Warnings(Vec<Warning>);
 
 impl Warnings {

@@ -16,11 +16,11 @@ mod provider;
 pub mod testing;
 
 pub use bindings::ai_api::plugin::log::{Level, log};
+pub use bindings::ai_api::plugin::types::{FailureKind, Loss};
 pub use bindings::exports::ai_api::plugin::provider::{
     Batch, Begun, Call, Completion, Credential, Ending, Event, Failure, Framing, Header, HttpRequest, HttpResponse,
     Manifest, Operation, Reading, Support, Usage, Warning,
 };
-pub use bindings::ai_api::plugin::types::{FailureKind, Loss};
 #[doc(hidden)]
 pub use provider::{Adapter, AdapterExchange};
 pub use provider::{Begin, Provider};

@@ -113,7 +113,7 @@ macro_rules! export_provider {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Component = $crate::Adapter<$provider>;
-            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
         };
     };
 }

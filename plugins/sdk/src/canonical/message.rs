@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::json::{Fields, Path, missing, wrong_type};
+use crate::json::{Fields, Path, Warnings, missing, wrong_type};
 use crate::{Failure, failure};
 
 /// Who speaks.
@@ -121,7 +121,7 @@ pub struct CalledTool {
 
 impl Message {
     /// Takes a message apart.
-    pub(super) fn parse(value: Value, at: &Path<'_>) -> Result<Self, Failure> {
+    pub(super) fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
         let mut fields = Fields::of(value, at)?;
         let role = Role::parse(&fields.required_string("role", at)?, &at.key("role"))?;
         let calls_at = at.key("tool_calls");
@@ -129,11 +129,11 @@ impl Message {
             .array("tool_calls", at)?
             .into_iter()
             .enumerate()
-            .map(|(index, call)| CalledTool::parse(call, &calls_at.index(index)))
+            .map(|(index, call)| CalledTool::parse(call, &calls_at.index(index), lost))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             role,
-            content: parse_content(fields.take("content"), &at.key("content"))?,
+            content: parse_content(fields.take("content"), &at.key("content"), lost)?,
             name: fields.string("name", at)?,
             tool_calls,
             tool_call_id: fields.string("tool_call_id", at)?,
@@ -176,12 +176,12 @@ impl Role {
 }
 
 /// Content is a text, parts, or nothing.
-fn parse_content(value: Option<Value>, at: &Path<'_>) -> Result<Vec<Part>, Failure> {
+fn parse_content(value: Option<Value>, at: &Path<'_>, lost: &mut Warnings) -> Result<Vec<Part>, Failure> {
     match value {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![Part::text(text)]),
         Some(Value::Array(parts)) => {
-            parts.into_iter().enumerate().map(|(index, part)| Part::parse(part, &at.index(index))).collect()
+            parts.into_iter().enumerate().map(|(index, part)| Part::parse(part, &at.index(index), lost)).collect()
         }
         Some(other) => Err(wrong_type(at, "a string or an array of content parts", &other)),
     }
@@ -192,7 +192,7 @@ impl Part {
         Self { kind: PartKind::Text(text), cache_control: None, rest: Fields::default() }
     }
 
-    fn parse(value: Value, at: &Path<'_>) -> Result<Self, Failure> {
+    fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
         // Some clients put bare strings among the parts.
         if let Value::String(text) = value {
             return Ok(Self::text(text));
@@ -202,9 +202,9 @@ impl Part {
         let word = fields.required_string("type", at)?;
         let kind = match word.as_str() {
             "text" | "input_text" | "output_text" => PartKind::Text(fields.required_string("text", at)?),
-            "image_url" => parse_image(&mut fields, at)?,
-            "file" => parse_file(&mut fields, at)?,
-            "input_audio" => parse_audio(&mut fields, at)?,
+            "image_url" => parse_image(&mut fields, at, lost)?,
+            "file" => parse_file(&mut fields, at, lost)?,
+            "input_audio" => parse_audio(&mut fields, at, lost)?,
             "refusal" => PartKind::Refusal(fields.required_string("refusal", at)?),
             _ => {
                 let mut map = fields.into_map();
@@ -216,7 +216,7 @@ impl Part {
     }
 }
 
-fn parse_image(fields: &mut Fields, at: &Path<'_>) -> Result<PartKind, Failure> {
+fn parse_image(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind, Failure> {
     let image_at = at.key("image_url");
     match fields.take("image_url") {
         None => Err(missing(&image_at)),
@@ -224,41 +224,46 @@ fn parse_image(fields: &mut Fields, at: &Path<'_>) -> Result<PartKind, Failure> 
         Some(Value::String(url)) => Ok(PartKind::Image { url, detail: None, format: None }),
         Some(value) => {
             let mut image = Fields::of(value, &image_at)?;
-            Ok(PartKind::Image {
+            let kind = PartKind::Image {
                 url: image.required_string("url", &image_at)?,
                 detail: image.string("detail", &image_at)?,
                 format: image.string("format", &image_at)?,
-            })
+            };
+            lost.dropped_fields(&image, &image_at);
+            Ok(kind)
         }
     }
 }
 
-fn parse_file(fields: &mut Fields, at: &Path<'_>) -> Result<PartKind, Failure> {
+fn parse_file(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind, Failure> {
     let file_at = at.key("file");
     let Some(mut file) = fields.object("file", at)? else { return Err(missing(&file_at)) };
-    let file = File {
+    let parsed = File {
         data: file.string("file_data", &file_at)?,
         id: file.string("file_id", &file_at)?,
         filename: file.string("filename", &file_at)?,
         format: file.string("format", &file_at)?,
     };
-    if file.data.is_none() && file.id.is_none() {
+    lost.dropped_fields(&file, &file_at);
+    if parsed.data.is_none() && parsed.id.is_none() {
         return Err(missing(&file_at.key("file_data")));
     }
-    Ok(PartKind::File(file))
+    Ok(PartKind::File(parsed))
 }
 
-fn parse_audio(fields: &mut Fields, at: &Path<'_>) -> Result<PartKind, Failure> {
+fn parse_audio(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind, Failure> {
     let audio_at = at.key("input_audio");
     let Some(mut audio) = fields.object("input_audio", at)? else { return Err(missing(&audio_at)) };
-    Ok(PartKind::Audio {
+    let kind = PartKind::Audio {
         data: audio.required_string("data", &audio_at)?,
         format: audio.required_string("format", &audio_at)?,
-    })
+    };
+    lost.dropped_fields(&audio, &audio_at);
+    Ok(kind)
 }
 
 impl CalledTool {
-    fn parse(value: Value, at: &Path<'_>) -> Result<Self, Failure> {
+    fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
         let mut fields = Fields::of(value, at)?;
         if let Some(kind) = fields.string("type", at)?.filter(|kind| kind != "function") {
             let place = at.key("type");
@@ -268,7 +273,7 @@ impl CalledTool {
         let Some(mut function) = fields.object("function", at)? else { return Err(missing(&function_at)) };
         // Position in the list says the same.
         let _ = fields.take("index");
-        Ok(Self {
+        let call = Self {
             id: fields.required_string("id", at)?,
             name: function.required_string("name", &function_at)?,
             arguments: function.string("arguments", &function_at)?.unwrap_or_default(),
@@ -278,6 +283,8 @@ impl CalledTool {
                 None => function.object("provider_specific_fields", &function_at)?,
             },
             rest: fields,
-        })
+        };
+        lost.dropped_fields(&function, &function_at);
+        Ok(call)
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 use super::message::Message;
-use crate::json::{Fields, Path, missing, wrong_type};
+use crate::json::{Fields, Path, Warnings, missing, wrong_type};
 use crate::{Failure, failure};
 
 /// A chat request, taken apart.
@@ -31,6 +31,8 @@ pub struct ChatRequest {
     pub top_p: Option<Number>,
     /// `stream_options.include_usage`: the client wants the usage chunk.
     pub include_usage: bool,
+    /// Fields inside the others that the API doesn't have: no translator can carry them over.
+    pub lost: Warnings,
     /// Every field that isn't above (`seed`, `n`, `logprobs`, `user`, …) for the translator to take.
     pub rest: Fields,
 }
@@ -115,6 +117,7 @@ impl ChatRequest {
         let value: Value = serde_json::from_slice(body)
             .map_err(|error| failure::invalid("", format!("The request body is not valid JSON: {error}")))?;
         let mut fields = Fields::of(value, at)?;
+        let mut lost = Warnings::default();
         // Both are the gateway's: the call says them.
         let _ = (fields.take("model"), fields.take("stream"));
 
@@ -127,7 +130,7 @@ impl ChatRequest {
         let messages = messages
             .into_iter()
             .enumerate()
-            .map(|(index, message)| Message::parse(message, &messages_at.index(index)))
+            .map(|(index, message)| Message::parse(message, &messages_at.index(index), &mut lost))
             .collect::<Result<_, _>>()?;
 
         let tools_at = at.key("tools");
@@ -141,17 +144,25 @@ impl ChatRequest {
         let max_completion_tokens = fields.unsigned("max_completion_tokens", at)?;
         let max_tokens = fields.unsigned("max_tokens", at)?;
         let include_usage = match fields.object("stream_options", at)? {
-            Some(mut options) => options.boolean("include_usage", &at.key("stream_options"))?.unwrap_or(false),
+            Some(mut options) => {
+                let options_at = at.key("stream_options");
+                let include_usage = options.boolean("include_usage", &options_at)?.unwrap_or(false);
+                lost.dropped_fields(&options, &options_at);
+                include_usage
+            }
             None => false,
         };
         Ok(Self {
             messages,
             tools,
-            tool_choice: fields.take("tool_choice").map(|value| ToolChoice::parse(value, &at.key("tool_choice"))).transpose()?,
+            tool_choice: fields
+                .take("tool_choice")
+                .map(|value| ToolChoice::parse(value, &at.key("tool_choice")))
+                .transpose()?,
             parallel_tool_calls: fields.boolean("parallel_tool_calls", at)?,
             response_format: fields
                 .take("response_format")
-                .map(|value| ResponseFormat::parse(value, &at.key("response_format")))
+                .map(|value| ResponseFormat::parse(value, &at.key("response_format"), &mut lost))
                 .transpose()?,
             reasoning_effort: fields.string("reasoning_effort", at)?,
             stop: parse_stop(fields.take("stop"), &at.key("stop"))?,
@@ -159,6 +170,7 @@ impl ChatRequest {
             temperature: fields.number("temperature", at)?,
             top_p: fields.number("top_p", at)?,
             include_usage,
+            lost,
             rest: fields,
         })
     }
@@ -223,12 +235,18 @@ impl ToolChoice {
 }
 
 impl ResponseFormat {
-    fn parse(value: Value, at: &Path<'_>) -> Result<Self, Failure> {
+    fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
         let whole = value.clone();
         let mut fields = Fields::of(value, at)?;
         match fields.required_string("type", at)?.as_str() {
-            "text" => Ok(Self::Text),
-            "json_object" => Ok(Self::JsonObject),
+            "text" => {
+                lost.dropped_fields(&fields, at);
+                Ok(Self::Text)
+            }
+            "json_object" => {
+                lost.dropped_fields(&fields, at);
+                Ok(Self::JsonObject)
+            }
             "json_schema" => {
                 let schema_at = at.key("json_schema");
                 let Some(mut format) = fields.object("json_schema", at)? else { return Err(missing(&schema_at)) };
@@ -236,12 +254,15 @@ impl ResponseFormat {
                 if !schema.is_object() {
                     return Err(wrong_type(&schema_at.key("schema"), "an object", &schema));
                 }
-                Ok(Self::JsonSchema(JsonSchema {
+                let parsed = JsonSchema {
                     name: format.string("name", &schema_at)?,
                     description: format.string("description", &schema_at)?,
                     schema,
                     strict: format.boolean("strict", &schema_at)?,
-                }))
+                };
+                lost.dropped_fields(&format, &schema_at);
+                lost.dropped_fields(&fields, at);
+                Ok(Self::JsonSchema(parsed))
             }
             _ => Ok(Self::Other(whole)),
         }
@@ -277,8 +298,29 @@ mod tests {
 
     #[test]
     fn what_is_not_known_stays_in_the_rest() {
-        let request = parse(json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "seed": 1, "foo": {}}));
+        let request =
+            parse(json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "seed": 1, "foo": {}}));
         assert_eq!(request.unwrap().rest.left().collect::<Vec<_>>(), ["seed", "foo"]);
+    }
+
+    #[test]
+    fn what_is_not_known_inside_the_others_is_told_by_its_path() {
+        let image = json!({"type": "image_url", "image_url": {"url": "https://x/y.png", "crop": true}});
+        let request = parse(json!({
+            "messages": [{"role": "user", "content": [image]}],
+            "stream_options": {"include_usage": true, "include_obfuscation": false},
+            "response_format": {"type": "json_object", "response_schema": {}},
+        }));
+        let lost = request.unwrap().lost.into_vec();
+        let paths: Vec<_> = lost.iter().map(|warning| warning.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "messages[0].content[0].image_url.crop",
+                "stream_options.include_obfuscation",
+                "response_format.response_schema"
+            ]
+        );
     }
 
     #[test]

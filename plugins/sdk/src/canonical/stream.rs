@@ -151,7 +151,10 @@ impl ChunkWriter {
             delta.content.get_or_insert_default();
         }
         let fields = Map::new();
-        self.write(&[ChunkChoice { index, delta, logprobs, finish_reason: None, provider_specific_fields: fields }], None);
+        self.write(
+            &[ChunkChoice { index, delta, logprobs, finish_reason: None, provider_specific_fields: fields }],
+            None,
+        );
     }
 
     /// Choice `index` is complete.

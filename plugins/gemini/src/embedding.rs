@@ -1,0 +1,80 @@
+//! Embeddings: <https://ai.google.dev/api/embeddings#method:-models.batchembedcontents>.
+
+use ai_api_plugin_sdk::canonical::{EmbeddingInput, EmbeddingRequest, embeddings};
+use ai_api_plugin_sdk::json::{Path, Warnings};
+use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, Usage, failure};
+use serde_json::{Map, Value, json};
+
+use crate::model::Model;
+use crate::request::Translated;
+use crate::usage;
+use crate::wire::Embeddings;
+
+/// Translates the request: one of Google's for each text.
+///
+/// # Errors
+/// An input is made of tokens: they are another model's.
+pub(crate) fn translate(request: EmbeddingRequest, model: &Model) -> Result<Translated, Failure> {
+    let EmbeddingRequest { input, dimensions, base64: _, mut rest } = request;
+    let mut warnings = Warnings::default();
+    let at = &Path::Root;
+    let mut shared = Map::new();
+    if let Some(dimensions) = dimensions {
+        shared.insert("outputDimensionality".to_owned(), json!(dimensions));
+    }
+    for (key, names) in [("taskType", ["taskType", "task_type"]), ("title", ["title", "title"])] {
+        for name in names {
+            if let Some(value) = rest.string(name, at)? {
+                shared.insert(key.to_owned(), Value::String(value));
+            }
+        }
+    }
+    warnings.dropped_fields(&rest, at);
+
+    let input_at = at.key("input");
+    let requests = input
+        .into_iter()
+        .enumerate()
+        .map(|(index, input)| match input {
+            EmbeddingInput::Text(text) => {
+                let mut request = Map::new();
+                request.insert("model".to_owned(), json!(model.resource()));
+                request.insert("content".to_owned(), json!({"parts": [{"text": text}]}));
+                request.extend(shared.clone());
+                Ok(Value::Object(request))
+            }
+            EmbeddingInput::Tokens(_) => {
+                let place = input_at.index(index);
+                Err(failure::unsupported(place, "Gemini embeds texts; token numbers mean nothing to it."))
+            }
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Translated { body: Map::from_iter([("requests".to_owned(), Value::Array(requests))]), warnings })
+}
+
+/// Translates the answer.
+///
+/// # Errors
+/// It holds anything but one vector for each of `inputs`.
+pub(crate) fn answer(call: &Call, inputs: usize, base64: bool, response: &HttpResponse) -> Result<Completion, Failure> {
+    let malformed = || failure::malformed("gemini answered with something that is no BatchEmbedContentsResponse");
+    let answer: Embeddings = serde_json::from_slice(&response.body).map_err(|_| malformed())?;
+    let vectors: Vec<Vec<f32>> = answer
+        .embeddings
+        .unwrap_or_default()
+        .into_iter()
+        .map(|embedding| embedding.values.ok_or_else(malformed))
+        .collect::<Result<_, _>>()?;
+    if vectors.len() != inputs {
+        return Err(failure::malformed(format!("gemini answered with {} vectors for {inputs} texts", vectors.len())));
+    }
+    // Older models count nothing.
+    let usage = answer.usage_metadata.map(|metadata| usage::translate(&metadata, false).usage).unwrap_or(Usage {
+        prompt_tokens: 0,
+        completion_tokens: 0,
+        cache_read_tokens: 0,
+        cache_write_tokens: 0,
+        reasoning_tokens: 0,
+    });
+    Ok(embeddings(call, &vectors, base64, usage))
+}

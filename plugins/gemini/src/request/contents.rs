@@ -1,0 +1,461 @@
+//! The conversation: `systemInstruction` and `contents` (<https://ai.google.dev/api/caching#Content>).
+//!
+//! Google has two roles that take turns, so neighbours of one role are merged. Results of functions stay in a content
+//! of their own: Google counts them against the calls before.
+
+use std::collections::HashMap;
+
+use ai_api_plugin_sdk::canonical::{CalledTool, Message, Part, PartKind, Role};
+use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::{Failure, failure};
+use serde_json::{Map, Value, json};
+
+use super::media;
+use crate::answer::GEMINI_PARTS;
+use crate::model::Model;
+
+/// Gemini 3 refuses a call in the current turn whose signature is missing. This stands for calls that another model
+/// made, or whose signature the client lost: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// What LiteLLM puts between a call's id and its signature, in conversations that began there.
+const SIGNATURE_IN_ID: &str = "__thought__";
+
+/// A translated conversation.
+#[derive(Debug, Default)]
+pub(super) struct Conversation {
+    /// Parts of the system instruction.
+    pub(super) system: Vec<Value>,
+    /// `contents`
+    pub(super) contents: Vec<Value>,
+    /// How closely the model looks, where that is one setting for all media.
+    pub(super) media_resolution: Option<&'static str>,
+}
+
+/// Translates the messages.
+///
+/// # Errors
+/// A part can't be said to Gemini, or a result answers no call.
+pub(super) fn translate(
+    messages: Vec<Message>,
+    model: &Model,
+    warnings: &mut Warnings,
+) -> Result<Conversation, Failure> {
+    let mut writer = Writer {
+        model,
+        warnings,
+        system: Vec::new(),
+        turns: Vec::new(),
+        names: HashMap::new(),
+        shown: Vec::new(),
+        media_resolution: None,
+    };
+    let at = Path::Root.key("messages");
+    for (index, message) in messages.into_iter().enumerate() {
+        writer.message(message, &at.index(index))?;
+    }
+    Ok(writer.finish(&at))
+}
+
+/// Whose content a part belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaker {
+    User,
+    Model,
+    /// The client's functions; `user` on the wire.
+    Functions,
+    /// Media out of the functions' results; `user` on the wire, but no word of the user's.
+    Shown,
+}
+
+/// The conversation while it is written.
+struct Writer<'a> {
+    model: &'a Model,
+    warnings: &'a mut Warnings,
+    system: Vec<Value>,
+    turns: Vec<(Speaker, Vec<Value>)>,
+    /// The function of each call, by the call's id.
+    names: HashMap<String, String>,
+    /// Media out of results that have to wait until all results are said.
+    shown: Vec<Value>,
+    media_resolution: Option<&'static str>,
+}
+
+// === impl Writer ===
+
+impl Writer<'_> {
+    fn message(&mut self, message: Message, at: &Path<'_>) -> Result<(), Failure> {
+        if message.cache_control.is_some() {
+            self.warnings.dropped(at.key("cache_control"));
+        }
+        let functions = matches!(message.role, Role::Tool | Role::Function);
+        if message.name.is_some() && !functions {
+            self.warnings.dropped(at.key("name"));
+        }
+        if !functions {
+            self.show();
+        }
+        match message.role {
+            Role::System | Role::Developer => {
+                self.system(message, at);
+                Ok(())
+            }
+            Role::User => self.user(message, at),
+            Role::Assistant => self.assistant(message, at),
+            Role::Tool | Role::Function => self.result(message, at),
+        }
+    }
+
+    /// Instructions have one place, at the beginning.
+    fn system(&mut self, message: Message, at: &Path<'_>) {
+        if !self.turns.is_empty() {
+            self.warnings.approximated(at);
+        }
+        let content_at = at.key("content");
+        for (index, part) in message.content.into_iter().enumerate() {
+            let at = content_at.index(index);
+            self.part_extras(&part, &at);
+            match part.kind {
+                PartKind::Text(text) if text.is_empty() => {}
+                PartKind::Text(text) => self.system.push(json!({"text": text})),
+                _ => self.warnings.unsupported(at),
+            }
+        }
+        self.warnings.dropped_fields(&message.rest, at);
+    }
+
+    fn user(&mut self, message: Message, at: &Path<'_>) -> Result<(), Failure> {
+        let mut parts = self.parts(message.content, at)?;
+        if parts.is_empty() {
+            // Google refuses a content without parts, and a part without text.
+            self.warnings.approximated(at.key("content"));
+            parts.push(json!({"text": " "}));
+        }
+        self.say(Speaker::User, parts);
+        self.warnings.dropped_fields(&message.rest, at);
+        Ok(())
+    }
+
+    fn assistant(&mut self, mut message: Message, at: &Path<'_>) -> Result<(), Failure> {
+        // Thoughts are not sent back as text, only as signatures.
+        if message.reasoning_content.is_some() {
+            self.warnings.dropped(at.key("reasoning_content"));
+        }
+        if !message.thinking_blocks.is_empty() {
+            self.warnings.dropped(at.key("thinking_blocks"));
+        }
+        // Where the text came from says nothing that the text doesn't.
+        let _ = message.rest.take("annotations");
+        let mut own = message.provider_specific_fields.take().unwrap_or_default();
+        let own_at = at.key("provider_specific_fields");
+        let mut parts = own.array(GEMINI_PARTS, &own_at)?;
+        parts.retain(Value::is_object);
+
+        let mut said = self.parts(std::mem::take(&mut message.content), at)?;
+        if let Some(refusal) = message.refusal.take().filter(|refusal| !refusal.is_empty()) {
+            said.push(json!({"text": refusal}));
+        }
+        let signatures = own.array("thought_signatures", &own_at)?;
+        self.sign_text(&mut said, &signatures, &own_at);
+        parts.append(&mut said);
+        self.images(&mut message.rest, &mut parts, at)?;
+
+        let calls_at = at.key("tool_calls");
+        for (index, call) in message.tool_calls.into_iter().enumerate() {
+            let at = calls_at.index(index);
+            parts.push(self.call(call, &at)?);
+        }
+        if let Some(mut call) = message.rest.object("function_call", at)? {
+            let at = at.key("function_call");
+            let name = call.required_string("name", &at)?;
+            let arguments = call.string("arguments", &at)?.unwrap_or_default();
+            let arguments = self.arguments(&arguments, &at.key("arguments"));
+            parts.push(json!({"functionCall": {"name": name, "args": arguments}}));
+        }
+
+        if parts.is_empty() {
+            self.warnings.dropped(at);
+        } else {
+            self.say(Speaker::Model, parts);
+        }
+        self.warnings.dropped_fields(&own, &own_at);
+        self.warnings.dropped_fields(&message.rest, at);
+        Ok(())
+    }
+
+    /// Puts a signature back on the text that it came with. A streamed text's comes with its last piece; of several,
+    /// nobody remembers which piece they belonged to.
+    fn sign_text(&mut self, parts: &mut [Value], signatures: &[Value], own_at: &Path<'_>) {
+        let Some(signature) = signatures.last() else { return };
+        let text = parts.iter_mut().rev().find(|part| part.get("text").is_some());
+        match text.and_then(Value::as_object_mut) {
+            Some(text) if signature.is_string() => {
+                text.insert("thoughtSignature".to_owned(), signature.clone());
+                if signatures.len() > 1 {
+                    self.warnings.dropped(own_at.key("thought_signatures"));
+                }
+            }
+            _ => self.warnings.dropped(own_at.key("thought_signatures")),
+        }
+    }
+
+    /// Pictures that the model made, as `answer::image` handed them out.
+    fn images(&mut self, rest: &mut Fields, parts: &mut Vec<Value>, at: &Path<'_>) -> Result<(), Failure> {
+        let images_at = at.key("images");
+        for (index, image) in rest.array("images", at)?.into_iter().enumerate() {
+            let at = images_at.index(index).to_string();
+            let url = image.get("image_url").and_then(|image| image.get("url")).and_then(Value::as_str);
+            let Some(url) = url else {
+                self.warnings.dropped(at);
+                continue;
+            };
+            let mut part = media::from_url(url, None, &images_at.index(index))?;
+            let signature = image.get("provider_specific_fields").and_then(|own| own.get("thought_signature"));
+            if let Some(signature) = signature.filter(|signature| signature.is_string()) {
+                part.insert("thoughtSignature".to_owned(), signature.clone());
+            }
+            parts.push(Value::Object(part));
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, call: CalledTool, at: &Path<'_>) -> Result<Value, Failure> {
+        let CalledTool { id, name, arguments, cache_control, provider_specific_fields, mut rest } = call;
+        if cache_control.is_some() {
+            self.warnings.dropped(at.key("cache_control"));
+        }
+        let own_at = at.key("provider_specific_fields");
+        let mut own = provider_specific_fields.unwrap_or_default();
+        let (id, in_id) = split_id(&id);
+        let mut signature = own.string("thought_signature", &own_at)?.or(in_id);
+        // Where Google's own OpenAI endpoint puts it: https://ai.google.dev/gemini-api/docs/openai
+        if let Some(google) = rest.object("extra_content", at)?.and_then(|mut extra| extra.take("google")) {
+            let text = google.get("thought_signature").and_then(Value::as_str);
+            signature = signature.or_else(|| text.map(str::to_owned));
+        }
+        self.warnings.dropped_fields(&own, &own_at);
+        self.warnings.dropped_fields(&rest, at);
+
+        let arguments = self.arguments(&arguments, &at.key("function").key("arguments"));
+        let mut function = Map::from_iter([("name".to_owned(), json!(name)), ("args".to_owned(), arguments)]);
+        if self.model.is_3_or_newer() {
+            function.insert("id".to_owned(), json!(id));
+        }
+        self.names.insert(id, name);
+        let mut part = Map::from_iter([("functionCall".to_owned(), Value::Object(function))]);
+        if let Some(signature) = signature {
+            part.insert("thoughtSignature".to_owned(), Value::String(signature));
+        }
+        Ok(Value::Object(part))
+    }
+
+    /// Google wants an object. What a model wrote that is none (a text that broke off, say) goes in one.
+    fn arguments(&mut self, text: &str, at: &Path<'_>) -> Value {
+        if text.trim().is_empty() {
+            return json!({});
+        }
+        match serde_json::from_str(text) {
+            Ok(Value::Object(arguments)) => Value::Object(arguments),
+            _ => {
+                self.warnings.approximated(at);
+                json!({"arguments": text})
+            }
+        }
+    }
+
+    /// A function's result. JSON objects are told as such, any other text as LiteLLM does: `{"content": …}`.
+    fn result(&mut self, message: Message, at: &Path<'_>) -> Result<(), Failure> {
+        let id = message.tool_call_id.as_deref().map(|id| split_id(id).0);
+        let called = id.as_ref().and_then(|id| self.names.get(id)).cloned();
+        let Some(name) = called.or(message.name) else {
+            let place = at.key("tool_call_id");
+            let message = match id {
+                Some(id) => format!("Invalid '{place}': no call of the messages before has the id '{id}'."),
+                None => format!("Missing required parameter: '{place}'."),
+            };
+            return Err(failure::invalid(place, message));
+        };
+        let (mut text, mut shown) = (String::new(), Vec::new());
+        for mut part in self.parts(message.content, at)? {
+            match part.get_mut("text").map(Value::take) {
+                Some(Value::String(more)) => text.push_str(&more),
+                _ => shown.push(part),
+            }
+        }
+        let response = match serde_json::from_str(&text) {
+            Ok(Value::Object(response)) => Value::Object(response),
+            _ => json!({"content": text}),
+        };
+        let mut function = Map::from_iter([("name".to_owned(), json!(name)), ("response".to_owned(), response)]);
+        if let Some(id) = id.filter(|_| self.model.is_3_or_newer()) {
+            function.insert("id".to_owned(), json!(id));
+        }
+        let (held, waiting): (Vec<_>, Vec<_>) = shown.into_iter().partition(|part| self.result_holds(part));
+        if held.iter().any(|part| part.get("mediaResolution").is_some()) {
+            self.warnings.dropped(at.key("content"));
+        }
+        if !held.is_empty() {
+            let data = held.iter().filter_map(|part| part.get("inlineData"));
+            function.insert("parts".to_owned(), data.map(|data| json!({"inlineData": data})).collect());
+        }
+        if !waiting.is_empty() {
+            self.warnings.approximated(at.key("content"));
+            self.shown.extend(waiting);
+        }
+        self.say(Speaker::Functions, vec![json!({"functionResponse": function})]);
+        self.warnings.dropped_fields(&message.rest, at);
+        Ok(())
+    }
+
+    /// Results hold pictures and documents from Gemini 3 on, none of them by address. What else there is to see or hear
+    /// is shown in the user's name. <https://ai.google.dev/gemini-api/docs/function-calling#multimodal>
+    fn result_holds(&self, part: &Value) -> bool {
+        let media_type = part.get("inlineData").and_then(|data| data.get("mimeType")).and_then(Value::as_str);
+        let held = |media_type: &str| media_type.starts_with("image/") || media_type == "application/pdf";
+        self.model.is_3_or_newer() && media_type.is_some_and(held)
+    }
+
+    fn parts(&mut self, content: Vec<Part>, at: &Path<'_>) -> Result<Vec<Value>, Failure> {
+        let at = at.key("content");
+        let mut parts = Vec::with_capacity(content.len());
+        for (index, part) in content.into_iter().enumerate() {
+            parts.extend(self.part(part, &at.index(index))?.map(Value::Object));
+        }
+        Ok(parts)
+    }
+
+    /// One part; none if it is an empty text.
+    fn part(&mut self, part: Part, at: &Path<'_>) -> Result<Option<Map<String, Value>>, Failure> {
+        self.part_extras(&part, at);
+        let Part { kind, mut rest, .. } = part;
+        Ok(Some(match kind {
+            PartKind::Text(text) | PartKind::Refusal(text) => {
+                return Ok((!text.is_empty()).then(|| Map::from_iter([("text".to_owned(), json!(text))])));
+            }
+            PartKind::Image { url, detail, format } => {
+                let at = at.key("image_url");
+                let mut part = media::from_url(&url, format.as_deref(), &at.key("url"))?;
+                self.look(&mut part, detail.as_deref(), &at.key("detail"));
+                part
+            }
+            PartKind::File(file) => media::from_file(file, at)?,
+            PartKind::Audio { data, format } => media::from_audio(&data, &format),
+            PartKind::Other(kind) if kind == "video_url" || kind == "audio_url" => {
+                let url_at = at.key(&kind);
+                match rest.take(&kind) {
+                    Some(Value::String(url)) => media::from_url(&url, None, &url_at)?,
+                    value => {
+                        let mut video = Fields::of(value.unwrap_or_default(), &url_at)?;
+                        let url = video.required_string("url", &url_at)?;
+                        let format = video.string("format", &url_at)?;
+                        let mut part = media::from_url(&url, format.as_deref(), &url_at.key("url"))?;
+                        let detail = video.string("detail", &url_at)?;
+                        self.look(&mut part, detail.as_deref(), &url_at.key("detail"));
+                        self.warnings.dropped_fields(&video, &url_at);
+                        part
+                    }
+                }
+            }
+            PartKind::Other(kind) => {
+                let message = format!("Gemini has no content parts of type '{kind}'.");
+                return Err(failure::unsupported(at.key("type"), message));
+            }
+        }))
+    }
+
+    fn part_extras(&mut self, part: &Part, at: &Path<'_>) {
+        // Google caches by itself what requests begin with; there is nothing to mark.
+        if part.cache_control.is_some() {
+            self.warnings.dropped(at.key("cache_control"));
+        }
+        if !matches!(part.kind, PartKind::Other(_)) {
+            self.warnings.dropped_fields(&part.rest, at);
+        }
+    }
+
+    /// How closely to look at a picture: from Gemini 3 on said of each, before that one setting for all, the highest
+    /// that is asked for (<https://ai.google.dev/gemini-api/docs/media-resolution>).
+    fn look(&mut self, part: &mut Map<String, Value>, detail: Option<&str>, at: &Path<'_>) {
+        let level = match detail {
+            None | Some("auto") => return,
+            Some("low") => "MEDIA_RESOLUTION_LOW",
+            Some("medium") => "MEDIA_RESOLUTION_MEDIUM",
+            Some("high") => "MEDIA_RESOLUTION_HIGH",
+            Some(_) => return self.warnings.dropped(at),
+        };
+        if self.model.is_gemma_3() {
+            return self.warnings.dropped(at);
+        }
+        if self.model.is_3_or_newer() {
+            part.insert("mediaResolution".to_owned(), json!({"level": level}));
+            return;
+        }
+        let rank = |level: &str| {
+            ["MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM"].iter().position(|l| *l == level).unwrap_or(2)
+        };
+        if self.media_resolution.is_none_or(|now| rank(now) < rank(level)) {
+            self.media_resolution = Some(level);
+        }
+        self.warnings.approximated(at);
+    }
+
+    /// Media out of the results before, now that all of them are said.
+    fn show(&mut self) {
+        if !self.shown.is_empty() {
+            let shown = std::mem::take(&mut self.shown);
+            self.say(Speaker::Shown, shown);
+        }
+    }
+
+    fn say(&mut self, speaker: Speaker, mut parts: Vec<Value>) {
+        match self.turns.last_mut() {
+            Some((last, turn)) if *last == speaker => turn.append(&mut parts),
+            _ => self.turns.push((speaker, parts)),
+        }
+    }
+
+    fn finish(mut self, at: &Path<'_>) -> Conversation {
+        self.show();
+        if self.model.is_gemma_3() && !self.system.is_empty() {
+            // It has no system instructions: https://ai.google.dev/gemma/docs/core/prompt-structure
+            self.warnings.approximated(at.index(0));
+            let system = std::mem::take(&mut self.system);
+            match self.turns.first_mut() {
+                Some((Speaker::User, turn)) => drop(turn.splice(0..0, system)),
+                _ => self.turns.insert(0, (Speaker::User, system)),
+            }
+        }
+        if self.turns.is_empty() {
+            // Only instructions: Google needs something to answer to. LiteLLM's stopgap.
+            self.warnings.approximated(at);
+            self.say(Speaker::User, vec![json!({"text": "."})]);
+        }
+        if self.model.is_3_or_newer() {
+            self.sign_current_turn();
+        }
+        let contents = self.turns.into_iter().map(|(speaker, parts)| {
+            let role = if speaker == Speaker::Model { "model" } else { "user" };
+            json!({"role": role, "parts": parts})
+        });
+        Conversation { system: self.system, contents: contents.collect(), media_resolution: self.media_resolution }
+    }
+
+    /// Since the user last spoke, the first call of each step must have a signature.
+    fn sign_current_turn(&mut self) {
+        let current = self.turns.iter_mut().rev().take_while(|(speaker, _)| *speaker != Speaker::User);
+        for (_, parts) in current.filter(|(speaker, _)| *speaker == Speaker::Model) {
+            let first = parts.iter_mut().find(|part| part.get("functionCall").is_some());
+            if let Some(call) = first.and_then(Value::as_object_mut) {
+                call.entry("thoughtSignature").or_insert_with(|| json!(NO_SIGNATURE));
+            }
+        }
+    }
+}
+
+/// A call's id, without the signature that LiteLLM puts into it.
+fn split_id(id: &str) -> (String, Option<String>) {
+    match id.split_once(SIGNATURE_IN_ID) {
+        Some((id, signature)) => (id.to_owned(), Some(signature.to_owned()).filter(|signature| !signature.is_empty())),
+        None => (id.to_owned(), None),
+    }
+}

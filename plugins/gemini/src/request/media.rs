@@ -1,0 +1,209 @@
+//! Pictures, sound, films and documents in messages: `inlineData` and `fileData`.
+//!
+//! Google fetches `https:` addresses itself, as it does for YouTube, its Files API and registered Cloud Storage
+//! (<https://ai.google.dev/gemini-api/docs/file-input-methods>), so an address is handed on as it is, and no gateway
+//! has to download it. Gemini 2.0 can't, and says so.
+
+use ai_api_plugin_sdk::canonical::File;
+use ai_api_plugin_sdk::json::Path;
+use ai_api_plugin_sdk::{Failure, failure};
+use serde_json::{Map, Value, json};
+
+/// Where the Files API keeps what was uploaded.
+const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";
+
+/// A part with what stands at `url`; `format` is its media type where the client told it.
+///
+/// # Errors
+/// Google can't read such an address, or it holds broken data.
+pub(super) fn from_url(url: &str, format: Option<&str>, at: &Path<'_>) -> Result<Map<String, Value>, Failure> {
+    if let Some(data) = strip_prefix_ignore_case(url, "data:") {
+        return inline_url(data, format, at);
+    }
+    let google = ["https://", "gs://"].iter().any(|scheme| strip_prefix_ignore_case(url, scheme).is_some());
+    if !google {
+        let scheme = url.split_once(':').map_or("no scheme", |(scheme, _)| scheme);
+        let message = format!("Gemini reads 'data:', 'https:' and 'gs:' addresses; '{at}' has {scheme:.20}.");
+        return Err(failure::unsupported(at, message));
+    }
+    let mut file = Map::from_iter([("fileUri".to_owned(), json!(url))]);
+    if let Some(media_type) = format.or_else(|| guess(url)) {
+        file.insert("mimeType".to_owned(), json!(media_type));
+    }
+    Ok(Map::from_iter([("fileData".to_owned(), Value::Object(file))]))
+}
+
+/// A part with a file, given as a `data:` URL or bare base64, as an address, or as the name of an uploaded one.
+///
+/// # Errors
+/// It is none of these.
+pub(super) fn from_file(file: File, at: &Path<'_>) -> Result<Map<String, Value>, Failure> {
+    let at = &at.key("file");
+    let guessed = || file.filename.as_deref().and_then(guess);
+    if let Some(data) = &file.data {
+        let at = &at.key("file_data");
+        if data.contains(':') {
+            return from_url(data, file.format.as_deref(), at);
+        }
+        return match file.format.as_deref().or_else(guessed) {
+            Some(media_type) => Ok(inline(media_type, data)),
+            None => {
+                Err(failure::invalid(at, format!("'{at}' must be a data: URL, or tell its media type in 'format'.")))
+            }
+        };
+    }
+    let id = file.id.as_deref().unwrap_or_default();
+    let at = &at.key("file_id");
+    if let Some(name) = id.strip_prefix("files/") {
+        let uploaded = format!("{FILES}files/{name}");
+        return from_url(&uploaded, file.format.as_deref().or_else(guessed), at);
+    }
+    if id.contains(':') {
+        return from_url(id, file.format.as_deref().or_else(guessed), at);
+    }
+    Err(failure::unsupported(at, format!("'{at}' must be an address, or a file of the Gemini API ('files/…').")))
+}
+
+/// A part with sound in base64. `mp3` is `audio/mp3` to Google, as its documents have it.
+pub(super) fn from_audio(data: &str, format: &str) -> Map<String, Value> {
+    if format.contains('/') { inline(format, data) } else { inline(&format!("audio/{format}"), data) }
+}
+
+/// The media type by the ending of a name or of an address's path; unknown ones are left for Google to find out.
+fn guess(name: &str) -> Option<&'static str> {
+    if is_youtube(name) {
+        return Some("video/mp4");
+    }
+    let path = name.split(['?', '#']).next()?;
+    let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
+    Some(match ending.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "gif" => "image/gif",
+        "heic" => "image/heic",
+        "heif" => "image/heif",
+        "bmp" => "image/bmp",
+        "pdf" => "application/pdf",
+        "txt" | "log" => "text/plain",
+        "md" => "text/markdown",
+        "csv" => "text/csv",
+        "html" | "htm" => "text/html",
+        "xml" => "text/xml",
+        "json" => "application/json",
+        "mp3" => "audio/mp3",
+        "wav" => "audio/wav",
+        "aac" => "audio/aac",
+        "ogg" => "audio/ogg",
+        "flac" => "audio/flac",
+        "aiff" => "audio/aiff",
+        "m4a" => "audio/m4a",
+        "mp4" => "video/mp4",
+        "mpeg" | "mpg" => "video/mpeg",
+        "mov" => "video/quicktime",
+        "avi" => "video/x-msvideo",
+        "webm" => "video/webm",
+        "wmv" => "video/x-ms-wmv",
+        "flv" => "video/x-flv",
+        "3gp" | "3gpp" => "video/3gpp",
+        _ => return None,
+    })
+}
+
+fn is_youtube(url: &str) -> bool {
+    let host = url.strip_prefix("https://").and_then(|rest| rest.split('/').next());
+    host.is_some_and(|host| host == "youtu.be" || host == "youtube.com" || host.ends_with(".youtube.com"))
+}
+
+/// What follows `data:`, as RFC 2397 has it: `image/png;base64,iVBO…`.
+fn inline_url(data: &str, format: Option<&str>, at: &Path<'_>) -> Result<Map<String, Value>, Failure> {
+    let Some((head, data)) = data.split_once(',') else {
+        return Err(failure::invalid(at, format!("'{at}' is not a data: URL: it has no comma.")));
+    };
+    let Some(media_type) = head.strip_suffix(";base64") else {
+        return Err(failure::invalid(at, format!("'{at}' must be a data: URL in base64.")));
+    };
+    // The client's own word wins: browsers write `application/octet-stream` for what they don't know.
+    match format.or(Some(media_type)).filter(|media_type| !media_type.is_empty()) {
+        Some(media_type) => Ok(inline(media_type, data)),
+        None => Err(failure::invalid(at, format!("'{at}' is a data: URL without a media type."))),
+    }
+}
+
+fn inline(media_type: &str, data: &str) -> Map<String, Value> {
+    Map::from_iter([("inlineData".to_owned(), json!({"mimeType": media_type, "data": data}))])
+}
+
+fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, tail) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_becomes_data_or_a_file_or_a_refusal() {
+        let inlined = |kind: &str| Some(json!({"inlineData": {"mimeType": kind, "data": "QQ=="}}));
+        let at = &Path::Root.key("url");
+        for (url, format, expected) in [
+            ("data:image/png;base64,QQ==", None, inlined("image/png")),
+            ("DATA:image/png;base64,QQ==", None, inlined("image/png")),
+            ("data:audio/L16;rate=24000;base64,QQ==", None, inlined("audio/L16;rate=24000")),
+            ("data:;base64,QQ==", Some("image/gif"), inlined("image/gif")),
+            ("data:;base64,QQ==", None, None),
+            ("data:text/plain,hello", None, None),
+            ("data:", None, None),
+            ("http://e/a.png", None, None),
+            ("file:///etc/passwd", None, None),
+            ("", None, None),
+            (
+                "https://e/a.JPG?x=1.pdf",
+                None,
+                Some(json!({"fileData": {"fileUri": "https://e/a.JPG?x=1.pdf", "mimeType": "image/jpeg"}})),
+            ),
+            ("https://e/a", None, Some(json!({"fileData": {"fileUri": "https://e/a"}}))),
+            (
+                "gs://b/a",
+                Some("image/png"),
+                Some(json!({"fileData": {"fileUri": "gs://b/a", "mimeType": "image/png"}})),
+            ),
+            (
+                "https://youtu.be/x",
+                None,
+                Some(json!({"fileData": {"fileUri": "https://youtu.be/x", "mimeType": "video/mp4"}})),
+            ),
+        ] {
+            match from_url(url, format, at) {
+                Ok(part) => assert_eq!(Some(Value::Object(part)), expected, "{url}"),
+                Err(failure) => assert_eq!((failure.param.as_deref(), expected), (Some("url"), None), "{url}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_is_named_or_brought() {
+        let file = |data: Option<&str>, id: Option<&str>, name: Option<&str>| File {
+            data: data.map(str::to_owned),
+            id: id.map(str::to_owned),
+            filename: name.map(str::to_owned),
+            format: None,
+        };
+        let at = &Path::Root;
+        for (file, expected) in [
+            (file(Some("data:application/pdf;base64,QQ=="), None, None), "inlineData"),
+            (file(Some("QQ=="), None, Some("a.pdf")), "inlineData"),
+            (file(None, Some("files/abc"), None), "fileData"),
+            (file(None, Some("https://e/a.pdf"), None), "fileData"),
+            (file(Some("QQ=="), None, None), "file.file_data"),
+            (file(None, Some("file-abc"), None), "file.file_id"),
+        ] {
+            let found = match from_file(file, at) {
+                Ok(part) => part.keys().next().cloned(),
+                Err(failure) => failure.param,
+            };
+            assert_eq!(found.as_deref(), Some(expected));
+        }
+    }
+}
