@@ -41,9 +41,9 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     let root_path = config.root_path.as_str().to_owned();
     let gateway = Gateway { pipeline: Pipeline::new(config, plugins, Upstream::new()?), authenticator };
 
-    let listener = TcpListener::bind((host, options.port))
-        .await
-        .with_context(|| format!("can't listen on {host}:{}; is it in use? choose another with --port", options.port))?;
+    let listener = TcpListener::bind((host, options.port)).await.with_context(|| {
+        format!("can't listen on {host}:{}; is it in use? choose another with --port", options.port)
+    })?;
     let stop = stop_signal()?;
     let address = listener.local_addr()?;
     // On standard output, so that a script can wait for it and read the port.
@@ -69,9 +69,13 @@ fn check_master_key(config: &Config, host: IpAddr) -> anyhow::Result<()> {
         return Ok(());
     }
     if matches!(config.origin, Origin::BuiltIn) && !host.is_loopback() {
-        bail!("the built-in configuration has no master key, so it listens on this machine only: give a configuration with --config, or leave --host out");
+        bail!(
+            "the built-in configuration has no master key, so it listens on this machine only: give a configuration with --config, or leave --host out"
+        );
     }
-    tracing::warn!("there is no master key: everybody who can reach {host} can use this gateway and its providers' keys");
+    tracing::warn!(
+        "there is no master key: everybody who can reach {host} can use this gateway and its providers' keys"
+    );
     Ok(())
 }
 
@@ -84,7 +88,12 @@ fn announce(config: &Config, report: &Report) {
         Origin::File(path) => path.display().to_string(),
         Origin::BuiltIn => "built-in configuration".to_owned(),
     };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = origin, deployments = config.deployments.len(), "starting");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = origin,
+        deployments = config.deployments.len(),
+        "starting"
+    );
 }
 
 async fn load_plugins(runtime: &Runtime, files: &[PathBuf]) -> anyhow::Result<Registry> {

@@ -54,16 +54,20 @@ fn public(error: &GatewayError) -> Public {
     match error {
         GatewayError::Auth(AuthError::WrongKey) => plain(401, Some("invalid_api_key"), error.to_string()),
         GatewayError::Auth(_) => plain(401, None, error.to_string()),
-        GatewayError::UnknownPath(path) => {
-            plain(404, Some("unknown_url"), format!("There is nothing at {path}. See GET /v1/models and the API's documentation."))
-        }
+        GatewayError::UnknownPath(path) => plain(
+            404,
+            Some("unknown_url"),
+            format!("There is nothing at {path}. See GET /v1/models and the API's documentation."),
+        ),
         GatewayError::WrongMethod { allowed } => {
             let message = format!("This path takes {allowed} only.");
             Public { allow: Some(allowed), ..plain(405, Some("method_not_supported"), message) }
         }
-        GatewayError::BodyTooLarge { limit } => {
-            plain(413, Some("request_too_large"), format!("The request body is larger than {} MB, this gateway's limit.", limit >> 20))
-        }
+        GatewayError::BodyTooLarge { limit } => plain(
+            413,
+            Some("request_too_large"),
+            format!("The request body is larger than {} MB, this gateway's limit.", limit >> 20),
+        ),
         GatewayError::BodyBroken(_) => plain(400, None, "The request body did not come whole.".to_owned()),
         GatewayError::Body(BadBody::Type { param, .. }) => at(400, Some("invalid_type"), param, error.to_string()),
         GatewayError::Body(BadBody::Json(_)) => plain(400, None, error.to_string()),
@@ -86,7 +90,8 @@ fn public(error: &GatewayError) -> Public {
             at(400, Some("unsupported_parameter"), params.first().map_or("", String::as_str), message)
         }
         GatewayError::Strict { losses } => {
-            let message = format!("This model is strict, and these would not arrive as they are: {}.", losses.join(", "));
+            let message =
+                format!("This model is strict, and these would not arrive as they are: {}.", losses.join(", "));
             plain(400, Some("translation_loss"), message)
         }
         GatewayError::Unusable { model, reason } => {
@@ -103,13 +108,17 @@ fn public(error: &GatewayError) -> Public {
             allow: None,
         },
         GatewayError::Upstream { provider, source } => match source {
-            UpstreamError::Timeout { .. } => plain(504, Some("upstream_timeout"), format!("The provider {provider} took too long: {source}.")),
+            UpstreamError::Timeout { .. } => {
+                plain(504, Some("upstream_timeout"), format!("The provider {provider} took too long: {source}."))
+            }
             UpstreamError::Connect(_) => {
                 plain(502, Some("upstream_unreachable"), format!("The provider {provider} can't be reached."))
             }
-            UpstreamError::Broken(_) | UpstreamError::TooLarge { .. } => {
-                plain(502, Some("upstream_broken"), format!("The provider {provider} did not answer in full: {source}."))
-            }
+            UpstreamError::Broken(_) | UpstreamError::TooLarge { .. } => plain(
+                502,
+                Some("upstream_broken"),
+                format!("The provider {provider} did not answer in full: {source}."),
+            ),
         },
         GatewayError::BadAnswer { provider, what } => {
             plain(502, Some("upstream_malformed"), format!("The provider {provider} {what}."))

@@ -49,6 +49,9 @@ fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, GatewayError> {
     let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).filter(|d| !d.is_zero());
     duration.map(Some).ok_or_else(|| {
-        GatewayError::invalid("x-litellm-timeout", "The header 'x-litellm-timeout' must be a number of seconds above 0.")
+        GatewayError::invalid(
+            "x-litellm-timeout",
+            "The header 'x-litellm-timeout' must be a number of seconds above 0.",
+        )
     })
 }

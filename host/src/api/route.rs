@@ -96,7 +96,10 @@ mod tests {
 
     #[test]
     fn every_alias_leads_to_its_endpoint() {
-        let chat = |model: Option<&str>| Endpoint::Call { operation: Operation::ChatCompletions, model: model.map(str::to_owned) };
+        let chat = |model: Option<&str>| Endpoint::Call {
+            operation: Operation::ChatCompletions,
+            model: model.map(str::to_owned),
+        };
         for (path, endpoint) in [
             ("/chat/completions", chat(None)),
             ("/v1/chat/completions", chat(None)),
@@ -104,7 +107,10 @@ mod tests {
             ("/engines/gpt-4o/chat/completions", chat(Some("gpt-4o"))),
             ("/openai/deployments/openai/gpt-4o/chat/completions", chat(Some("openai/gpt-4o"))),
             ("/engines/a%2Fb%20c/chat/completions", chat(Some("a/b c"))),
-            ("/engines/gpt-4o/completions", Endpoint::Call { operation: Operation::Completions, model: Some("gpt-4o".into()) }),
+            (
+                "/engines/gpt-4o/completions",
+                Endpoint::Call { operation: Operation::Completions, model: Some("gpt-4o".into()) },
+            ),
             ("/v1/embeddings", Endpoint::Call { operation: Operation::Embeddings, model: None }),
             ("/images/generations", Endpoint::Call { operation: Operation::ImagesGenerations, model: None }),
             ("/models", Endpoint::Models),
@@ -116,7 +122,16 @@ mod tests {
         ] {
             assert_eq!(super::endpoint(path), Some(endpoint), "{path}");
         }
-        for path in ["/v1", "/v1/", "/v2/chat/completions", "/chat", "/modelsx", "/engines/chat/completions", "//", "/v1chat/completions"] {
+        for path in [
+            "/v1",
+            "/v1/",
+            "/v2/chat/completions",
+            "/chat",
+            "/modelsx",
+            "/engines/completions",
+            "//",
+            "/v1chat/completions",
+        ] {
             assert_eq!(super::endpoint(path), None, "{path}");
         }
     }

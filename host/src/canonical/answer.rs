@@ -166,14 +166,23 @@ mod tests {
     #[test]
     fn a_chunk_says_whether_it_ends_a_choice_or_only_tells_usage() {
         for (data, finishes, usage_only, error) in [
-            (r#"{"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}]}"#, false, false, false),
+            (
+                r#"{"choices":[{"delta":{"content":"\"finish_reason\":\"stop\""},"finish_reason":null}]}"#,
+                false,
+                false,
+                false,
+            ),
             (r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}"#, true, false, false),
             (r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#, false, true, false),
             (r#"{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}"#, true, false, false),
             (r#"{"error":{"message":"x"}}"#, false, false, true),
         ] {
             let chunk = ChunkView::parse(data.as_bytes()).unwrap();
-            assert_eq!((chunk.finishes(), chunk.is_usage_only(), chunk.is_error()), (finishes, usage_only, error), "{data}");
+            assert_eq!(
+                (chunk.finishes(), chunk.is_usage_only(), chunk.is_error()),
+                (finishes, usage_only, error),
+                "{data}"
+            );
         }
         assert!(ChunkView::parse(b"{\"choices\":").is_none());
     }
@@ -181,7 +190,10 @@ mod tests {
     #[test]
     fn usage_is_found_where_providers_put_it() {
         for (body, expected) in [
-            (r#"{"usage":{"prompt_tokens":5,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":3}}}"#, (5, 7, 3)),
+            (
+                r#"{"usage":{"prompt_tokens":5,"completion_tokens":7,"prompt_tokens_details":{"cached_tokens":3}}}"#,
+                (5, 7, 3),
+            ),
             (r#"{"usage":{"input_tokens":5,"output_tokens":7}}"#, (5, 7, 0)),
             (r#"{"usage":{"prompt_tokens":5,"prompt_cache_hit_tokens":2,"completion_tokens":1}}"#, (5, 1, 2)),
         ] {

@@ -135,6 +135,9 @@ mod tests {
     fn the_providers_own_words_stay() {
         let body = br#"{"error":{"message":"a","type":"t","code":"c","param":"p","extra":1}}"#;
         let error = ProviderError::new("x", 400, &HeaderMap::new(), body);
-        assert_eq!(Value::Object(error.error).to_string(), r#"{"message":"a","type":"t","code":"c","param":"p","extra":1}"#);
+        assert_eq!(
+            Value::Object(error.error).to_string(),
+            r#"{"message":"a","type":"t","code":"c","param":"p","extra":1}"#
+        );
     }
 }

@@ -69,7 +69,11 @@ impl StreamReply {
     /// The stream's bytes. Dropped, because the client went away, it takes the upstream connection with it, and
     /// `entry` is written as it stands. `error_event` tells a client whose stream has begun that it failed; no
     /// `[DONE]` follows it.
-    pub fn into_bytes(self, mut entry: Entry, error_event: fn(&GatewayError) -> Bytes) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
+    pub fn into_bytes(
+        self,
+        mut entry: Entry,
+        error_event: fn(&GatewayError) -> Bytes,
+    ) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
         Box::pin(stream! {
             let Self { first, usage: _, mut end, mut relay } = self;
             entry.mark_first_byte();

@@ -7,7 +7,9 @@ use super::answer::{Answer, StreamReply};
 use super::prepare::prepare;
 use super::relay::{End, Piece, Relay};
 use super::{Call, GatewayError, Patience, Pipeline, warnings};
-use crate::plugin::{self, Batch, Begun, Completion, Ending, Event, Exchange, Framing, HeaderParam, HttpRequest, HttpResponse, Reading};
+use crate::plugin::{
+    self, Batch, Begun, Completion, Ending, Event, Exchange, Framing, HeaderParam, HttpRequest, HttpResponse, Reading,
+};
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
 use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, join, visible_headers};
 
@@ -72,7 +74,10 @@ impl Pipeline {
         let mut source = self.send(call, outbound).await?;
         let status = source.status().as_u16();
         if (300..400).contains(&status) {
-            return Err(GatewayError::bad_answer(provider, format!("answered {status}, a redirect; check its api_base")));
+            return Err(GatewayError::bad_answer(
+                provider,
+                format!("answered {status}, a redirect; check its api_base"),
+            ));
         }
         let visible = visible_headers(source.headers(), &target.redactor);
         let headers: Vec<HeaderParam<'_>> = visible.iter().map(|(name, value)| HeaderParam { name, value }).collect();
@@ -86,14 +91,17 @@ impl Pipeline {
                 let headers: Vec<(String, String)> =
                     visible.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
                 let body = self.read_whole(call, &mut source).await?;
-                let headers: Vec<HeaderParam<'_>> = headers.iter().map(|(name, value)| HeaderParam { name, value }).collect();
+                let headers: Vec<HeaderParam<'_>> =
+                    headers.iter().map(|(name, value)| HeaderParam { name, value }).collect();
                 let response = HttpResponse { status, headers: &headers, body: &body };
                 whole(name, exchange.whole(response).await.map_err(failed)?)
             }
             Reading::Events(framing) => {
                 drop((headers, visible));
                 if !call.streaming {
-                    return Err(failed(plugin::CallError::Refused("reads a stream where the client asked for none".into())));
+                    return Err(failed(plugin::CallError::Refused(
+                        "reads a stream where the client asked for none".into(),
+                    )));
                 }
                 let media_type = source.media_type();
                 if framing == Framing::Sse && media_type != "text/event-stream" {
@@ -133,7 +141,12 @@ impl Pipeline {
             "PUT" => Method::PUT,
             "PATCH" => Method::PATCH,
             "DELETE" => Method::DELETE,
-            _ => return Err(GatewayError::plugin(name, plugin::CallError::Refused("asked for an unknown method".into()))),
+            _ => {
+                return Err(GatewayError::plugin(
+                    name,
+                    plugin::CallError::Refused("asked for an unknown method".into()),
+                ));
+            }
         };
         Ok(Outbound { method, url, headers, body: request.body.into() })
     }
@@ -178,7 +191,8 @@ impl Translated {
         if last.done {
             return self.frame(last);
         }
-        let rest = self.exchange.end(Ending::Complete).await.map_err(|error| GatewayError::plugin(&self.plugin, error))?;
+        let rest =
+            self.exchange.end(Ending::Complete).await.map_err(|error| GatewayError::plugin(&self.plugin, error))?;
         let usage = rest.usage.or(last.usage);
         let chunks = last.chunks.into_iter().chain(rest.chunks).collect();
         self.frame(Batch { chunks, usage, done: true })
@@ -193,7 +207,11 @@ impl Translated {
         let error = GatewayError::upstream(&self.provider, error);
         match self.exchange.end(ending).await {
             Ok(Batch { usage: Some(usage), .. }) => {
-                tracing::debug!(prompt_tokens = usage.prompt_tokens, completion_tokens = usage.completion_tokens, "usage of a cut stream");
+                tracing::debug!(
+                    prompt_tokens = usage.prompt_tokens,
+                    completion_tokens = usage.completion_tokens,
+                    "usage of a cut stream"
+                );
                 Err(error)
             }
             _ => Err(error),
@@ -235,5 +253,8 @@ fn check_json(plugin: &str, json: &[u8]) -> Result<(), GatewayError> {
     if is_object && memchr::memchr2(b'\n', b'\r', json).is_none() {
         return Ok(());
     }
-    Err(GatewayError::plugin(plugin, plugin::CallError::Refused("returned an answer that is no JSON object on one line".into())))
+    Err(GatewayError::plugin(
+        plugin,
+        plugin::CallError::Refused("returned an answer that is no JSON object on one line".into()),
+    ))
 }

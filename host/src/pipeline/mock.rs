@@ -12,8 +12,13 @@ use crate::stream::{DONE, push_data_frame};
 use crate::usage::Entry;
 
 /// What LiteLLM's mocks claim to have used.
-const USAGE: Usage =
-    Usage { prompt_tokens: 10, completion_tokens: 20, cache_read_tokens: 0, cache_write_tokens: 0, reasoning_tokens: 0 };
+const USAGE: Usage = Usage {
+    prompt_tokens: 10,
+    completion_tokens: 20,
+    cache_read_tokens: 0,
+    cache_write_tokens: 0,
+    reasoning_tokens: 0,
+};
 
 /// Answers `body` with `text`.
 pub(super) fn answer(
@@ -38,14 +43,14 @@ pub(super) fn answer(
     }
     let mut out = Vec::new();
     let mut push = |choices: Value, usage: Option<Value>| {
-        let mut chunk =
-            json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model, "choices": choices});
+        let mut chunk = json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model, "choices": choices});
         if let (Some(usage), Some(chunk)) = (usage, chunk.as_object_mut()) {
             chunk.insert("usage".to_owned(), usage);
         }
         push_data_frame(&mut out, chunk.to_string().as_bytes());
     };
-    let choice = |delta: Value, finish: Value| json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
+    let choice =
+        |delta: Value, finish: Value| json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
     push(choice(json!({"role": "assistant", "content": ""}), Value::Null), None);
     for word in text.split_inclusive(' ') {
         push(choice(json!({"content": word}), Value::Null), None);
@@ -55,5 +60,10 @@ pub(super) fn answer(
         push(json!([]), Some(usage));
     }
     out.extend_from_slice(DONE);
-    Ok(Answer::stream(StreamReply { first: Bytes::from(out), usage: Some(USAGE), end: Some(End::Complete), relay: None }))
+    Ok(Answer::stream(StreamReply {
+        first: Bytes::from(out),
+        usage: Some(USAGE),
+        end: Some(End::Complete),
+        relay: None,
+    }))
 }

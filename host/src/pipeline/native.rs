@@ -101,8 +101,9 @@ impl Pipeline {
         }
         if let crate::config::Credential::Key(key) = &deployment.credential {
             let placement = call.plugin.manifest.placement();
-            crate::upstream::place(&placement, key.expose(), &mut outbound.url, headers)
-                .map_err(|reason| GatewayError::Unusable { model: call.requested_model.to_owned(), reason: reason.to_owned() })?;
+            crate::upstream::place(&placement, key.expose(), &mut outbound.url, headers).map_err(|reason| {
+                GatewayError::Unusable { model: call.requested_model.to_owned(), reason: reason.to_owned() }
+            })?;
         }
         let patience = if call.streaming { call.patience.first } else { call.patience.total };
         let sent = self.upstream.send(outbound, patience).await;
@@ -153,7 +154,12 @@ impl Native {
     }
 
     /// Hands on one event, and says whether it was the last.
-    fn take(&mut self, event: StreamEvent, out: &mut Vec<u8>, usage: &mut Option<Usage>) -> Result<Option<End>, GatewayError> {
+    fn take(
+        &mut self,
+        event: StreamEvent,
+        out: &mut Vec<u8>,
+        usage: &mut Option<Usage>,
+    ) -> Result<Option<End>, GatewayError> {
         let raw = self.redactor.clean(event.raw);
         let Some(data) = event.data.filter(|data| !data.is_empty()) else {
             out.extend_from_slice(&raw);
@@ -212,7 +218,10 @@ fn rate_limits(headers: &HeaderMap) -> HeaderMap {
 /// A redirect is no refusal: following it would carry the key elsewhere.
 fn refused(provider: &str, error: ProviderError) -> GatewayError {
     if (300..400).contains(&error.status) {
-        return GatewayError::bad_answer(provider, format!("answered {}, a redirect; check its api_base", error.status));
+        return GatewayError::bad_answer(
+            provider,
+            format!("answered {}, a redirect; check its api_base", error.status),
+        );
     }
     GatewayError::Provider(Box::new(error))
 }

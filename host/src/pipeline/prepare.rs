@@ -30,8 +30,17 @@ const FOR_THE_GATEWAY: &[&str] = &[
 ];
 
 /// What would let a client choose where a call goes or with which key. LiteLLM refuses these too.
-const BANNED: &[&str] =
-    &["api_base", "api_key", "base_url", "aws_access_key_id", "aws_secret_access_key", "callbacks", "model_list", "user_config", "vertex_credentials"];
+const BANNED: &[&str] = &[
+    "api_base",
+    "api_key",
+    "base_url",
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "callbacks",
+    "model_list",
+    "user_config",
+    "vertex_credentials",
+];
 
 /// Refuses what no client may say.
 pub(super) fn refuse_banned(body: &RequestBody) -> Result<(), GatewayError> {
@@ -77,7 +86,12 @@ pub(super) fn prepare(call: &Call<'_>, native: bool) -> Result<bytes::Bytes, Gat
         let mut options: Value = body.typed("stream_options", "an object")?.unwrap_or_else(|| json!({}));
         match options.as_object_mut() {
             Some(options) => drop(options.insert("include_usage".to_owned(), Value::Bool(true))),
-            None => return Err(GatewayError::invalid("stream_options", "Invalid type for 'stream_options': expected an object.")),
+            None => {
+                return Err(GatewayError::invalid(
+                    "stream_options",
+                    "Invalid type for 'stream_options': expected an object.",
+                ));
+            }
         }
         edits.set("stream_options", options.to_string());
     }

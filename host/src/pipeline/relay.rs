@@ -61,7 +61,8 @@ impl Relay {
         let (first, end) = match tokio::time::timeout(patience.first, first).await {
             Ok(first) => first?,
             Err(_) => {
-                let source = crate::upstream::UpstreamError::Timeout { waiting_for: "first event", after: patience.first };
+                let source =
+                    crate::upstream::UpstreamError::Timeout { waiting_for: "first event", after: patience.first };
                 return Err(GatewayError::upstream(provider, source));
             }
         };

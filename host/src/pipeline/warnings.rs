@@ -20,8 +20,11 @@ pub(super) fn judge(call: &Call<'_>, warnings: &[Warning]) -> Result<Option<Head
         return Ok(None);
     }
     let deployment = &call.route.target.deployment;
-    let unsupported: Vec<String> =
-        warnings.iter().filter(|warning| warning.loss == Loss::Unsupported).map(|warning| warning.path.clone()).collect();
+    let unsupported: Vec<String> = warnings
+        .iter()
+        .filter(|warning| warning.loss == Loss::Unsupported)
+        .map(|warning| warning.path.clone())
+        .collect();
     if !unsupported.is_empty() && !prepare::drops_params(call)? {
         return Err(GatewayError::UnsupportedParams {
             provider: deployment.provider.clone(),

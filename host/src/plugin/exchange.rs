@@ -10,7 +10,10 @@ use super::bindings::v0_1::{ProviderPlugin, ProviderPluginPre};
 use super::engine::ticks;
 use super::limits::Limits;
 use super::state::GuestState;
-use super::{Batch, Begun, Call, CallError, Completion, Ending, Event, Failure, HeaderParam, HttpResponse, Plugin, Reading, Warning};
+use super::{
+    Batch, Begun, Call, CallError, Completion, Ending, Event, Failure, HeaderParam, HttpResponse, Plugin, Reading,
+    Warning,
+};
 
 /// One call's instance. Dropped, it is gone, whatever it was doing.
 pub struct Exchange {

@@ -3,8 +3,8 @@
 use http::HeaderName;
 use url::Url;
 
-use crate::upstream::Placement;
 use super::{Credential, Operation, bindings::v0_1::exports::ai_api::plugin::provider as wit};
+use crate::upstream::Placement;
 
 /// What a plugin is.
 #[derive(Clone, Debug)]

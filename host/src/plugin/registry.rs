@@ -95,7 +95,10 @@ impl Plugin {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn begin(&self, call: super::Call<'_>) -> Result<(Exchange, super::Begun, Vec<super::Warning>), CallError> {
+    pub async fn begin(
+        &self,
+        call: super::Call<'_>,
+    ) -> Result<(Exchange, super::Begun, Vec<super::Warning>), CallError> {
         Exchange::begin(self, call).await
     }
 }

@@ -129,7 +129,10 @@ mod tests {
         for text in ["{\"a\":1}\n\n{\"b\":2}\r\n{\"c\":3}", "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n"] {
             let single: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
             let events = decode(Decoder::json_lines(), &single);
-            assert_eq!(events.into_iter().map(|(_, data)| data).collect::<Vec<_>>(), ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]);
+            assert_eq!(
+                events.into_iter().map(|(_, data)| data).collect::<Vec<_>>(),
+                ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]
+            );
         }
     }
 

@@ -5,6 +5,6 @@ mod frame;
 mod json_lines;
 mod sse;
 
-pub use decode::{Decoder, StreamEvent, StreamError};
+pub use decode::{Decoder, StreamError, StreamEvent};
 pub use frame::{DONE, data_frame, push_data_frame};
 pub use sse::SseDecoder;

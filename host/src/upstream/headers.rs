@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn a_plugin_may_not_set_what_is_the_gateways() {
         let own = Placement::Header(HeaderName::from_static("x-acme-key"));
-        for name in ["Host", "authorization", "X-Api-Key", "x-acme-key", "x-forwarded-for", "Proxy-Foo", "te", "a\r\nb"] {
+        for name in ["Host", "authorization", "X-Api-Key", "x-acme-key", "x-forwarded-for", "Proxy-Foo", "te", "a\r\nb"]
+        {
             assert_eq!(guest_headers([(name, "v")].into_iter(), &own), Err(BadHeader(name.to_owned())), "{name}");
         }
         assert!(guest_headers([("x", "a\r\nhost: evil")].into_iter(), &own).is_err());

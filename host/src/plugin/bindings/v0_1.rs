@@ -1,6 +1,6 @@
 //! `ai-api:plugin@0.1.0`.
 
-#![expect(missing_docs, clippy::indexing_slicing, reason = "generated; documented in the WIT")]
+#![expect(missing_docs, reason = "generated; documented in the WIT")]
 
 wasmtime::component::bindgen!({
     path: "../wit/plugin-0.1.0",
