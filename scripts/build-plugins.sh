@@ -7,24 +7,27 @@ cd "$(dirname "$0")/.."
 . scripts/wasm-toolchain.sh
 
 target=${CARGO_TARGET_DIR:-target}
-triple=wasm32-unknown-unknown
-# A small stack, for every instance has one; see ARCHITECTURE.md, "The sandbox".
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C link-arg=-zstack-size=65536 ${WASM_RUSTFLAGS:-}"
+modules=$target/wasm/$wasm_target/plugin
+# Room for JSON nested 127 levels deep, where the parser stops; what is not used costs no memory.
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C link-arg=-zstack-size=262144 ${WASM_RUSTFLAGS:-}"
 
-packages=() pairs=()
+names=() packages=() pairs=()
 add() { # FOLDER PACKAGE-PREFIX OUTPUT-FOLDER
+    local manifest name package
     for manifest in "$1"/*/Cargo.toml; do
-        [ -e "$manifest" ] || continue
-        grep -q '"cdylib"' "$manifest" || continue
-        local name package
+        grep -qs '"cdylib"' "$manifest" || continue
         name=$(basename "$(dirname "$manifest")")
-        package="$2$name"
-        packages+=(-p "$package")
-        pairs+=("$target/wasm/$triple/plugin/${package//-/_}.wasm" "$target/$3/$name.wasm")
+        package=$2$name
+        names+=("$name")
+        packages+=(--package "$package")
+        pairs+=("$modules/${package//-/_}.wasm" "$target/$3/$name.wasm")
     done
 }
 add plugins ai-api-plugin- plugins
 add tests/guests ai-api-guest- guests
 
-wasm_cargo build --profile plugin --target "$triple" --target-dir "$target/wasm" "${packages[@]}"
-cargo run --quiet --package ai-api-plugin-build -- "${pairs[@]}"
+first=
+[ -d "$modules" ] || first=" (the first time takes minutes)"
+echo "plugins: ${names[*]}, as WebAssembly components$first"
+wasm_cargo build --locked --quiet --profile plugin --target "$wasm_target" --target-dir "$target/wasm" "${packages[@]}"
+cargo run --locked --quiet --package ai-api-plugin-build -- "${pairs[@]}"

@@ -85,8 +85,8 @@ fn config(cache: Option<Cache>, instances: u32) -> Config {
         .wasm_component_model(true)
         .epoch_interruption(true)
         .memory_init_cow(true)
-        .async_stack_size(512 << 10)
-        .max_wasm_stack(256 << 10)
+        .async_stack_size(1 << 20)
+        .max_wasm_stack(512 << 10)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .cache(cache);
     config
