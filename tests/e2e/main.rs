@@ -1,0 +1,19 @@
+//! Promises to users, one file each, kept by the real binary over real sockets.
+
+#![allow(clippy::indexing_slicing, reason = "test code: a panic is a failed test, with the line that did it")]
+
+mod differential;
+mod drain;
+mod exceptions;
+mod faults;
+mod faults_midstream;
+mod harness;
+mod http;
+mod http_auth;
+mod http_errors;
+mod isolation;
+mod operator;
+mod params;
+mod replay;
+mod stream;
+mod trio;

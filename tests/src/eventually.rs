@@ -1,0 +1,28 @@
+//! Waiting for something that another process does, with a limit and a name.
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Far longer than anything takes: only a broken gateway gets here.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Awaits `future`; panics with `what` when that takes suspiciously long.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(LIMIT, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("gave up after {LIMIT:?} waiting: {what}"),
+    }
+}
+
+/// Asks again and again until `probe` gives a value. Only for what offers nothing to await: logs, exit codes.
+pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    within(what, async {
+        loop {
+            if let Some(value) = probe() {
+                return value;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+}

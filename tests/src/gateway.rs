@@ -1,0 +1,293 @@
+//! The real binary as a child process, with a config made for one test.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+
+use crate::client::Client;
+use crate::eventually::eventually;
+use crate::temp_dir::TempDir;
+
+/// The master key of every gateway that doesn't say otherwise.
+pub const MASTER_KEY: &str = "sk-e2e-master-4f9c1b";
+
+/// The first gateway compiles the plugins; the others wait for it and find them in the cache.
+static WARM_UP: AsyncMutex<bool> = AsyncMutex::const_new(false);
+
+/// Compiling the plugins for the first time takes a while on a small machine.
+const START_LIMIT: Duration = Duration::from_secs(180);
+
+/// A running gateway; killed on drop.
+#[derive(Debug)]
+pub struct Gateway {
+    child: Child,
+    origin: String,
+    key: String,
+    log: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+    _home: TempDir,
+}
+
+/// A run that came to its end.
+#[derive(Debug)]
+pub struct Run {
+    /// Whether the exit code was 0.
+    pub success: bool,
+    /// Everything printed, on both outputs.
+    pub said: String,
+}
+
+/// What a gateway is started with.
+#[derive(Debug)]
+pub struct Builder {
+    config: Value,
+    file: Option<PathBuf>,
+    env: BTreeMap<String, String>,
+    args: Vec<String>,
+    key: String,
+    home: TempDir,
+}
+
+/// A misbehaving guest, built as the shipped plugins are: `target/guests/NAME.wasm`.
+pub fn guest(name: &str) -> PathBuf {
+    let folder = std::env::var_os("AI_API_GUESTS").map_or_else(|| target_dir(&binary()).join("guests"), PathBuf::from);
+    let file = folder.join(format!("{name}.wasm"));
+    assert!(file.exists(), "{} is missing: run `make test`, which builds it", file.display());
+    file
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// A gateway with no deployment and [`MASTER_KEY`].
+    pub fn builder() -> Builder {
+        let config = json!({"model_list": [], "general_settings": {"master_key": MASTER_KEY}});
+        let key = MASTER_KEY.to_owned();
+        Builder { config, file: None, env: BTreeMap::new(), args: Vec::new(), key, home: TempDir::new() }
+    }
+
+    /// A gateway with an operator's own file, as it is; `key` is what its clients use.
+    pub fn with_file(file: &Path, key: &str) -> Builder {
+        Builder { file: Some(file.to_owned()), key: key.to_owned(), ..Self::builder() }
+    }
+
+    /// A client that has the key.
+    pub fn client(&self) -> Client {
+        Client::new(&self.origin, &self.key)
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn authority(&self) -> &str {
+        self.origin.trim_start_matches("http://")
+    }
+
+    /// Everything printed so far, on both outputs.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no reader panics").clone()
+    }
+
+    /// Waits until `text` is printed.
+    pub async fn logged(&self, text: &str) {
+        eventually(&format!("the log to say {text:?}"), || self.log().contains(text).then_some(())).await;
+    }
+
+    /// Asks the process to end, as `docker stop` does.
+    pub fn terminate(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(status.expect("`kill` runs").success(), "the gateway is gone already: {}", self.log());
+    }
+
+    /// Waits until the process has ended and all that it printed is here.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let ended = || self.child.try_wait().expect("a child can be waited for");
+        let status = eventually("the gateway to end", ended).await;
+        for reader in self.readers.drain(..) {
+            reader.join().expect("no reader panics");
+        }
+        status
+    }
+
+    /// `ai-api ARGS` to its end, in an environment that has nothing but `env`.
+    pub async fn run(args: &[&str], env: &[(&str, &str)]) -> Run {
+        let home = TempDir::new();
+        let mut command = command(&home);
+        command.args(args).envs(env.iter().copied());
+        let (mut gateway, _) = Self::spawn(command, home);
+        gateway.run_out().await
+    }
+
+    async fn run_out(&mut self) -> Run {
+        Run { success: self.ended().await.success(), said: self.log() }
+    }
+
+    fn spawn(mut command: Command, home: TempDir) -> (Self, oneshot::Receiver<String>) {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (ready, listening) = oneshot::channel();
+        let readers = vec![
+            follow(child.stdout.take().expect("piped"), Arc::clone(&log), Some(ready)),
+            follow(child.stderr.take().expect("piped"), Arc::clone(&log), None),
+        ];
+        (Self { child, origin: String::new(), key: String::new(), log, readers, _home: home }, listening)
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the gateway's log ---\n{}---", self.log());
+        }
+    }
+}
+
+// === impl Builder ===
+
+impl Builder {
+    /// A deployment: the name that clients use, `provider/model`, and where to find it.
+    #[must_use]
+    pub fn model(self, name: &str, model: &str, api_base: &str) -> Self {
+        self.model_with(name, model, api_base, json!({}))
+    }
+
+    /// The same with more `litellm_params`. Unless they say otherwise its key is `sk-upstream-NAME`.
+    #[must_use]
+    pub fn model_with(mut self, name: &str, model: &str, api_base: &str, more: Value) -> Self {
+        let mut params = json!({"model": model, "api_base": api_base, "api_key": format!("sk-upstream-{name}")});
+        for (key, value) in more.as_object().expect("params are an object") {
+            params[key.as_str()] = value.clone();
+        }
+        let list = self.config["model_list"].as_array_mut().expect("a list");
+        list.push(json!({"model_name": name, "litellm_params": params}));
+        self
+    }
+
+    /// Sets a key of `litellm_settings`, `general_settings` or another section.
+    #[must_use]
+    pub fn set(mut self, section: &str, key: &str, value: Value) -> Self {
+        self.config[section][key] = value;
+        self
+    }
+
+    /// Sets an environment variable. There are no others but the bare necessities.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds a provider component.
+    #[must_use]
+    pub fn plugin(self, file: &Path) -> Self {
+        self.arg("--plugin").arg(file.display().to_string())
+    }
+
+    /// Starts it and waits until it listens.
+    pub async fn start(self) -> Gateway {
+        let mut warm = WARM_UP.lock().await;
+        let guard = if *warm { None } else { Some(&mut warm) };
+        let (mut gateway, listening) = Gateway::spawn(self.command(), self.home);
+        gateway.key = self.key;
+        gateway.origin = match tokio::time::timeout(START_LIMIT, listening).await {
+            Ok(Ok(origin)) => origin,
+            Ok(Err(_)) => panic!("the gateway did not start: {:?}", gateway.ended().await),
+            Err(_) => panic!("the gateway does not listen"),
+        };
+        if let Some(warm) = guard {
+            **warm = true;
+        }
+        gateway
+    }
+
+    /// Runs it to its end, for configurations that must not start.
+    pub async fn run(self) -> Run {
+        let (mut gateway, _) = Gateway::spawn(self.command(), self.home);
+        gateway.run_out().await
+    }
+
+    fn command(&self) -> Command {
+        let config = self.file.clone().unwrap_or_else(|| {
+            // JSON is YAML.
+            let text = serde_json::to_string_pretty(&self.config).expect("a value is JSON");
+            self.home.write("config.yaml", text)
+        });
+        let mut command = command(&self.home);
+        command.arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", "0"]);
+        command.args(&self.args).envs(&self.env);
+        command
+    }
+}
+
+fn command(home: &TempDir) -> Command {
+    let binary = binary();
+    let cache = target_dir(&binary).join("e2e-cache");
+    std::fs::create_dir_all(&cache).expect("the target folder is writable");
+    let mut command = Command::new(binary);
+    command.env_clear().env("HOME", home.path()).env("XDG_CACHE_HOME", cache).current_dir(home.path());
+    command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
+    command
+}
+
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("AI_API_BIN") {
+        return PathBuf::from(path);
+    }
+    // This executable is target/debug/deps/e2e-….
+    let me = std::env::current_exe().expect("a process knows its executable");
+    let path = me.ancestors().nth(2).expect("two folders up").join("ai-api");
+    assert!(path.exists(), "{} is missing: run `make test`, or `cargo build -p ai-api` first", path.display());
+    path
+}
+
+/// `target` of `target/debug/ai-api`.
+fn target_dir(binary: &Path) -> PathBuf {
+    binary.ancestors().nth(2).expect("two folders up").to_owned()
+}
+
+fn follow(
+    output: impl Read + Send + 'static,
+    log: Arc<Mutex<String>>,
+    mut ready: Option<oneshot::Sender<String>>,
+) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else { return };
+            if let Some(origin) = listening_at(&line)
+                && let Some(ready) = ready.take()
+            {
+                let _ = ready.send(origin);
+            }
+            let mut log = log.lock().expect("no reader panics");
+            log.push_str(&line);
+            log.push('\n');
+        }
+    })
+}
+
+fn listening_at(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("listening on ")?;
+    let authority = rest.strip_prefix("http://")?;
+    // What follows is the root path, or a log's decoration.
+    let end = authority.find(|c: char| !c.is_ascii_alphanumeric() && !".:[]".contains(c)).unwrap_or(authority.len());
+    Some(format!("http://{}", &authority[..end]))
+}

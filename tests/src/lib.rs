@@ -1,0 +1,34 @@
+//! The harness of the end-to-end tests: the real binary between a fake upstream and an OpenAI-like client.
+//!
+//! [`FakeUpstream`] plays a provider over real sockets, scripted by [`Reply`] down to the byte; [`Gateway`] is the
+//! `ai-api` binary as a child process; [`Client`] talks to it as an application would and reads its streams
+//! strictly. Nothing here sleeps to "wait enough": tests hold the upstream back with a [`Gate`] and await what
+//! they look for.
+
+#![allow(clippy::indexing_slicing, reason = "test code: a panic is a failed test, with the line that did it")]
+
+mod client;
+mod eventually;
+mod fake_upstream;
+mod gateway;
+mod meaning;
+mod recordings;
+mod reply;
+mod rng;
+mod sse;
+mod temp_dir;
+mod transcript;
+mod wires;
+
+pub use client::{Answer, Client, LiveStream};
+pub use eventually::{eventually, within};
+pub use fake_upstream::{FakeUpstream, Received};
+pub use gateway::{Builder, Gateway, MASTER_KEY, Run, guest};
+pub use meaning::{Meaning, ToolCall};
+pub use recordings::{Recording, recordings, shared_json};
+pub use reply::{Framing, Gate, Reply, Step};
+pub use rng::Rng;
+pub use sse::{Decoder, Event};
+pub use temp_dir::TempDir;
+pub use transcript::Transcript;
+pub use wires::Wire;
