@@ -3,17 +3,21 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::error;
 use crate::pipeline::{GatewayError, StreamReply};
 use crate::usage::Entry;
+
+/// How long a body that was refused is read on.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// The body of an answer.
 pub struct Body(Kind);
@@ -86,15 +90,33 @@ impl http_body::Body for Body {
 }
 
 /// Reads a request's body, at most `limit` bytes.
-pub(super) async fn read(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Bytes, GatewayError> {
+pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, GatewayError> {
     let announced =
-        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
-        return Err(GatewayError::BodyTooLarge { limit });
+        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large(body, limit));
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(GatewayError::BodyTooLarge { limit }),
-        Err(error) => Err(GatewayError::BodyBroken(error.to_string())),
+    let mut pieces = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| GatewayError::BodyBroken(error.to_string()))?.into_data() else {
+            continue;
+        };
+        length += data.len();
+        if length > limit {
+            return Err(too_large(body, limit));
+        }
+        pieces.push(data);
     }
+    match pieces.len() {
+        1 => Ok(pieces.swap_remove(0)),
+        _ => Ok(pieces.concat().into()),
+    }
+}
+
+/// Refuses a body, and reads on for a while: a client that is still sending when its connection is closed sees a reset
+/// instead of the answer.
+fn too_large(mut body: Incoming, limit: usize) -> GatewayError {
+    tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));
+    GatewayError::BodyTooLarge { limit }
 }

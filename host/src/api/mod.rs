@@ -60,11 +60,11 @@ impl Gateway {
     }
 
     async fn answer(&self, request: Request<Incoming>, entry: &mut Entry) -> Result<Response<Body>, GatewayError> {
-        let path = self.pipeline.config.root_path.strip(request.uri().path());
-        if path.is_empty() {
-            let location = format!("{}/", request.uri().path());
-            return Ok(respond::redirect(StatusCode::TEMPORARY_REDIRECT, &location));
+        let root = &self.pipeline.config.root_path;
+        if !root.as_str().is_empty() && request.uri().path() == root.as_str() {
+            return Ok(respond::redirect(StatusCode::TEMPORARY_REDIRECT, &format!("{}/", root.as_str())));
         }
+        let path = root.strip(request.uri().path());
         if request.method() == http::Method::OPTIONS {
             return Ok(cors::preflight(request.headers()));
         }

@@ -37,7 +37,7 @@ pub struct AnswerView {
 impl ChunkView {
     /// Reads a chunk; `None` where it is no JSON object.
     pub fn parse(data: &[u8]) -> Option<Self> {
-        serde_json::from_slice(data).ok()
+        parse(data)
     }
 
     /// What the call used.
@@ -64,7 +64,7 @@ impl ChunkView {
 impl AnswerView {
     /// Reads an answer; `None` where it is no JSON object.
     pub fn parse(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
+        parse(body)
     }
 
     /// What the call used.
@@ -76,6 +76,16 @@ impl AnswerView {
     pub fn is_error(&self) -> bool {
         self.error.is_some()
     }
+}
+
+/// serde_json looks at UTF-8 only in the strings that it keeps, and the client gets all of them.
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    serde_json::from_str(std::str::from_utf8(json).ok()?).ok()
+}
+
+/// Whether `json` is one JSON object.
+pub fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'{') && parse::<IgnoredAny>(json).is_some()
 }
 
 /// What the call used, from a canonical answer's bytes.

@@ -31,7 +31,10 @@ impl ProviderError {
     /// An error that came under a status of success: in a stream, or as a whole answer.
     pub fn unannounced(provider: &str, body: &[u8]) -> Self {
         let mut error = Self::new(provider, 502, &HeaderMap::new(), body);
-        let number = |key: &str| error.error.get(key).and_then(Value::as_u64);
+        let number = |key: &str| match error.error.get(key)? {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_u64(),
+        };
         let told = number("status_code").or_else(|| number("code")).filter(|status| (400..600).contains(status));
         let kind = error.error.get("type").and_then(Value::as_str).unwrap_or_default();
         error.status = match told.and_then(|status| u16::try_from(status).ok()) {
@@ -81,6 +84,11 @@ fn complete(mut error: Map<String, Value>, status: u16) -> Option<Map<String, Va
     }
     if !error.get("type").is_some_and(Value::is_string) {
         error.insert("type".to_owned(), Value::String(error_type(status).to_owned()));
+    }
+    // SDKs take `code` for a word.
+    if let Some(Value::Number(code)) = error.get("code") {
+        let code = Value::String(code.to_string());
+        error.insert("code".to_owned(), code);
     }
     error.entry("param").or_insert(Value::Null);
     error.entry("code").or_insert(Value::Null);

@@ -7,6 +7,7 @@ use super::answer::{Answer, StreamReply};
 use super::prepare::prepare;
 use super::relay::{End, Piece, Relay};
 use super::{Call, GatewayError, Patience, Pipeline, warnings};
+use crate::canonical::is_object;
 use crate::plugin::{
     self, Batch, Begun, Completion, Ending, Event, Exchange, Framing, HeaderParam, HttpRequest, HttpResponse, Reading,
 };
@@ -227,7 +228,7 @@ impl Translated {
 fn frame(plugin: &str, batch: Batch) -> Result<Piece, GatewayError> {
     let mut out = Vec::with_capacity(batch.chunks.iter().map(|chunk| chunk.len() + 8).sum::<usize>() + DONE.len());
     for chunk in &batch.chunks {
-        check_json(plugin, chunk)?;
+        check_chunk(plugin, chunk)?;
         push_data_frame(&mut out, chunk);
     }
     if batch.done {
@@ -247,14 +248,23 @@ fn whole(plugin: &str, completion: Completion) -> Result<Answer, GatewayError> {
     Ok(Answer::whole(completion.body.into(), completion.usage))
 }
 
-/// What a plugin returns goes to clients as JSON, so it had better be that; and one event must stay one.
+/// What a plugin returns goes to clients as JSON, so it had better be that.
 fn check_json(plugin: &str, json: &[u8]) -> Result<(), GatewayError> {
-    let is_object = json.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(json).is_ok();
-    if is_object && memchr::memchr2(b'\n', b'\r', json).is_none() {
+    if is_object(json) {
         return Ok(());
     }
-    Err(GatewayError::plugin(
-        plugin,
-        plugin::CallError::Refused("returned an answer that is no JSON object on one line".into()),
-    ))
+    Err(refused(plugin, "returned an answer that is no JSON object"))
+}
+
+/// An event ends where a line does, so a chunk has to be on one.
+fn check_chunk(plugin: &str, json: &[u8]) -> Result<(), GatewayError> {
+    check_json(plugin, json)?;
+    match memchr::memchr2(b'\n', b'\r', json) {
+        None => Ok(()),
+        Some(_) => Err(refused(plugin, "returned a chunk that is not on one line")),
+    }
+}
+
+fn refused(plugin: &str, what: &str) -> GatewayError {
+    GatewayError::plugin(plugin, plugin::CallError::Refused(what.to_owned()))
 }

@@ -99,6 +99,7 @@ impl Pipeline {
             (None, _) => return Err(GatewayError::missing("model")),
         };
         prepare::refuse_banned(&body)?;
+        prepare::require(incoming.operation, &body)?;
         entry.model = Some(requested_model.chars().take(200).collect());
         entry.streaming = body.boolean("stream")?.unwrap_or(false);
 

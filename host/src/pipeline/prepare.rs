@@ -50,6 +50,22 @@ pub(super) fn refuse_banned(body: &RequestBody) -> Result<(), GatewayError> {
     }
 }
 
+/// Refuses a request without what every provider needs.
+pub(super) fn require(operation: Operation, body: &RequestBody) -> Result<(), GatewayError> {
+    let key = match operation {
+        Operation::ChatCompletions => "messages",
+        Operation::Embeddings => "input",
+        Operation::Completions | Operation::ImagesGenerations => "prompt",
+    };
+    match body.raw(key) {
+        None => Err(GatewayError::missing(key)),
+        Some(text) if key == "messages" && !text.starts_with('[') => {
+            Err(GatewayError::invalid(key, "Invalid type for 'messages': expected an array of messages."))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 /// Whether the client wants the usage at the end of its stream.
 pub(super) fn asks_for_usage(body: &RequestBody) -> Result<bool, GatewayError> {
     let options: Option<Value> = body.typed("stream_options", "an object")?;

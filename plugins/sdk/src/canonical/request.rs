@@ -39,6 +39,7 @@ pub struct ChatRequest {
 
 /// Something that the model may call.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are functions, and they stand in one list")]
 pub enum Tool {
     /// `{"type": "function", "function": {…}}`
     Function(FunctionTool),
