@@ -76,8 +76,9 @@ fn config(cache: Option<Cache>, instances: u32) -> Config {
         .max_tables_per_component(8)
         .table_elements(100_000)
         .max_memory_size(DEFAULT.memory_bytes)
-        // A small call touches less than this: a memset is cheaper than a page fault for each page.
-        .linear_memory_keep_resident(256 << 10)
+        // Pages that a call dirtied are reset in place, which is cheaper than to give them back and fault them in.
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(64 << 10)
         .async_stack_keep_resident(32 << 10)
         .max_unused_warm_slots(100);
     let mut config = Config::new();
