@@ -1,7 +1,7 @@
 //! Builds every part from the config, once, in order; serves until it is asked to end.
 
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::upstream::Upstream;
 /// Where to listen, and what else the command line says.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The address to bind; by default every address, or loopback for the built-in config.
-    pub host: Option<IpAddr>,
+    /// The address or name to bind; by default every address, or loopback for the built-in config.
+    pub host: Option<String>,
     /// The port to bind; 0 for any that is free.
     pub port: u16,
     /// Plugins from files, beside the built-in ones.
@@ -32,8 +32,8 @@ pub struct Options {
 /// It can't start. The message names the one thing to do.
 pub async fn run(loaded: Loaded, environment: &Environment, options: Options) -> anyhow::Result<()> {
     let Loaded { config, report } = loaded;
-    let host = options.host.unwrap_or_else(|| default_host(&config));
-    check_master_key(&config, host)?;
+    let address = address(&options, &config).await?;
+    check_master_key(&config, address.ip())?;
     announce(&config, &report);
     let runtime = Runtime::new(cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let plugins = load_plugins(&runtime, &options.plugins).await?;
@@ -41,24 +41,29 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     let root_path = config.root_path.as_str().to_owned();
     let gateway = Gateway { pipeline: Pipeline::new(config, plugins, Upstream::new()?), authenticator };
 
-    let listener = TcpListener::bind((host, options.port)).await.with_context(|| {
-        format!("can't listen on {host}:{}; is it in use? choose another with --port", options.port)
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("can't listen on {address}; choose another address with --host or port with --port")
     })?;
     let stop = stop_signal()?;
-    let address = listener.local_addr()?;
+    let bound = listener.local_addr()?;
     // On standard output, so that a script can wait for it and read the port.
-    writeln!(std::io::stdout(), "listening on http://{address}{root_path}").context("writing to standard output")?;
+    writeln!(std::io::stdout(), "listening on http://{bound}{root_path}").context("writing to standard output")?;
     server::serve(Arc::new(gateway), listener, stop).await;
     tracing::info!("ended");
     Ok(())
 }
 
-fn default_host(config: &Config) -> IpAddr {
-    match config.origin {
-        Origin::File(_) => IpAddr::from([0, 0, 0, 0]),
+async fn address(options: &Options, config: &Config) -> anyhow::Result<SocketAddr> {
+    let host = match (&options.host, &config.origin) {
+        (Some(host), _) => host.as_str(),
+        (None, Origin::File(_)) => "0.0.0.0",
         // Nobody has chosen a key for it, so it is for this machine alone.
-        Origin::BuiltIn => IpAddr::from([127, 0, 0, 1]),
-    }
+        (None, Origin::BuiltIn) => "127.0.0.1",
+    };
+    let found = tokio::net::lookup_host((host.trim_matches(['[', ']']), options.port)).await;
+    let mut found =
+        found.with_context(|| format!("--host {host} (or the variable HOST) is no address of this machine"))?;
+    found.next().with_context(|| format!("--host {host} has no address"))
 }
 
 fn check_master_key(config: &Config, host: IpAddr) -> anyhow::Result<()> {

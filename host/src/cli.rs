@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,7 +28,7 @@ struct Serve {
     config: Option<PathBuf>,
     /// The address to listen on [default: 0.0.0.0, or 127.0.0.1 for the built-in configuration]
     #[arg(long, env = "HOST", value_name = "ADDR")]
-    host: Option<IpAddr>,
+    host: Option<String>,
     /// The port to listen on; 0 takes any that is free
     #[arg(long, env = "PORT", value_name = "N", default_value_t = 4000)]
     port: u16,

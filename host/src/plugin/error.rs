@@ -64,8 +64,8 @@ pub enum LoadError {
 /// Why a plugin failed one call. The four ways that are its own doing stay apart, and none harms another call.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// It said so.
-    #[error("{}", .0.message)]
+    /// It said so. Its words are for the client: a provider's may quote the prompt, so the log has the kind only.
+    #[error("{:?}, status {}", .0.kind, .0.status)]
     Failed(Failure),
     /// It trapped.
     #[error("the plugin trapped: {0}")]

@@ -110,7 +110,8 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+        // Microseconds are as fine as anybody reads.
+        let ms = |duration: Duration| duration.as_micros() as f64 / 1000.0;
         let served_by = self.served_by.as_ref();
         let usage = self.usage.as_ref();
         tracing::info!(
