@@ -1,0 +1,56 @@
+# Everything a developer runs; `make` alone lists it. Each target does its own set-up (scripts/setup.sh).
+SHELL := bash
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint plugins test-clients clean
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where cargo puts what it builds is what the rest of this file counts on.
+unexport CARGO_BUILD_TARGET
+SETUP := . scripts/setup.sh &&
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+run: build ## Start the gateway with config/config.yml on http://127.0.0.1:4000
+	@echo "run: starting the gateway; end it with Ctrl-C"
+	@exec "$(TARGET)/release/ai-api" --config config/config.yml --host 127.0.0.1 --port 4000
+
+build: plugins ## The release binary, at target/release/ai-api
+	@echo "build: the release binary (the first time takes minutes)"
+	@$(SETUP) cargo build --release --locked --package ai-api
+	@ls -l "$(TARGET)/release/ai-api" | awk '{ printf "build: %.1f MB in $(TARGET)/release/ai-api\n", $$5 / 1048576 }'
+
+plugins: ## The provider plugins that the gateway embeds, as WebAssembly components
+	@$(SETUP) scripts/build-plugins.sh
+
+# The end-to-end tests start target/debug/ai-api, which `cargo test` alone doesn't build.
+test: plugins ## Every test in Rust: gateway, plugins, and end to end through the real binary
+	@echo "test: building the gateway"
+	@$(SETUP) cargo build --locked
+	@echo "test: gateway and end to end"
+	@$(SETUP) cargo test --locked
+	@echo "test: plugins, natively"
+	@$(SETUP) cargo test --locked --features ai-api-plugin-sdk/testing $(foreach package,sdk openai anthropic gemini echo,--package ai-api-plugin-$(package))
+
+test-clients: ## OpenAI's own SDKs (Python, Node) and the README's commands against the binary
+	@. scripts/setup.sh clients && \
+	if [ -z "$$AI_API_BIN" ]; then $(MAKE) plugins && cargo build --locked; fi && \
+	python3 tests/clients/run.py
+
+# clippy and the docs compile the gateway too, which embeds the plugins.
+lint: ## Formatting, clippy, documentation, shell scripts, licences
+	@echo "lint: formatting"
+	@$(SETUP) cargo fmt --all --check
+	@scripts/lint-scripts.sh
+	@$(MAKE) plugins
+	@echo "lint: clippy"
+	@$(SETUP) cargo clippy --locked --workspace --all-targets -- -D warnings
+	@echo "lint: documentation"
+	@$(SETUP) RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	@$(SETUP) if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check; \
+	else echo "lint: licences and advisories not checked, cargo-deny is not installed (cargo install cargo-deny)"; fi
+
+clean: ## Remove what was built
+	@$(SETUP) cargo clean
+	@rm -rf tests/clients/node/node_modules
