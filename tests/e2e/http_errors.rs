@@ -4,7 +4,7 @@ use ai_api_e2e::{Answer, FakeUpstream, Gateway, Wire};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::trio::Trio;
+use crate::trio::{Trio, provider};
 
 async fn gateway(upstream: &FakeUpstream) -> Gateway {
     Gateway::builder().model("gpt-4o-mini", Wire::OpenAi.model(), &Wire::OpenAi.base(upstream)).start().await
@@ -185,6 +185,23 @@ async fn a_client_cannot_choose_where_a_call_goes_or_with_which_key() {
                 assert!(!sent.text().contains("sk-from-the-client"), "{more}: {sent:?}");
                 assert!(!sent.text().contains(&elsewhere.authority()), "{more}: {sent:?}");
             }
+        }
+    }
+}
+
+/// The parser in a guest stops at 127 levels; a guest must have room to get there.
+#[tokio::test]
+async fn json_as_deep_as_can_be_is_served_and_deeper_is_a_400() {
+    let trio = Trio::with(json!({"drop_params": true}), |wire| provider(wire, "hello")).await;
+    for case in trio.cases().filter(|case| case.wire != Wire::OpenAi) {
+        for (levels, status) in [(126, 200), (127, 400), (10_000, 400)] {
+            let nested = format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+            let body = format!(
+                r#"{{"model":"{}","messages":[{{"role":"user","content":"hi"}}],"nested":{nested}}}"#,
+                case.name
+            );
+            let answer = case.client.post_raw("/v1/chat/completions", body).await;
+            assert_eq!(answer.status, status, "{levels} levels: {}", answer.text());
         }
     }
 }

@@ -127,6 +127,8 @@ fn remove_nested(value: &mut Value, path: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn body(text: &str) -> RequestBody {
@@ -177,6 +179,56 @@ mod tests {
             let mut edits = Edits::default();
             edits.remove_path(&body, path);
             assert_eq!(edits.apply(&body), expected, "{path}");
+        }
+    }
+
+    /// JSON objects as clients may write them.
+    fn object() -> impl Strategy<Value = serde_json::Map<String, Value>> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(".{0,4}", inner, 0..4).prop_map(|map| map.into_iter().collect()),
+            ]
+        });
+        proptest::collection::btree_map("(model|stream|tools|.{0,6})", value, 0..6)
+            .prop_map(|map| map.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), path in "[a-z\\[\\]*.0-9]{0,12}") {
+            if let Ok(body) = RequestBody::parse(bytes.into()) {
+                let mut edits = Edits::default();
+                edits.set("model", "1");
+                edits.remove_path(&body, &path);
+                let _ = edits.apply(&body);
+            }
+        }
+
+        #[test]
+        fn an_edit_does_what_it_would_do_to_the_parsed_object(map in object(), pretty in any::<bool>()) {
+            let text = if pretty { serde_json::to_string_pretty(&map) } else { serde_json::to_string(&map) }.unwrap();
+            let body = body(&text);
+            prop_assert_eq!(Edits::default().apply(&body), text.as_bytes());
+
+            let mut edits = Edits::default();
+            edits.set("model", "\"new\"");
+            edits.remove("tools");
+            edits.set_default("stream", "true");
+            let mut expected = map;
+            expected.insert("model".to_owned(), Value::from("new"));
+            expected.shift_remove("tools");
+            if expected.get("stream").is_none_or(Value::is_null) {
+                expected.insert("stream".to_owned(), Value::from(true));
+            }
+            let edited: Value = serde_json::from_slice(&edits.apply(&body)).unwrap();
+            prop_assert_eq!(edited, Value::Object(expected));
         }
     }
 }
