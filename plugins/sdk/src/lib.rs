@@ -2,7 +2,7 @@
 //!
 //! A plugin is a pure translator. Implement [`Provider`], say [`export_provider!`], compile for
 //! `wasm32-unknown-unknown`: `plugins/echo` is the smallest complete example. Everything but the export macro
-//! works natively too, so that translations are tested without a sandbox ([`testing`]).
+//! works natively too, so that translations are tested without a sandbox (module `testing`, behind the feature of that name).
 
 // The export macro names this crate by its name, also from inside its own doc tests.
 extern crate self as ai_api_plugin_sdk;
