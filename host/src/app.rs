@@ -35,6 +35,7 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     let address = address(&options, &config).await?;
     check_master_key(&config, address.ip())?;
     announce(&config, &report);
+    raise_file_limit();
     let runtime = Runtime::new(cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let plugins = load_plugins(&runtime, &options.plugins).await?;
     let authenticator = Authenticator::new(&config.general);
@@ -123,14 +124,24 @@ fn cache_folder(environment: &Environment) -> Option<PathBuf> {
     std::path::absolute(folder).ok()
 }
 
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+/// Waits for SIGTERM or SIGINT, as often as it is called.
+fn stop_signal() -> anyhow::Result<impl AsyncFnMut()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+    Ok(async move || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Lets the process open as many files, connections that is, as it may at all.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::debug!(%error, "can't raise the limit of open files");
+    }
 }

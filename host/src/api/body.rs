@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
@@ -16,6 +16,8 @@ use super::error;
 use crate::pipeline::{GatewayError, StreamReply};
 use crate::usage::Entry;
 
+/// How long a client may be silent in the middle of its request.
+const IDLE: Duration = Duration::from_secs(60);
 /// How long a body that was refused is read on.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -96,22 +98,27 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, limit: usize) 
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(body, limit));
     }
-    let mut pieces = Vec::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = tokio::time::timeout(IDLE, body.frame()).await.map_err(|_| GatewayError::BodySlow)? {
         let Ok(data) = frame.map_err(|error| GatewayError::BodyBroken(error.to_string()))?.into_data() else {
             continue;
         };
-        length += data.len();
-        if length > limit {
+        if first.len() + all.len() + data.len() > limit {
             return Err(too_large(body, limit));
         }
-        pieces.push(data);
+        // A body that came in one piece is not copied.
+        if first.is_empty() && all.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(announced.unwrap_or_default().max(first.len() + data.len()));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&data);
     }
-    match pieces.len() {
-        1 => Ok(pieces.swap_remove(0)),
-        _ => Ok(pieces.concat().into()),
-    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// Refuses a body, and reads on for a while: a client that is still sending when its connection is closed sees a reset

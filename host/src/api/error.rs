@@ -11,7 +11,7 @@ use super::{Body, respond};
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, error_type};
 use crate::pipeline::GatewayError;
-use crate::plugin::{CallError, Failure, FailureKind, Operation};
+use crate::plugin::{CallError, Failure, FailureKind};
 use crate::stream::data_frame;
 use crate::upstream::UpstreamError;
 use crate::usage::Entry;
@@ -68,6 +68,7 @@ fn public(error: &GatewayError) -> Public {
             Some("request_too_large"),
             format!("The request body is larger than {} MB, this gateway's limit.", limit >> 20),
         ),
+        GatewayError::BodySlow => plain(408, None, "The request body stopped coming.".to_owned()),
         GatewayError::BodyBroken(_) => plain(400, None, "The request body did not come whole.".to_owned()),
         GatewayError::Body(BadBody::Type { param, .. }) => at(400, Some("invalid_type"), param, error.to_string()),
         GatewayError::Body(BadBody::Json(_)) => plain(400, None, error.to_string()),
@@ -78,7 +79,7 @@ fn public(error: &GatewayError) -> Public {
             at(404, Some("model_not_found"), "model", message)
         }
         GatewayError::UnsupportedOperation { provider, operation } => {
-            let message = format!("The provider {provider} does not serve {}.", path_of(*operation));
+            let message = format!("The provider {provider} does not serve {}.", operation.path());
             at(400, Some("unsupported_operation"), "model", message)
         }
         GatewayError::UnsupportedParams { provider, model, params } => {
@@ -179,13 +180,4 @@ fn new(status: u16, code: Option<&str>, param: Option<&str>, message: String) ->
         ("code".to_owned(), code.map_or(Value::Null, Value::from)),
     ]);
     Public { status, error, retry_after: None, allow: None }
-}
-
-fn path_of(operation: Operation) -> &'static str {
-    match operation {
-        Operation::ChatCompletions => "/v1/chat/completions",
-        Operation::Completions => "/v1/completions",
-        Operation::Embeddings => "/v1/embeddings",
-        Operation::ImagesGenerations => "/v1/images/generations",
-    }
 }

@@ -28,7 +28,7 @@ pub(super) async fn call(
     }
     let answer = pipeline.call(Call { operation, model, body, timeout }, entry).await?;
     let mut response = match answer.body {
-        AnswerBody::Whole { body, .. } => {
+        AnswerBody::Whole(body) => {
             if pipeline.config.logging.log_raw_request_response {
                 tracing::info!(call_id = entry.call_id, body = %String::from_utf8_lossy(&body), "raw response");
             }

@@ -15,7 +15,7 @@ pub(super) fn list(pipeline: &Pipeline) -> Response<Body> {
     let mut data = Vec::new();
     for (name, target) in pipeline.router.names() {
         if !name.contains('*') {
-            data.push(model(pipeline, name, target, "openai"));
+            data.push(model(pipeline, name, target, &target.deployment.model, "openai"));
             continue;
         }
         // `openai/*` stands for every model of the provider that is known.
@@ -25,7 +25,7 @@ pub(super) fn list(pipeline: &Pipeline) -> Response<Body> {
             let known = known.strip_prefix(&format!("{provider}/")).unwrap_or(known);
             let full = [name.replacen('*', known, 1), format!("{provider}/{known}")];
             let name = full.iter().find(|full| pipeline.router.route(full).is_ok())?;
-            Some(model(pipeline, name, target, "openai"))
+            Some(model(pipeline, name, target, known, "openai"))
         }));
     }
     let mut seen = std::collections::HashSet::new();
@@ -40,7 +40,7 @@ pub(super) fn one(pipeline: &Pipeline, id: &str) -> Result<Response<Body>, Gatew
         suggestion: unknown.suggestion,
     })?;
     let provider = &route.target.deployment.provider;
-    Ok(respond::json(StatusCode::OK, &model(pipeline, id, &route.target, provider)))
+    Ok(respond::json(StatusCode::OK, &model(pipeline, id, &route.target, &route.model, provider)))
 }
 
 /// `GET /model/info`
@@ -60,9 +60,9 @@ pub(super) fn info(pipeline: &Pipeline) -> Response<Body> {
                     info.entry(key).or_insert(value);
                 }
             };
-            add("mode", deployment.mode(table).map(Value::from));
-            add("max_input_tokens", deployment.max_input_tokens(table).map(Value::from));
-            add("max_output_tokens", deployment.max_output_tokens(table).map(Value::from));
+            add("mode", deployment.mode(table, &deployment.model).map(Value::from));
+            add("max_input_tokens", deployment.max_input_tokens(table, &deployment.model).map(Value::from));
+            add("max_output_tokens", deployment.max_output_tokens(table, &deployment.model).map(Value::from));
             add("litellm_provider", Some(json!(deployment.provider)));
             // Names only: parameters may hold keys.
             let params = json!({
@@ -75,7 +75,8 @@ pub(super) fn info(pipeline: &Pipeline) -> Response<Body> {
     respond::json(StatusCode::OK, &json!({"data": data}))
 }
 
-fn model(pipeline: &Pipeline, name: &str, target: &Target, owner: &str) -> Value {
+/// `asked`: the provider's own name of the model.
+fn model(pipeline: &Pipeline, name: &str, target: &Target, asked: &str, owner: &str) -> Value {
     let table = pipeline.config.models();
     let deployment = &target.deployment;
     let mut model = Map::from_iter([
@@ -85,9 +86,9 @@ fn model(pipeline: &Pipeline, name: &str, target: &Target, owner: &str) -> Value
         ("owned_by".to_owned(), json!(owner)),
     ]);
     let known = [
-        ("mode", deployment.mode(table).map(Value::from)),
-        ("max_input_tokens", deployment.max_input_tokens(table).map(Value::from)),
-        ("max_output_tokens", deployment.max_output_tokens(table).map(Value::from)),
+        ("mode", deployment.mode(table, asked).map(Value::from)),
+        ("max_input_tokens", deployment.max_input_tokens(table, asked).map(Value::from)),
+        ("max_output_tokens", deployment.max_output_tokens(table, asked).map(Value::from)),
     ];
     model.extend(known.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
     Value::Object(model)

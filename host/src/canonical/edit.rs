@@ -23,11 +23,13 @@ pub struct Edits<'a> {
 impl<'a> Edits<'a> {
     /// Sets `key` to a JSON text.
     pub fn set(&mut self, key: &'a str, json: impl Into<Cow<'a, str>>) {
+        self.set.retain(|(set, _)| *set != key);
         self.set.push((key, json.into()));
     }
 
     /// Sets `key` to a JSON text unless the client has set it.
     pub fn set_default(&mut self, key: &'a str, json: impl Into<Cow<'a, str>>) {
+        self.default.retain(|(default, _)| *default != key);
         self.default.push((key, json.into()));
     }
 
@@ -51,7 +53,6 @@ impl<'a> Edits<'a> {
         let Some(text) = current.or_else(|| body.raw(key).map(str::to_owned)) else { return };
         let Ok(mut value) = serde_json::from_str::<Value>(&text) else { return };
         remove_nested(&mut value, rest);
-        self.set.retain(|(set, _)| *set != key);
         self.set(key, value.to_string());
     }
 
@@ -67,14 +68,17 @@ impl<'a> Edits<'a> {
                 continue;
             }
             let name = self.rename.iter().find(|(from, to)| *from == key && !has(body, to)).map_or(key, |(_, to)| to);
-            let value = self.set.iter().find(|(set, _)| *set == key).map_or(value, |(_, json)| json);
-            let absent = value == "null" && self.default.iter().any(|(default, _)| *default == key);
+            let own = self.set.iter().find(|(set, _)| *set == key);
+            let value = own.map_or(value, |(_, json)| json);
+            let absent = own.is_none() && value == "null" && self.default.iter().any(|(default, _)| *default == key);
             if !absent {
                 push(&mut out, name, value);
             }
         }
-        let added = self.set.iter().filter(|(key, _)| body.fields().all(|(known, _)| known != *key));
-        let defaults = self.default.iter().filter(|(key, _)| body.raw(key).is_none() && !self.remove.contains(key));
+        let added = self.set.iter().filter(|(key, _)| !has(body, key) && !self.remove.contains(key));
+        let defaults = self.default.iter().filter(|(key, _)| {
+            body.raw(key).is_none() && !self.remove.contains(key) && self.set.iter().all(|(set, _)| set != key)
+        });
         for (key, json) in added.chain(defaults) {
             push(&mut out, key, json);
         }
@@ -155,6 +159,19 @@ mod tests {
         assert_eq!(add(r#"{"temperature":1}"#), r#"{"temperature":1}"#);
         assert_eq!(add(r#"{"temperature":null}"#), r#"{"temperature":0.5}"#);
         assert_eq!(add("{}"), r#"{"temperature":0.5}"#);
+    }
+
+    #[test]
+    fn no_key_ever_stands_there_twice() {
+        let edit = |e: &mut Edits<'static>| {
+            e.set_default("t", "1");
+            e.set_default("t", "2");
+            e.set("t", "3");
+            e.set("t", "4");
+        };
+        for text in ["{}", r#"{"t":0}"#, r#"{"t":null}"#] {
+            assert_eq!(apply(text, edit), r#"{"t":4}"#, "{text}");
+        }
     }
 
     #[test]

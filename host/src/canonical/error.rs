@@ -25,7 +25,11 @@ impl ProviderError {
             let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
             object(format!("{provider} answered {status}{kind}"), status)
         });
-        Self { status, error, retry_after: header(RETRY_AFTER).map(str::to_owned) }
+        Self {
+            status,
+            error,
+            retry_after: header(RETRY_AFTER).filter(|value| is_retry_after(value)).map(str::to_owned),
+        }
     }
 
     /// An error that came under a status of success: in a stream, or as a whole answer.
@@ -50,6 +54,11 @@ impl ProviderError {
     pub fn message(&self) -> &str {
         self.error.get("message").and_then(Value::as_str).unwrap_or_default()
     }
+}
+
+/// Seconds or a date, <https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>.
+fn is_retry_after(value: &str) -> bool {
+    value.len() <= 32 && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | ',' | ':' | '.'))
 }
 
 /// Finds the error in `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`, `{"detail": …}`, or an array of one.

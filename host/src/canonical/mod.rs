@@ -7,7 +7,7 @@ mod edit;
 mod error;
 mod request;
 
-pub use answer::{AnswerView, ChunkView, is_object, usage_of};
+pub use answer::{AnswerView, ChunkView, is_object};
 pub use edit::Edits;
 pub use error::{ProviderError, error_type};
 pub use request::{BadBody, RequestBody};

@@ -91,31 +91,32 @@ impl Deployment {
         self.model_name.contains('*')
     }
 
-    /// What the table knows about the model, by the name `model_info.base_model` where that is given.
-    pub fn limits(&self, table: &ModelTable) -> Option<ModelLimits> {
+    /// What the table knows about `model` (of a deployment for many, the one that is asked for), by the name
+    /// `model_info.base_model` where that is given.
+    pub fn limits(&self, table: &ModelTable, model: &str) -> Option<ModelLimits> {
         match self.model_info.get("base_model").and_then(Json::as_str) {
             Some(base) => {
                 table.limits(&self.provider, base.strip_prefix(&format!("{}/", self.provider)).unwrap_or(base))
             }
-            None => table.limits(&self.provider, &self.model),
+            None => table.limits(&self.provider, model),
         }
     }
 
     /// Tokens that an answer may have: `model_info.max_output_tokens`, else `model_info.max_tokens`, else the table's.
-    pub fn max_output_tokens(&self, table: &ModelTable) -> Option<u64> {
+    pub fn max_output_tokens(&self, table: &ModelTable, model: &str) -> Option<u64> {
         let own = self.info_tokens("max_output_tokens").or_else(|| self.info_tokens("max_tokens"));
-        own.or_else(|| self.limits(table)?.max_output_tokens)
+        own.or_else(|| self.limits(table, model)?.max_output_tokens)
     }
 
     /// Tokens that a prompt may have: `model_info.max_input_tokens`, else the table's.
-    pub fn max_input_tokens(&self, table: &ModelTable) -> Option<u64> {
-        self.info_tokens("max_input_tokens").or_else(|| self.limits(table)?.max_input_tokens)
+    pub fn max_input_tokens(&self, table: &ModelTable, model: &str) -> Option<u64> {
+        self.info_tokens("max_input_tokens").or_else(|| self.limits(table, model)?.max_input_tokens)
     }
 
     /// What the model is for, in LiteLLM's words (`chat`, `embedding`, …): `model_info.mode`, else the table's.
-    pub fn mode<'a>(&'a self, table: &ModelTable) -> Option<&'a str> {
+    pub fn mode<'a>(&'a self, table: &ModelTable, model: &str) -> Option<&'a str> {
         let own = self.model_info.get("mode").and_then(Json::as_str);
-        own.or_else(|| self.limits(table).map(|limits| limits.mode))
+        own.or_else(|| self.limits(table, model).map(|limits| limits.mode))
     }
 
     fn info_tokens(&self, key: &str) -> Option<u64> {

@@ -57,9 +57,10 @@ pub(super) const LITELLM_PARAMS: Rows = &[
     (
         Honoured(""),
         "model custom_llm_provider api_key api_base base_url weight timeout stream_timeout drop_params \
-         additional_drop_params allowed_openai_params extra_headers headers extra_body mock_response \
+         additional_drop_params extra_headers headers extra_body mock_response \
          litellm_credential_name strict",
     ),
+    (NotYet("what a provider lacks is refused, or left out with drop_params"), "allowed_openai_params"),
     (Honoured("for OpenAI-compatible providers, as the header OpenAI-Organization"), "organization"),
     (LIMITS, "rpm tpm itpm otpm rpd tpd daily_reset_time default_api_key_rpm_limit default_api_key_tpm_limit"),
     (RETRIES, "num_retries max_retries retry_policy"),
@@ -220,7 +221,7 @@ pub(super) const LITELLM: Rows = &[
     (COSTS, "cost_discount_config cost_margin_config model_cost custom_pricing"),
     (GUARDRAILS, "guardrails enable_json_schema_validation banned_keywords_list blocked_user_list"),
     (
-        NotYet("TLS to providers uses the built-in roots"),
+        NotYet("TLS to providers uses the system's certificates"),
         "ssl_verify ssl_certificate ssl_security_level force_ipv4 aiohttp_trust_env",
     ),
     (NotYet("use router_settings.model_group_alias"), "model_alias_map"),

@@ -98,7 +98,7 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file can't be read.
-    #[error("can't read the configuration {}: {source}", path.display())]
+    #[error("can't read the configuration {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderValue};
 
 use super::GatewayError;
 use super::relay::{End, Relay};
-use crate::plugin::Usage;
 use crate::usage::Entry;
 
 /// An answer, and what its headers tell.
@@ -27,12 +26,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub enum AnswerBody {
     /// JSON.
-    Whole {
-        /// The JSON.
-        body: Bytes,
-        /// What the call used.
-        usage: Option<Usage>,
-    },
+    Whole(Bytes),
     /// Server-sent events.
     Stream(StreamReply),
 }
@@ -41,27 +35,18 @@ pub enum AnswerBody {
 #[derive(Debug)]
 pub struct StreamReply {
     pub(super) first: Bytes,
-    pub(super) usage: Option<Usage>,
     /// How it ended, if it did already.
     pub(super) end: Option<End>,
     pub(super) relay: Option<Relay>,
 }
 
 impl Answer {
-    pub(super) fn whole(body: Bytes, usage: Option<Usage>) -> Self {
-        Self { body: AnswerBody::Whole { body, usage }, warnings: None, rate_limits: HeaderMap::new() }
+    pub(super) fn whole(body: Bytes) -> Self {
+        Self { body: AnswerBody::Whole(body), warnings: None, rate_limits: HeaderMap::new() }
     }
 
     pub(super) fn stream(reply: StreamReply) -> Self {
         Self { body: AnswerBody::Stream(reply), warnings: None, rate_limits: HeaderMap::new() }
-    }
-
-    /// What is known of the usage when the answer begins.
-    pub(super) fn usage(&self) -> Option<Usage> {
-        match &self.body {
-            AnswerBody::Whole { usage, .. } => *usage,
-            AnswerBody::Stream(reply) => reply.usage,
-        }
     }
 }
 
@@ -75,7 +60,7 @@ impl StreamReply {
         error_event: fn(&GatewayError) -> Bytes,
     ) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
         Box::pin(stream! {
-            let Self { first, usage: _, mut end, mut relay } = self;
+            let Self { first, mut end, mut relay } = self;
             entry.mark_first_byte();
             yield first;
             while end.is_none() {

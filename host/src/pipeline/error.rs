@@ -30,6 +30,9 @@ pub enum GatewayError {
     /// The client's body did not come whole.
     #[error("the request body broke off: {0}")]
     BodyBroken(String),
+    /// The client fell silent in the middle of its body.
+    #[error("the request body stopped coming")]
+    BodySlow,
     /// The client's body is no request.
     #[error(transparent)]
     Body(#[from] BadBody),
@@ -50,7 +53,7 @@ pub enum GatewayError {
         suggestion: Option<String>,
     },
     /// The provider doesn't serve this endpoint.
-    #[error("{provider} does not serve {operation:?}")]
+    #[error("{provider} does not serve {}", operation.path())]
     UnsupportedOperation {
         /// Which provider.
         provider: String,
@@ -142,6 +145,12 @@ impl GatewayError {
 
     pub(super) fn bad_answer(provider: &str, what: impl Into<String>) -> Self {
         Self::BadAnswer { provider: provider.to_owned(), what: what.into() }
+    }
+
+    /// The provider answered with a status that is neither success nor an error.
+    pub(super) fn not_an_answer(provider: &str, status: u16) -> Self {
+        let hint = if (300..400).contains(&status) { ", a redirect; check its api_base" } else { "" };
+        Self::bad_answer(provider, format!("answered {status}{hint}"))
     }
 
     pub(super) fn stream(provider: &str, error: StreamError) -> Self {

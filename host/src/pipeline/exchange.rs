@@ -10,6 +10,7 @@ use super::{Call, GatewayError, Patience, Pipeline, warnings};
 use crate::canonical::is_object;
 use crate::plugin::{
     self, Batch, Begun, Completion, Ending, Event, Exchange, Framing, HeaderParam, HttpRequest, HttpResponse, Reading,
+    Usage,
 };
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
 use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, join, visible_headers};
@@ -18,9 +19,12 @@ use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, 
 #[derive(Debug)]
 pub(super) struct Translated {
     exchange: Exchange,
-    source: Source,
+    /// Taken once the answer is complete.
+    source: Option<Source>,
     decoder: Decoder,
     events: Vec<StreamEvent>,
+    /// What the client is told next.
+    pending: Option<GatewayError>,
     plugin: String,
     provider: String,
     redactor: Redactor,
@@ -29,7 +33,7 @@ pub(super) struct Translated {
 
 impl Pipeline {
     /// Answers a call through its plugin.
-    pub(super) async fn exchange(&self, call: &Call<'_>) -> Result<Answer, GatewayError> {
+    pub(super) async fn exchange(&self, call: &Call<'_>, spent: &mut Option<Usage>) -> Result<Answer, GatewayError> {
         let name = &call.plugin.manifest.name;
         let failed = |error| GatewayError::plugin(name, error);
         let body = prepare(call, false)?;
@@ -37,9 +41,9 @@ impl Pipeline {
         let (exchange, begun, lost) = begun.map_err(failed)?;
         let warnings = warnings::judge(call, &lost)?;
         let answer = match begun {
-            Begun::Send(request) => self.ask(call, exchange, request).await?,
-            Begun::Reply(completion) => whole(name, completion)?,
-            Begun::ReplyStream(batch) => Answer::stream(ready(name, batch)?),
+            Begun::Send(request) => self.ask(call, exchange, request, spent).await?,
+            Begun::Reply(completion) => whole(call, completion, spent)?,
+            Begun::ReplyStream(batch) => Answer::stream(ready(name, batch, spent)?),
         };
         Ok(Answer { warnings, ..answer })
     }
@@ -49,7 +53,12 @@ impl Pipeline {
         call: &Call<'_>,
         body: &[u8],
     ) -> Result<(Exchange, Begun, Vec<plugin::Warning>), plugin::CallError> {
-        let limit = call.route.target.deployment.max_output_tokens(self.config.models()).map(|limit| limit.to_string());
+        let limit = call
+            .route
+            .target
+            .deployment
+            .max_output_tokens(self.config.models(), &call.route.model)
+            .map(|limit| limit.to_string());
         let params: Vec<(&str, &str)> = limit.iter().map(|limit| ("max_output_tokens", limit.as_str())).collect();
         let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
         call.plugin
@@ -67,18 +76,21 @@ impl Pipeline {
     }
 
     /// Sends what the plugin made of the call, and reads the answer as the plugin says.
-    async fn ask(&self, call: &Call<'_>, mut exchange: Exchange, request: HttpRequest) -> Result<Answer, GatewayError> {
+    async fn ask(
+        &self,
+        call: &Call<'_>,
+        mut exchange: Exchange,
+        request: HttpRequest,
+        spent: &mut Option<Usage>,
+    ) -> Result<Answer, GatewayError> {
         let name = &call.plugin.manifest.name;
         let target = &call.route.target;
         let provider = &target.deployment.provider;
         let outbound = self.outbound(call, request)?;
         let mut source = self.send(call, outbound).await?;
         let status = source.status().as_u16();
-        if (300..400).contains(&status) {
-            return Err(GatewayError::bad_answer(
-                provider,
-                format!("answered {status}, a redirect; check its api_base"),
-            ));
+        if !matches!(status, 200..300 | 400..600) {
+            return Err(GatewayError::not_an_answer(provider, status));
         }
         let visible = visible_headers(source.headers(), &target.redactor);
         let headers: Vec<HeaderParam<'_>> = visible.iter().map(|(name, value)| HeaderParam { name, value }).collect();
@@ -86,7 +98,7 @@ impl Pipeline {
         match exchange.head(status, &headers).await.map_err(failed)? {
             Reading::Verbatim => {
                 drop((headers, visible));
-                self.relay_canonical(call, source).await
+                self.relay_canonical(call, source, spent).await
             }
             Reading::Whole => {
                 let headers: Vec<(String, String)> =
@@ -95,7 +107,7 @@ impl Pipeline {
                 let headers: Vec<HeaderParam<'_>> =
                     headers.iter().map(|(name, value)| HeaderParam { name, value }).collect();
                 let response = HttpResponse { status, headers: &headers, body: &body };
-                whole(name, exchange.whole(response).await.map_err(failed)?)
+                whole(call, exchange.whole(response).await.map_err(failed)?, spent)
             }
             Reading::Events(framing) => {
                 drop((headers, visible));
@@ -115,15 +127,16 @@ impl Pipeline {
                 };
                 let translated = Translated {
                     exchange,
-                    source,
+                    source: Some(source),
                     decoder,
                     events: Vec::new(),
+                    pending: None,
                     plugin: name.clone(),
                     provider: provider.clone(),
                     redactor: target.redactor.clone(),
                     patience: call.patience,
                 };
-                Ok(Answer::stream(Relay::Translated(Box::new(translated)).start(call.patience, provider).await?))
+                Ok(Answer::stream(Relay::Translated(Box::new(translated)).start(call.patience, provider, spent).await?))
             }
         }
     }
@@ -156,26 +169,38 @@ impl Pipeline {
 impl Translated {
     /// The next piece: what the plugin makes of all events that one read completed.
     pub(super) async fn next(&mut self) -> Result<Piece, GatewayError> {
-        let chunk = match self.source.chunk(self.patience.total).await {
-            Ok(chunk) => chunk,
+        if let Some(error) = self.pending.take() {
+            return Err(error);
+        }
+        let read = match &mut self.source {
+            Some(source) => source.chunk(self.patience.total).await,
+            None => Ok(None),
+        };
+        let chunk = match read {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return self.finish().await,
             Err(error) => return self.broke(error).await,
         };
-        let Some(chunk) = chunk else { return self.finish().await };
         self.events.clear();
         let decoded = self.decoder.push(&chunk, &mut self.events);
         let batch = self.translate().await?;
-        let piece = self.frame(batch)?;
-        match decoded {
-            Ok(()) => Ok(piece),
-            Err(error) => Err(GatewayError::stream(&self.provider, error)),
+        if let Some(source) = self.source.take_if(|_| batch.done) {
+            source.read_out();
         }
+        let piece = frame(&self.plugin, batch)?;
+        // What came before the failure came; the failure is told next.
+        self.pending = decoded.err().map(|error| GatewayError::stream(&self.provider, error));
+        Ok(piece)
     }
 
     async fn translate(&mut self) -> Result<Batch, GatewayError> {
         let cleaned: Vec<(Option<&str>, Bytes)> = self
             .events
             .iter()
-            .filter_map(|event| Some((event.name.as_deref(), self.redactor.clean(event.data.clone()?))))
+            .filter_map(|event| {
+                let name = event.name.as_deref().filter(|name| !self.redactor.finds(name.as_bytes()));
+                Some((name, self.redactor.clean(event.data.clone()?)))
+            })
             .collect();
         if cleaned.is_empty() {
             return Ok(Batch { chunks: Vec::new(), usage: None, done: false });
@@ -190,37 +215,35 @@ impl Translated {
         self.events.extend(self.decoder.finish());
         let last = self.translate().await?;
         if last.done {
-            return self.frame(last);
+            return frame(&self.plugin, last);
         }
-        let rest =
-            self.exchange.end(Ending::Complete).await.map_err(|error| GatewayError::plugin(&self.plugin, error))?;
-        let usage = rest.usage.or(last.usage);
-        let chunks = last.chunks.into_iter().chain(rest.chunks).collect();
-        self.frame(Batch { chunks, usage, done: true })
+        let usage = last.usage;
+        let piece = frame(&self.plugin, last)?;
+        let ended = self.exchange.end(Ending::Complete).await;
+        let rest = ended
+            .map_err(|error| GatewayError::plugin(&self.plugin, error))
+            .and_then(|rest| frame(&self.plugin, Batch { done: true, ..rest }));
+        match rest {
+            Ok(rest) => {
+                let bytes = [piece.bytes, rest.bytes].concat().into();
+                Ok(Piece { bytes, usage: rest.usage.or(usage), end: rest.end })
+            }
+            Err(error) => {
+                self.pending = Some(error);
+                Ok(piece)
+            }
+        }
     }
 
-    /// The stream broke. The plugin may still know what was used; what the client is told is the same.
+    /// The stream broke. What was used by then the plugin may know.
     async fn broke(&mut self, error: UpstreamError) -> Result<Piece, GatewayError> {
         let ending = match error {
             UpstreamError::Timeout { .. } => Ending::Stalled,
             _ => Ending::Cut,
         };
-        let error = GatewayError::upstream(&self.provider, error);
-        match self.exchange.end(ending).await {
-            Ok(Batch { usage: Some(usage), .. }) => {
-                tracing::debug!(
-                    prompt_tokens = usage.prompt_tokens,
-                    completion_tokens = usage.completion_tokens,
-                    "usage of a cut stream"
-                );
-                Err(error)
-            }
-            _ => Err(error),
-        }
-    }
-
-    fn frame(&self, batch: Batch) -> Result<Piece, GatewayError> {
-        frame(&self.plugin, batch)
+        self.pending = Some(GatewayError::upstream(&self.provider, error));
+        let usage = self.exchange.end(ending).await.ok().and_then(|batch| batch.usage);
+        Ok(Piece { usage, ..Piece::default() })
     }
 }
 
@@ -238,14 +261,20 @@ fn frame(plugin: &str, batch: Batch) -> Result<Piece, GatewayError> {
 }
 
 /// An answer that the plugin gave as a stream all at once.
-fn ready(plugin: &str, batch: Batch) -> Result<StreamReply, GatewayError> {
+fn ready(plugin: &str, batch: Batch, spent: &mut Option<Usage>) -> Result<StreamReply, GatewayError> {
     let piece = frame(plugin, Batch { done: true, ..batch })?;
-    Ok(StreamReply { first: piece.bytes, usage: piece.usage, end: piece.end, relay: None })
+    *spent = piece.usage;
+    Ok(StreamReply { first: piece.bytes, end: piece.end, relay: None })
 }
 
-fn whole(plugin: &str, completion: Completion) -> Result<Answer, GatewayError> {
+fn whole(call: &Call<'_>, completion: Completion, spent: &mut Option<Usage>) -> Result<Answer, GatewayError> {
+    let plugin = &call.plugin.manifest.name;
+    if call.streaming {
+        return Err(refused(plugin, "returned a whole answer where a stream was asked for"));
+    }
+    *spent = completion.usage;
     check_json(plugin, &completion.body)?;
-    Ok(Answer::whole(completion.body.into(), completion.usage))
+    Ok(Answer::whole(completion.body.into()))
 }
 
 /// What a plugin returns goes to clients as JSON, so it had better be that.

@@ -26,12 +26,13 @@ pub(super) fn answer(
     operation: Operation,
     model: &str,
     body: &RequestBody,
-    entry: &Entry,
+    entry: &mut Entry,
 ) -> Result<Answer, GatewayError> {
     if operation != Operation::ChatCompletions {
         let reason = "mock_response answers chat completions only".to_owned();
         return Err(GatewayError::Unusable { model: model.to_owned(), reason });
     }
+    entry.usage = Some(USAGE);
     let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     let id = format!("chatcmpl-{}", entry.call_id);
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30});
@@ -39,7 +40,7 @@ pub(super) fn answer(
         let message = json!({"role": "assistant", "content": text, "refusal": null});
         let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": "stop"});
         let whole = json!({"id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice], "usage": usage});
-        return Ok(Answer::whole(whole.to_string().into(), Some(USAGE)));
+        return Ok(Answer::whole(whole.to_string().into()));
     }
     let mut out = Vec::new();
     let mut push = |choices: Value, usage: Option<Value>| {
@@ -60,10 +61,5 @@ pub(super) fn answer(
         push(json!([]), Some(usage));
     }
     out.extend_from_slice(DONE);
-    Ok(Answer::stream(StreamReply {
-        first: Bytes::from(out),
-        usage: Some(USAGE),
-        end: Some(End::Complete),
-        relay: None,
-    }))
+    Ok(Answer::stream(StreamReply { first: Bytes::from(out), end: Some(End::Complete), relay: None }))
 }

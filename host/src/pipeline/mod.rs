@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use tokio::time::Instant;
+
 use crate::canonical::RequestBody;
 use crate::config::{Config, Credential};
 use crate::plugin::{Operation, Plugin, Registry};
@@ -30,6 +32,9 @@ use crate::usage::{Entry, ServedBy};
 
 pub use answer::{Answer, AnswerBody, StreamReply};
 pub use error::GatewayError;
+
+/// No model's name is longer; it goes into logs and messages.
+const MAX_MODEL_BYTES: usize = 256;
 
 /// Everything that a call needs. Made from a config once; calls in flight keep the one that they began with.
 #[derive(Debug)]
@@ -71,13 +76,26 @@ struct Call<'a> {
     patience: Patience,
 }
 
-/// How long to wait for what.
+/// How long to wait for what. One clock runs from the call's beginning.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
+    began: Instant,
     /// For a whole answer, or between two pieces of a stream.
     total: Duration,
     /// For the first piece of a stream.
     first: Duration,
+}
+
+impl Patience {
+    /// What is left of the time for a whole answer.
+    fn for_all(&self) -> Duration {
+        self.total.saturating_sub(self.began.elapsed())
+    }
+
+    /// What is left of the time for the first piece of a stream.
+    fn for_first(&self) -> Duration {
+        self.first.saturating_sub(self.began.elapsed())
+    }
 }
 
 impl Pipeline {
@@ -98,13 +116,16 @@ impl Pipeline {
             (None, Some(model)) if !model.is_empty() => model,
             (None, _) => return Err(GatewayError::missing("model")),
         };
+        if requested_model.len() > MAX_MODEL_BYTES {
+            return Err(GatewayError::invalid("model", format!("'model' is longer than {MAX_MODEL_BYTES} bytes.")));
+        }
         prepare::refuse_banned(&body)?;
         prepare::require(incoming.operation, &body)?;
-        entry.model = Some(requested_model.chars().take(200).collect());
+        entry.model = Some(requested_model.to_owned());
         entry.streaming = body.boolean("stream")?.unwrap_or(false);
 
         let route = self.router.route(requested_model).map_err(|unknown| GatewayError::UnknownModel {
-            model: requested_model.chars().take(200).collect(),
+            model: requested_model.to_owned(),
             suggestion: unknown.suggestion,
         })?;
         let deployment = &route.target.deployment;
@@ -141,11 +162,13 @@ impl Pipeline {
             include_usage: self.config.general.always_include_stream_usage || prepare::asks_for_usage(&body)?,
             patience: patience(&route, &body, incoming.timeout)?,
         };
-        match support.native_path(&route.model) {
-            Some(path) => self.native(&call, path).await,
-            None => self.exchange(&call).await,
-        }
-        .inspect(|answer| entry.usage = answer.usage().or(entry.usage))
+        let mut spent = None;
+        let answer = match support.native_path(&route.model) {
+            Some(path) => self.native(&call, path, &mut spent).await,
+            None => self.exchange(&call, &mut spent).await,
+        };
+        entry.usage = spent;
+        answer
     }
 }
 
@@ -164,5 +187,5 @@ fn patience(route: &Route, body: &RequestBody, header: Option<Duration>) -> Resu
     let deployment = &route.target.deployment;
     let total = header.or(seconds("timeout")?).unwrap_or(deployment.timeout);
     let first = seconds("stream_timeout")?.or(deployment.stream_timeout).unwrap_or(total);
-    Ok(Patience { total, first })
+    Ok(Patience { began: Instant::now(), total, first })
 }

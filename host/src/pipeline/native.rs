@@ -15,32 +15,48 @@ use crate::upstream::{Outbound, Redactor, Source, join};
 /// A canonical stream under way.
 #[derive(Debug)]
 pub(super) struct Native {
-    source: Source,
+    /// Taken once `[DONE]` is in.
+    source: Option<Source>,
     decoder: Decoder,
     events: Vec<StreamEvent>,
+    /// What the client is told next.
+    pending: Option<GatewayError>,
     provider: String,
     redactor: Redactor,
     patience: Patience,
     show_usage: bool,
     /// Something was sent to the client.
     begun: bool,
-    /// A choice has ended, so that the stream's end is one.
-    finished: bool,
+    /// The choices that began, and those that ended: a bit each.
+    seen: u64,
+    finished: u64,
+    /// Whether the stream's end needs no finish reason: only chat and completions have one.
+    ends_anyhow: bool,
 }
 
 impl Pipeline {
     /// Forwards a call to a provider that speaks its wire.
-    pub(super) async fn native(&self, call: &Call<'_>, path: &str) -> Result<Answer, GatewayError> {
+    pub(super) async fn native(
+        &self,
+        call: &Call<'_>,
+        path: &str,
+        spent: &mut Option<Usage>,
+    ) -> Result<Answer, GatewayError> {
         let body = prepare(call, true)?;
         let base = self.base_url(call)?;
         let url = join(base, path, &[]).map_err(|error| GatewayError::path(&call.plugin.manifest.name, &error))?;
         let outbound = Outbound { method: Method::POST, url, headers: HeaderMap::new(), body };
         let source = self.send(call, outbound).await?;
-        self.relay_canonical(call, source).await
+        self.relay_canonical(call, source, spent).await
     }
 
     /// Hands on an answer that is canonical already.
-    pub(super) async fn relay_canonical(&self, call: &Call<'_>, mut source: Source) -> Result<Answer, GatewayError> {
+    pub(super) async fn relay_canonical(
+        &self,
+        call: &Call<'_>,
+        mut source: Source,
+        spent: &mut Option<Usage>,
+    ) -> Result<Answer, GatewayError> {
         let target = &call.route.target;
         let provider = &target.deployment.provider;
         let rate_limits = rate_limits(source.headers());
@@ -48,22 +64,25 @@ impl Pipeline {
         let is_stream = source.media_type() == "text/event-stream";
         if call.streaming && is_stream && status.is_success() {
             let native = Native {
-                source,
+                source: Some(source),
                 decoder: Decoder::sse(),
                 events: Vec::new(),
+                pending: None,
                 provider: provider.clone(),
                 redactor: target.redactor.clone(),
                 patience: call.patience,
                 show_usage: call.include_usage,
                 begun: false,
-                // Only chat and completions say by a finish reason that they are complete.
-                finished: !matches!(call.operation, Operation::ChatCompletions | Operation::Completions),
+                seen: 0,
+                finished: 0,
+                ends_anyhow: !matches!(call.operation, Operation::ChatCompletions | Operation::Completions),
             };
-            let reply = Relay::Native(Box::new(native)).start(call.patience, provider).await?;
+            let reply = Relay::Native(Box::new(native)).start(call.patience, provider, spent).await?;
             return Ok(Answer { rate_limits, ..Answer::stream(reply) });
         }
         let media_type = source.media_type();
         let body = self.read_whole(call, &mut source).await?;
+        *spent = AnswerView::parse(&body).and_then(|view| view.usage());
         if !status.is_success() {
             let error = ProviderError::new(provider, status.as_u16(), source.headers(), &body);
             return Err(refused(provider, error));
@@ -77,13 +96,13 @@ impl Pipeline {
         if call.streaming {
             return Err(GatewayError::bad_answer(provider, format!("answered with {media_type} instead of a stream")));
         }
-        Ok(Answer { rate_limits, ..Answer::whole(body, view.usage()) })
+        Ok(Answer { rate_limits, ..Answer::whole(body) })
     }
 
     /// The answer's whole body, without the key should the provider have echoed it.
     pub(super) async fn read_whole(&self, call: &Call<'_>, source: &mut Source) -> Result<Bytes, GatewayError> {
         let target = &call.route.target;
-        match source.whole(self.config.general.max_response_bytes, call.patience.total).await {
+        match source.whole(self.config.general.max_response_bytes, call.patience.for_all()).await {
             Ok(body) => Ok(target.redactor.clean(body)),
             Err(error) => Err(GatewayError::upstream(&target.deployment.provider, error)),
         }
@@ -105,9 +124,11 @@ impl Pipeline {
                 GatewayError::Unusable { model: call.requested_model.to_owned(), reason: reason.to_owned() }
             })?;
         }
-        let patience = if call.streaming { call.patience.first } else { call.patience.total };
+        let patience = if call.streaming { call.patience.for_first() } else { call.patience.for_all() };
         let sent = self.upstream.send(outbound, patience).await;
-        sent.map_err(|error| GatewayError::upstream(&deployment.provider, error))
+        let mut source = sent.map_err(|error| GatewayError::upstream(&deployment.provider, error))?;
+        source.forget(&call.route.target.redactor);
+        Ok(source)
     }
 
     /// Where the deployment's requests go.
@@ -123,7 +144,13 @@ impl Pipeline {
 impl Native {
     /// The next piece of the stream: all events that one read completed.
     pub(super) async fn next(&mut self) -> Result<Piece, GatewayError> {
-        let read = self.source.chunk(self.patience.total).await;
+        if let Some(error) = self.pending.take() {
+            return Err(error);
+        }
+        let read = match &mut self.source {
+            Some(source) => source.chunk(self.patience.total).await,
+            None => Ok(None),
+        };
         let chunk = read.map_err(|error| GatewayError::upstream(&self.provider, error))?;
         self.events.clear();
         let decoded = match &chunk {
@@ -135,22 +162,43 @@ impl Native {
         };
         let mut out = Vec::with_capacity(chunk.as_ref().map_or(0, Bytes::len));
         let mut usage = None;
+        let mut ended = Ok(None);
         for event in std::mem::take(&mut self.events) {
-            if let Some(end) = self.take(event, &mut out, &mut usage)? {
-                return Ok(Piece { bytes: out.into(), usage, end: Some(end) });
+            ended = self.take(event, &mut out, &mut usage);
+            if !matches!(ended, Ok(None)) {
+                break;
             }
         }
-        decoded.map_err(|error| GatewayError::stream(&self.provider, error))?;
-        if chunk.is_some() {
-            // Comments alone don't begin an answer: a failure after them still has a status.
-            let bytes = if self.begun { out.into() } else { Bytes::new() };
-            return Ok(Piece { bytes, usage, end: None });
+        if let (Ok(None), Err(error)) = (&ended, decoded) {
+            ended = Err(GatewayError::stream(&self.provider, error));
         }
-        if !self.finished {
+        if let (Ok(None), None) = (&ended, &chunk) {
+            ended = self.at_the_end(&mut out);
+        }
+        // Comments alone don't begin an answer: a failure after them still has a status.
+        let bytes = if self.begun { out.into() } else { Bytes::new() };
+        match ended {
+            Ok(end) => Ok(Piece { bytes, usage, end }),
+            // What came before the failure came; the failure is told next.
+            Err(error) => {
+                self.pending = Some(error);
+                Ok(Piece { bytes, usage, end: None })
+            }
+        }
+    }
+
+    /// The connection is at its end, and nobody said `[DONE]`.
+    fn at_the_end(&self, out: &mut Vec<u8>) -> Result<Option<End>, GatewayError> {
+        if !self.is_whole() {
             return Err(GatewayError::bad_answer(&self.provider, "ended the stream before the answer was complete"));
         }
         out.extend_from_slice(DONE);
-        Ok(Piece { bytes: out.into(), usage, end: Some(End::Complete) })
+        Ok(Some(End::Complete))
+    }
+
+    /// Whether every choice that began has ended.
+    fn is_whole(&self) -> bool {
+        self.ends_anyhow || (self.finished != 0 && self.seen & !self.finished == 0)
     }
 
     /// Hands on one event, and says whether it was the last.
@@ -166,28 +214,26 @@ impl Native {
             return Ok(None);
         };
         if data.trim_ascii() == b"[DONE]" {
-            if !self.begun && !self.finished {
+            if !self.begun {
                 return Err(GatewayError::bad_answer(&self.provider, "sent a stream without an answer in it"));
             }
             out.extend_from_slice(DONE);
+            if let Some(source) = self.source.take() {
+                source.read_out();
+            }
             return Ok(Some(End::Complete));
         }
         let Some(chunk) = ChunkView::parse(&data) else {
             return Err(GatewayError::bad_answer(&self.provider, "sent an event that is not JSON"));
         };
-        if let Some(told) = chunk.usage() {
-            *usage = Some(told);
-        }
+        *usage = chunk.usage().or(*usage);
         if chunk.is_error() {
-            let error = ProviderError::unannounced(&self.provider, &self.redactor.clean(data));
-            if !self.begun {
-                return Err(GatewayError::Provider(Box::new(error)));
-            }
-            out.extend_from_slice(&raw);
-            ensure_blank_line(out);
-            return Ok(Some(End::Failed(format!("{} failed in the stream", self.provider))));
+            let error = ProviderError::unannounced(&self.provider, &self.redactor.clean(data.clone()));
+            return Err(GatewayError::Provider(Box::new(error)));
         }
-        self.finished |= chunk.finishes();
+        let (seen, finished) = chunk.choices();
+        self.seen |= seen;
+        self.finished |= finished;
         if chunk.is_usage_only() && !self.show_usage {
             return Ok(None);
         }
@@ -215,15 +261,12 @@ fn rate_limits(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
-/// A redirect is no refusal: following it would carry the key elsewhere.
+/// A redirect is no refusal: following it would carry the key elsewhere. Nor is anything else that is no error.
 fn refused(provider: &str, error: ProviderError) -> GatewayError {
-    if (300..400).contains(&error.status) {
-        return GatewayError::bad_answer(
-            provider,
-            format!("answered {}, a redirect; check its api_base", error.status),
-        );
+    match error.status {
+        400..600 => GatewayError::Provider(Box::new(error)),
+        status => GatewayError::not_an_answer(provider, status),
     }
-    GatewayError::Provider(Box::new(error))
 }
 
 /// What a body is that should have been a JSON object; never the body itself.

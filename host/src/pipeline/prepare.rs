@@ -93,8 +93,11 @@ pub(super) fn prepare(call: &Call<'_>, native: bool) -> Result<bytes::Bytes, Gat
     for (name, renamed) in &deployment.rename_params {
         edits.rename(name, renamed);
     }
-    for (key, value) in deployment.default_params.iter().chain(&deployment.extra_body) {
+    for (key, value) in &deployment.default_params {
         edits.set_default(key, value.to_string());
+    }
+    for (key, value) in &deployment.extra_body {
+        edits.set(key, value.to_string());
     }
     // Usage is always asked for, because it is always counted; who did not ask won't see it.
     let has_usage_option = matches!(call.operation, Operation::ChatCompletions | Operation::Completions);
@@ -112,13 +115,15 @@ pub(super) fn prepare(call: &Call<'_>, native: bool) -> Result<bytes::Bytes, Gat
         edits.set("stream_options", options.to_string());
     }
     let of_the_client: Vec<String> = body.typed("additional_drop_params", "an array of strings")?.unwrap_or_default();
-    let of_the_client = body_paths(&of_the_client);
+    let of_the_client = of_the_client.iter().map(String::as_str).filter(|path| may_be_dropped(path));
     for path in deployment.additional_drop_params.iter().map(String::as_str).chain(of_the_client) {
         edits.remove_path(body, path);
     }
     Ok(edits.apply(body))
 }
 
-fn body_paths(paths: &[String]) -> impl Iterator<Item = &str> {
-    paths.iter().map(String::as_str)
+/// Whether a client may have this left out: what is accounted and where the call goes isn't its to say.
+fn may_be_dropped(path: &str) -> bool {
+    let key = path.split(['.', '[']).next().unwrap_or_default();
+    !matches!(key, "model" | "stream" | "stream_options")
 }

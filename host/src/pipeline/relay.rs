@@ -33,7 +33,7 @@ pub(super) struct Piece {
 pub(super) enum End {
     /// In order; `[DONE]` is out.
     Complete,
-    /// The provider said that it failed, and the client was told in its words.
+    /// Not whole, and the client was told.
     Failed(String),
 }
 
@@ -46,19 +46,24 @@ impl Relay {
         }
     }
 
-    /// Waits until there is something for the client: until then a failure still has a status.
-    pub(super) async fn start(mut self, patience: Patience, provider: &str) -> Result<StreamReply, GatewayError> {
-        let mut usage = None;
+    /// Waits until there is something for the client: until then a failure still has a status. `usage` is what the
+    /// provider has said of it by then, also when it failed.
+    pub(super) async fn start(
+        mut self,
+        patience: Patience,
+        provider: &str,
+        usage: &mut Option<Usage>,
+    ) -> Result<StreamReply, GatewayError> {
         let first = async {
             loop {
                 let piece = self.next().await?;
-                usage = piece.usage.or(usage);
+                *usage = piece.usage.or(*usage);
                 if !piece.bytes.is_empty() || piece.end.is_some() {
                     return Ok::<_, GatewayError>((piece.bytes, piece.end));
                 }
             }
         };
-        let (first, end) = match tokio::time::timeout(patience.first, first).await {
+        let (first, end) = match tokio::time::timeout(patience.for_first(), first).await {
             Ok(first) => first?,
             Err(_) => {
                 let source =
@@ -66,6 +71,6 @@ impl Relay {
                 return Err(GatewayError::upstream(provider, source));
             }
         };
-        Ok(StreamReply { first, usage, end, relay: Some(self) })
+        Ok(StreamReply { first, end, relay: Some(self) })
     }
 }

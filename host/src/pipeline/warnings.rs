@@ -6,8 +6,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::{Call, GatewayError, prepare};
 use crate::plugin::{Loss, Warning};
 
-/// A header is no place for more.
-const MAX_HEADER_BYTES: usize = 4096;
+/// Proxies have 4 KiB for all headers together by default.
+const MAX_HEADER_BYTES: usize = 1024;
 /// What would end an item of the list.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b',').add(b' ').add(b'%');
 

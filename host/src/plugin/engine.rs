@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::bindings::v0_1;
 use super::limits::{DEFAULT, TICK};
@@ -34,12 +34,14 @@ impl Runtime {
                 None
             }
         });
-        let engine = match Engine::new(&config(cache.clone(), INSTANCES)) {
+        let engine = match Engine::new(&config(cache.clone(), pooling(INSTANCES))) {
             Ok(engine) => engine,
-            // Every instance reserves address space; some containers have little of it.
+            // Every instance of the pool reserves address space; some machines give little of it.
             Err(error) => {
-                tracing::warn!("address space for {INSTANCES} plugin instances is not to be had ({error}); taking 500");
-                Engine::new(&config(cache, 500))?
+                tracing::warn!("no address space for {INSTANCES} plugin instances ({error}); making each on demand");
+                let mut config = config(cache, InstanceAllocationStrategy::OnDemand);
+                config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(1 << 20);
+                Engine::new(&config)?
             }
         };
         let mut linker = Linker::new(&engine);
@@ -62,9 +64,23 @@ fn open_cache(folder: PathBuf) -> wasmtime::Result<Cache> {
     Cache::new(config)
 }
 
-/// Pooling: an instance's memory is a slot of one big mapping, its contents a copy-on-write image of the
-/// module's, so that making one costs microseconds. Epochs rather than fuel: they cost next to nothing.
-fn config(cache: Option<Cache>, instances: u32) -> Config {
+/// Epochs rather than fuel to interrupt guests: they cost next to nothing.
+fn config(cache: Option<Cache>, allocation: InstanceAllocationStrategy) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .memory_init_cow(true)
+        .async_stack_size(1 << 20)
+        .max_wasm_stack(512 << 10)
+        .allocation_strategy(allocation)
+        .cache(cache);
+    config
+}
+
+/// An instance's memory is a slot of one big mapping, its contents a copy-on-write image of the module's, so that making
+/// one costs microseconds.
+fn pooling(instances: u32) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances * 4)
@@ -76,21 +92,14 @@ fn config(cache: Option<Cache>, instances: u32) -> Config {
         .max_tables_per_component(8)
         .table_elements(100_000)
         .max_memory_size(DEFAULT.memory_bytes)
-        // Pages that a call dirtied are reset in place, which is cheaper than to give them back and fault them in.
-        .linear_memory_keep_resident(1 << 20)
+        // Pages that a call dirtied are reset in place, which is cheaper than to give them back and fault them in; what
+        // a large call dirtied beyond that is given back.
+        .linear_memory_keep_resident(256 << 10)
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(64 << 10)
         .async_stack_keep_resident(32 << 10)
         .max_unused_warm_slots(100);
-    let mut config = Config::new();
-    config
-        .wasm_component_model(true)
-        .epoch_interruption(true)
-        .memory_init_cow(true)
-        .async_stack_size(1 << 20)
-        .max_wasm_stack(512 << 10)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .cache(cache);
-    config
+    InstanceAllocationStrategy::Pooling(pool)
 }
 
 /// Advances the epoch until it is dropped.

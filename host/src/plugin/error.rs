@@ -6,7 +6,7 @@ use super::Failure;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file can't be read.
-    #[error("{file}: {source}")]
+    #[error("can't read {file}")]
     Read {
         /// Which file.
         file: String,
@@ -52,7 +52,7 @@ pub enum LoadError {
         reason: String,
     },
     /// It failed when it was asked what it is.
-    #[error("{file}: failed in describe: {source}")]
+    #[error("{file}: failed in describe")]
     Describe {
         /// Which file.
         file: String,

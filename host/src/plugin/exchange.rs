@@ -109,8 +109,9 @@ async fn instantiate(
     rewind(&mut store);
     match pre.instantiate_async(&mut store).await {
         Ok(bindings) => Ok((store, bindings)),
-        Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => Err(CallError::Busy(error.to_string())),
-        Err(error) => Err(classify(&error, &store, &limits)),
+        Err(error) if error.is::<Trap>() => Err(classify(&error, &store, &limits)),
+        // The pool is used up, or the kernel has no more mappings.
+        Err(error) => Err(CallError::Busy(format!("{error:#}"))),
     }
 }
 

@@ -32,6 +32,18 @@ pub struct Support {
     pub translated: Vec<String>,
 }
 
+impl Operation {
+    /// The endpoint of the OpenAI API.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
+            Self::ImagesGenerations => "/v1/images/generations",
+        }
+    }
+}
+
 impl Manifest {
     /// Where the provider's key goes on a request.
     pub fn placement(&self) -> Placement {

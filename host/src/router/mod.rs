@@ -23,7 +23,7 @@ pub struct Router {
     /// Exact model names.
     groups: HashMap<String, Group>,
     /// Model names with `*`, the most specific first.
-    patterns: Vec<(Pattern, Arc<Target>)>,
+    patterns: Vec<(Pattern, Group)>,
     by_id: HashMap<String, Arc<Target>>,
     aliases: BTreeMap<String, Alias>,
 }
@@ -65,15 +65,12 @@ impl Router {
     pub fn new(config: &Config) -> Self {
         let deployments: Vec<Arc<Target>> = config.deployments.iter().cloned().map(Target::new).map(Arc::new).collect();
         let mut groups: HashMap<String, Group> = HashMap::new();
-        let mut patterns = Vec::new();
         for target in &deployments {
-            let name = &target.deployment.model_name;
-            match Pattern::new(name) {
-                Some(pattern) => patterns.push((pattern, target.clone())),
-                None => groups.entry(name.clone()).or_default().targets.push(target.clone()),
-            }
+            groups.entry(target.deployment.model_name.clone()).or_default().targets.push(target.clone());
         }
-        patterns.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.specificity()));
+        let with_star = groups.extract_if(|name, _| name.contains('*'));
+        let mut patterns: Vec<(Pattern, Group)> = with_star.map(|(name, group)| (Pattern::new(&name), group)).collect();
+        patterns.sort_by(|(a, _), (b, _)| b.specificity().cmp(&a.specificity()));
         let by_id = deployments.iter().map(|target| (target.deployment.id.clone(), target.clone())).collect();
         Self { deployments, groups, patterns, by_id, aliases: config.aliases.clone() }
     }
@@ -90,10 +87,10 @@ impl Router {
         // LiteLLM tries a bare `gpt-4o` as `openai/gpt-4o` too.
         let names = std::iter::once(Cow::Borrowed(name)).chain(with_provider(name).map(Cow::Owned));
         for name in names {
-            for (pattern, target) in &self.patterns {
-                if let Some(stars) = pattern.matches(&name) {
+            for (pattern, group) in &self.patterns {
+                if let (Some(stars), Some(target)) = (pattern.matches(&name), group.next()) {
                     let model = pattern::fill(&target.deployment.model, &stars);
-                    return Ok(Route { target: target.clone(), model });
+                    return Ok(Route { target, model });
                 }
             }
         }

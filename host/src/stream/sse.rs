@@ -96,31 +96,32 @@ impl SseDecoder {
         }
         self.begun = true;
         let mut event = StreamEvent { raw, name: None, data: None };
+        let mut lines = Vec::new();
         while !rest.is_empty() {
             let end = memchr2(b'\n', b'\r', &rest).unwrap_or(rest.len());
             let line = rest.split_to(end);
             if !rest.is_empty() {
                 rest.advance(1);
             }
-            field(&mut event, &line);
+            field(&mut event, &mut lines, &line);
         }
+        event.data = match lines.as_slice() {
+            [] => None,
+            [only] => Some(only.clone()),
+            several => Some(several.join(&b'\n').into()),
+        };
         event
     }
 }
 
-fn field(event: &mut StreamEvent, line: &Bytes) {
+fn field(event: &mut StreamEvent, data: &mut Vec<Bytes>, line: &Bytes) {
     let colon = memchr::memchr(b':', line).unwrap_or(line.len());
     let mut value = line.slice((colon + 1).min(line.len())..);
     if value.first() == Some(&b' ') {
         value.advance(1);
     }
     match line.get(..colon) {
-        Some(b"data") => {
-            event.data = Some(match event.data.take() {
-                None => value,
-                Some(before) => [&before[..], b"\n", &value[..]].concat().into(),
-            });
-        }
+        Some(b"data") => data.push(value),
         Some(b"event") => event.name = std::str::from_utf8(&value).ok().map(str::to_owned),
         // Comments begin with a colon; `id` and `retry` mean nothing between a provider and a gateway.
         _ => {}

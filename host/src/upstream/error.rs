@@ -13,7 +13,7 @@ pub enum UpstreamError {
     #[error("the connection broke: {0}")]
     Broken(String),
     /// Nothing came for too long.
-    #[error("no {} within {after:?}", .waiting_for.trim_start_matches("an "))]
+    #[error("no {waiting_for} within {:.1} s", .after.as_secs_f64())]
     Timeout {
         /// What was awaited.
         waiting_for: &'static str,

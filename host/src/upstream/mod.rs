@@ -29,8 +29,7 @@ pub struct Upstream {
     client: reqwest::Client,
 }
 
-/// One request to a provider, complete with its credential.
-#[derive(Debug)]
+/// One request to a provider, complete with its credential. It has no `Debug`: its URL and headers may hold a key.
 pub struct Outbound {
     /// The method.
     pub method: Method,
@@ -77,7 +76,7 @@ impl Upstream {
         match tokio::time::timeout(timeout, request).await {
             Ok(Ok(response)) => Ok(Source::new(response)),
             Ok(Err(error)) => Err(UpstreamError::from_send(&error)),
-            Err(_) => Err(UpstreamError::Timeout { waiting_for: "an answer", after: timeout }),
+            Err(_) => Err(UpstreamError::Timeout { waiting_for: "answer", after: timeout }),
         }
     }
 }

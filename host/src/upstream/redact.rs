@@ -6,9 +6,15 @@ use memchr::memmem::Finder;
 const MASK: &[u8] = b"[redacted]";
 
 /// Finds one key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Redactor {
     finder: Option<Box<Finder<'static>>>,
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redactor")
+    }
 }
 
 impl Redactor {
@@ -53,6 +59,6 @@ mod tests {
         assert_eq!(clean("bad key sk-12345678."), "bad key [redacted].");
         assert_eq!(clean("sk-12345678sk-12345678"), "[redacted][redacted]");
         assert_eq!(clean("nothing"), "nothing");
-        assert!(!format!("{:?}", Redactor::new(None)).contains("sk-"));
+        assert_eq!(format!("{redactor:?}"), "Redactor");
     }
 }

@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::UpstreamError;
+use super::{Redactor, UpstreamError};
+
+/// How long, and how much, is read after an answer's own end.
+const READ_OUT: Duration = Duration::from_secs(1);
+const MAX_READ_OUT_BYTES: usize = 64 << 10;
 
 /// A provider's answer: the head is here, the rest is coming. Dropped, the connection is dropped.
 #[derive(Debug)]
@@ -69,6 +74,36 @@ impl Source {
             Ok(body) => body,
             Err(_) => Err(UpstreamError::Timeout { waiting_for: "whole answer", after: patience }),
         }
+    }
+
+    /// Drops headers in which the provider echoes the key.
+    pub fn forget(&mut self, redactor: &Redactor) {
+        let headers = self.response.headers_mut();
+        let echoes: Vec<HeaderName> = headers
+            .iter()
+            .filter(|(_, value)| redactor.finds(value.as_bytes()))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in echoes {
+            headers.remove(name);
+        }
+    }
+
+    /// Reads what may still come after the answer's own end, so that the connection can serve another call.
+    pub fn read_out(mut self) {
+        // It is at its end already, mostly.
+        if let Some(Ok(None)) = self.response.chunk().now_or_never() {
+            return;
+        }
+        tokio::spawn(tokio::time::timeout(READ_OUT, async move {
+            let mut left = MAX_READ_OUT_BYTES;
+            while let Ok(Some(chunk)) = self.response.chunk().await {
+                match left.checked_sub(chunk.len()) {
+                    Some(less) => left = less,
+                    None => break,
+                }
+            }
+        }));
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {

@@ -112,6 +112,8 @@ impl Drop for Entry {
     fn drop(&mut self) {
         // Microseconds are as fine as anybody reads.
         let ms = |duration: Duration| duration.as_micros() as f64 / 1000.0;
+        // nginx's word for a client that left before it was answered.
+        let status = if self.status == 0 { 499 } else { self.status };
         let served_by = self.served_by.as_ref();
         let usage = self.usage.as_ref();
         tracing::info!(
@@ -119,7 +121,7 @@ impl Drop for Entry {
             call_id = self.call_id,
             method = self.method,
             path = self.path,
-            status = self.status,
+            status,
             outcome = self.outcome.word(),
             model = self.model,
             deployment = served_by.map(|by| &*by.deployment),

@@ -290,6 +290,10 @@ fn limits_are_the_models_info_then_the_tables() {
         ("{}", None, None),
     ] {
         let found = with_info(info);
-        assert_eq!((found.max_output_tokens(table), found.mode(table)), (output, mode), "{info}");
+        assert_eq!(
+            (found.max_output_tokens(table, &found.model), found.mode(table, &found.model)),
+            (output, mode),
+            "{info}"
+        );
     }
 }
