@@ -9,7 +9,7 @@ use ai_api_plugin_sdk::canonical::{
 use ai_api_plugin_sdk::json::Path;
 use ai_api_plugin_sdk::{
     Batch, Begin, Begun, Call, Completion, Credential, Ending, Event, Failure, HttpResponse, Manifest, Operation,
-    Provider, Support, Usage, export_provider, failure,
+    Provider, Support, Usage, Warning, export_provider, failure,
 };
 
 /// Every call is answered in `begin`; nothing has to be remembered.
@@ -36,9 +36,8 @@ impl Provider for Echo {
         } else {
             Begun::Reply(whole(&call, text, usage))
         };
-        let mut warnings = request.lost;
-        warnings.dropped_fields(&request.rest, &Path::Root);
-        Ok(Begin { exchange: Self, begun, warnings: warnings.into_vec() })
+        let warnings = losses(request);
+        Ok(Begin { exchange: Self, begun, warnings })
     }
 
     fn streaming(&self) -> bool {
@@ -56,6 +55,27 @@ impl Provider for Echo {
     fn end(&mut self, _ending: Ending) -> Result<Batch, Failure> {
         Err(failure::malformed("echo asks no provider"))
     }
+}
+
+/// Everything beside the messages, which an echo has no use for. A real translator carries over what its provider has.
+fn losses(request: ChatRequest) -> Vec<Warning> {
+    let unused = [
+        ("tools", !request.tools.is_empty()),
+        ("tool_choice", request.tool_choice.is_some()),
+        ("parallel_tool_calls", request.parallel_tool_calls.is_some()),
+        ("response_format", request.response_format.is_some()),
+        ("reasoning_effort", request.reasoning_effort.is_some()),
+        ("stop", !request.stop.is_empty()),
+        ("max_tokens", request.max_tokens.is_some()),
+        ("temperature", request.temperature.is_some()),
+        ("top_p", request.top_p.is_some()),
+    ];
+    let mut warnings = request.lost;
+    for (name, _) in unused.into_iter().filter(|(_, given)| *given) {
+        warnings.dropped(name);
+    }
+    warnings.dropped_fields(&request.rest, &Path::Root);
+    warnings.into_vec()
 }
 
 /// What is said back: the last thing that the user said.
@@ -124,5 +144,12 @@ mod tests {
         body["stream_options"] = json!({"include_usage": true});
         let chunks = run_with(&body).chunks;
         assert_eq!(chunks.last().expect("a chunk")["usage"]["completion_tokens"], 3);
+    }
+
+    #[test]
+    fn what_an_echo_has_no_use_for_is_told() {
+        let body = json!({"messages": [{"role": "user", "content": "x"}], "temperature": 1, "seed": 2});
+        let outcome = run::<Echo>(call(Operation::ChatCompletions, "echo", &body), &NO_UPSTREAM, 1);
+        assert_eq!(outcome.warnings.iter().map(|warning| &*warning.path).collect::<Vec<_>>(), ["temperature", "seed"]);
     }
 }
