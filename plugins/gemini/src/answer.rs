@@ -7,16 +7,28 @@
 //! `message.provider_specific_fields.thought_signatures` for text. Not in the call's id, as LiteLLM does
 //! (`call_…__thought__…`): ids of hundreds of bytes break clients that allow 40 or 64.
 //!
+//! A call's stands in `extra_content.google.thought_signature` too, as Google's own OpenAI endpoint has it.
+//!
 //! A client that sends the message back as it came keeps the signature. One that rebuilds it from the fields it knows
 //! loses it, and Gemini 3 would refuse the call's result. The request then carries the signature that Google
 //! documents for that case (`request::contents`): the conversation goes on, without the earlier thoughts.
 
 use ai_api_plugin_sdk::Call;
 use ai_api_plugin_sdk::canonical::FinishReason;
+use ai_api_plugin_sdk::names::Names;
 use serde_json::{Map, Value, json};
 
 /// Where parts that only Gemini understands are handed to the client, and taken back from it.
 pub(crate) const GEMINI_PARTS: &str = "gemini_parts";
+
+/// What of a request its answer has to know.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What the client's functions are called on the wire.
+    pub(crate) names: Names,
+    /// The function whose arguments are the answer itself.
+    pub(crate) json_tool: Option<String>,
+}
 
 /// A part of an answer.
 #[derive(Debug)]
@@ -163,9 +175,11 @@ pub(crate) fn audio(call: &Call, data: String, media_type: String) -> Value {
     })
 }
 
-/// `{"thought_signature": …}`, or nothing.
-pub(crate) fn signature_field(signature: Option<String>) -> Map<String, Value> {
-    signature.map(|signature| ("thought_signature".to_owned(), Value::String(signature))).into_iter().collect()
+/// A call's signature, for its `provider_specific_fields` and its `extra_content`.
+pub(crate) fn signature_fields(signature: Option<String>) -> (Map<String, Value>, Map<String, Value>) {
+    let Some(signature) = signature else { return Default::default() };
+    let own = Map::from_iter([("thought_signature".to_owned(), Value::String(signature))]);
+    (own.clone(), Map::from_iter([("google".to_owned(), Value::Object(own))]))
 }
 
 fn take_text(map: &mut Map<String, Value>, key: &str) -> Option<String> {

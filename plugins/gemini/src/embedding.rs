@@ -45,7 +45,9 @@ pub(crate) fn translate(request: EmbeddingRequest, model: &Model) -> Result<Tran
             }
             EmbeddingInput::Tokens(_) => {
                 let place = input_at.index(index);
-                Err(failure::unsupported(place, "Gemini embeds texts; token numbers mean nothing to it."))
+                let message = "Gemini embeds texts; token numbers mean nothing to it. Send the texts themselves; LangChain's \
+                               OpenAIEmbeddings does so with check_embedding_ctx_length=False.";
+                Err(failure::unsupported(place, message))
             }
         })
         .collect::<Result<Vec<_>, _>>()?;

@@ -22,6 +22,7 @@ use ai_api_plugin_sdk::{
     HttpResponse, Manifest, Operation, Provider, Support, export_provider, failure,
 };
 
+use crate::answer::Asked;
 use crate::model::Model;
 use crate::stream::Stream;
 
@@ -35,7 +36,7 @@ pub struct Gemini {
 /// What kind of answer the call waits for.
 #[derive(Debug)]
 enum Awaited {
-    Chat,
+    Chat(Asked),
     Stream(Box<Stream>),
     Embeddings { inputs: usize, base64: bool },
 }
@@ -61,11 +62,13 @@ impl Provider for Gemini {
         let (verb, translated, awaited) = match call.operation {
             Operation::ChatCompletions => {
                 let chat = ChatRequest::parse(&body)?;
+                let include_usage = chat.include_usage;
+                let (translated, asked) = request::translate(chat, &model)?;
                 if call.streaming {
-                    let stream = Stream::new(ChunkWriter::new(&call), &call, chat.include_usage);
-                    ("streamGenerateContent", request::translate(chat, &model)?, Awaited::Stream(Box::new(stream)))
+                    let stream = Stream::new(ChunkWriter::new(&call), &call, asked, include_usage);
+                    ("streamGenerateContent", translated, Awaited::Stream(Box::new(stream)))
                 } else {
-                    ("generateContent", request::translate(chat, &model)?, Awaited::Chat)
+                    ("generateContent", translated, Awaited::Chat(asked))
                 }
             }
             Operation::Embeddings => {
@@ -99,7 +102,7 @@ impl Provider for Gemini {
             return Err(error::from_response(&response));
         }
         match &self.awaited {
-            Awaited::Chat => response::translate(&self.call, &response),
+            Awaited::Chat(asked) => response::translate(&self.call, asked, &response),
             Awaited::Embeddings { inputs, base64 } => embedding::answer(&self.call, *inputs, *base64, &response),
             Awaited::Stream(_) => Err(failure::malformed("gemini sent one answer where events were asked for")),
         }

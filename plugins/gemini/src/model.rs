@@ -62,6 +62,16 @@ impl Model {
         self.generation.is_some_and(|generation| generation >= (3, 0))
     }
 
+    /// Known to be older than Gemini 3: Google's own tools go neither with functions nor with answers in JSON.
+    pub(crate) fn is_before_3(&self) -> bool {
+        self.generation.is_some_and(|generation| generation < (3, 0))
+    }
+
+    /// Whether it has the mode in which calls obey their schemas without being forced.
+    pub(crate) fn validates_calls(&self) -> bool {
+        self.generation.is_some_and(|generation| generation >= (2, 5))
+    }
+
     /// Gemini 3.1 and later.
     pub(crate) fn is_3_1_or_newer(&self) -> bool {
         self.generation.is_some_and(|generation| generation >= (3, 1))

@@ -4,7 +4,7 @@ use ai_api_plugin_sdk::canonical::{AssistantMessage, ChatCompletion, Choice, Fin
 use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, failure};
 use serde_json::{Map, Value, json};
 
-use crate::answer::{self, CallIds, GEMINI_PARTS, Piece};
+use crate::answer::{self, Asked, CallIds, GEMINI_PARTS, Piece};
 use crate::wire::{Answer, Candidate, PromptFeedback};
 use crate::{error, grounding, logprobs, usage};
 
@@ -12,7 +12,7 @@ use crate::{error, grounding, logprobs, usage};
 ///
 /// # Errors
 /// It is no `GenerateContentResponse`, or one that neither answers nor says why not.
-pub(crate) fn translate(call: &Call, response: &HttpResponse) -> Result<Completion, Failure> {
+pub(crate) fn translate(call: &Call, asked: &Asked, response: &HttpResponse) -> Result<Completion, Failure> {
     let answer: Answer = serde_json::from_slice(&response.body)
         .map_err(|_| failure::malformed("gemini answered with something that is no GenerateContentResponse"))?;
     if let Some(error) = &answer.error {
@@ -39,7 +39,8 @@ pub(crate) fn translate(call: &Call, response: &HttpResponse) -> Result<Completi
         _ => {
             let mut ids = CallIds::new(call);
             let choices = candidates.into_iter().enumerate();
-            completion.choices = choices.map(|(place, candidate)| choice(call, place, candidate, &mut ids)).collect();
+            completion.choices =
+                choices.map(|(place, candidate)| choice(call, asked, place, candidate, &mut ids)).collect();
         }
     }
     Ok(completion.into_completion(usage))
@@ -50,10 +51,11 @@ fn blocked_fields(feedback: PromptFeedback) -> Map<String, Value> {
     answer::finish_fields(feedback.block_reason.as_deref(), feedback.block_reason_message.as_deref())
 }
 
-fn choice(call: &Call, place: usize, candidate: Candidate, ids: &mut CallIds) -> Choice {
+fn choice(call: &Call, asked: &Asked, place: usize, candidate: Candidate, ids: &mut CallIds) -> Choice {
     let mut message = AssistantMessage::default();
     let (mut content, mut reasoning) = (String::new(), String::new());
     let (mut signatures, mut others) = (Vec::new(), Vec::new());
+    let mut json_answer = None;
     let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
     for piece in parts.into_iter().filter_map(Piece::sort) {
         match piece {
@@ -65,9 +67,12 @@ fn choice(call: &Call, place: usize, candidate: Candidate, ids: &mut CallIds) ->
                 content.push_str(&text);
                 signatures.extend(signature.map(Value::String));
             }
+            Piece::Call { name, arguments, .. } if asked.json_tool.as_ref() == Some(&name) => {
+                json_answer.get_or_insert(arguments);
+            }
             Piece::Call { id, name, arguments, signature } => {
-                let mut call = ToolCall::new(ids.id(id), name, arguments);
-                call.provider_specific_fields = answer::signature_field(signature);
+                let mut call = ToolCall::new(ids.id(id), asked.names.client(&name).to_owned(), arguments);
+                (call.provider_specific_fields, call.extra_content) = answer::signature_fields(signature);
                 message.tool_calls.push(call);
             }
             Piece::Image { url, signature } => {
@@ -81,6 +86,10 @@ fn choice(call: &Call, place: usize, candidate: Candidate, ids: &mut CallIds) ->
             }
             Piece::Other(part) => others.push(Value::Object(part)),
         }
+    }
+    // One that came with other calls is a guess at what they will bring.
+    if let Some(answer) = json_answer.filter(|_| message.tool_calls.is_empty()) {
+        content = answer;
     }
     if let Some(metadata) = &candidate.grounding_metadata {
         message.annotations = grounding::annotations(metadata, &content);

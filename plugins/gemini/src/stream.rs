@@ -1,7 +1,8 @@
 //! A streamed chat answer: each event is a `GenerateContentResponse` with the next parts of it.
 //!
 //! No event says that it is the last. Usage may come with or after the finish reason, and grounding after the text it
-//! is about, so finish reasons, citations and usage are sent when Google has closed the stream.
+//! is about, so finish reasons, citations and usage are sent when Google has closed the stream. Everything else that is a
+//! list of ours rides with the citations: the OpenAI SDKs can't put such lists together from several deltas.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use ai_api_plugin_sdk::canonical::{ChunkWriter, Delta, FinishReason, ToolCallDel
 use ai_api_plugin_sdk::{Batch, Call, Ending, Event, Failure, FailureKind, Usage, failure};
 use serde_json::{Map, Value, json};
 
-use crate::answer::{self, CallIds, GEMINI_PARTS, Piece};
+use crate::answer::{self, Asked, CallIds, GEMINI_PARTS, Piece};
 use crate::usage::Used;
 use crate::wire::{Answer, Candidate, PromptFeedback};
 use crate::{error, grounding, logprobs, usage};
@@ -20,6 +21,7 @@ pub(crate) struct Stream {
     writer: ChunkWriter,
     /// For what an answer repeats of its call; without the request's body.
     call: Call,
+    asked: Asked,
     include_usage: bool,
     ids: CallIds,
     choices: BTreeMap<u32, Progress>,
@@ -38,7 +40,16 @@ struct Progress {
     /// What was said so far: citations are placed in it.
     content: String,
     calls: u32,
-    images: usize,
+    /// Sound has begun.
+    sounds: bool,
+    /// The arguments of the function that is the answer itself.
+    json_answer: Option<String>,
+    images: Vec<Value>,
+    thinking_blocks: Vec<Value>,
+    /// Signatures of texts.
+    signatures: Vec<Value>,
+    /// Parts that only Gemini understands.
+    others: Vec<Value>,
     finish: Option<Finish>,
     grounding: Option<Value>,
 }
@@ -59,11 +70,12 @@ struct Finish {
 
 impl Stream {
     /// A stream that answers `call`, which has given up its body.
-    pub(crate) fn new(writer: ChunkWriter, call: &Call, include_usage: bool) -> Self {
+    pub(crate) fn new(writer: ChunkWriter, call: &Call, asked: Asked, include_usage: bool) -> Self {
         Self {
             writer,
             ids: CallIds::new(call),
             call: call.clone(),
+            asked,
             include_usage,
             choices: BTreeMap::new(),
             blocked: None,
@@ -182,8 +194,9 @@ impl Stream {
         let mut logprobs = candidate.logprobs_result.and_then(logprobs::translate);
         let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
         for piece in parts.into_iter().filter_map(Piece::sort) {
-            let delta = self.delta(choice, piece);
-            self.writer.delta_with(index, delta, logprobs.take());
+            if let Some(delta) = self.delta(choice, piece) {
+                self.writer.delta_with(index, delta, logprobs.take());
+            }
         }
         if logprobs.is_some() {
             self.writer.delta_with(index, Delta::default(), logprobs);
@@ -198,41 +211,51 @@ impl Stream {
         }
     }
 
-    fn delta(&mut self, choice: &mut Progress, piece: Piece) -> Delta {
+    /// What can be told of a piece right now. The rest waits in `choice`.
+    fn delta(&mut self, choice: &mut Progress, piece: Piece) -> Option<Delta> {
         match piece {
             Piece::Thought { text, signature } => {
-                let blocks = signature.map(|signature| answer::thinking_block(&text, &signature)).into_iter().collect();
-                Delta { thinking_blocks: blocks, ..Delta::reasoning(text) }
+                choice.thinking_blocks.extend(signature.map(|signature| answer::thinking_block(&text, &signature)));
+                (!text.is_empty()).then(|| Delta::reasoning(text))
             }
             Piece::Text { text, signature } => {
                 choice.content.push_str(&text);
-                let signatures = signature.map(|signature| ("thought_signatures".to_owned(), json!([signature])));
-                let content = Some(text).filter(|text| !text.is_empty());
-                Delta { content, provider_specific_fields: signatures.into_iter().collect(), ..Delta::default() }
+                choice.signatures.extend(signature.map(Value::String));
+                // Where the answer may be a call's arguments, text before it is no part of it.
+                (!text.is_empty() && self.asked.json_tool.is_none()).then(|| Delta::content(text))
+            }
+            Piece::Call { name, arguments, .. } if self.asked.json_tool.as_ref() == Some(&name) => {
+                choice.json_answer.get_or_insert(arguments);
+                None
             }
             Piece::Call { id, name, arguments, signature } => {
+                let name = self.asked.names.client(&name).to_owned();
                 let mut call = ToolCallDelta::begin(choice.calls, self.ids.id(id), name, arguments);
-                call.provider_specific_fields = answer::signature_field(signature);
+                (call.provider_specific_fields, call.extra_content) = answer::signature_fields(signature);
                 choice.calls = choice.calls.saturating_add(1);
-                Delta::tool_call(call)
+                Some(Delta::tool_call(call))
             }
             Piece::Image { url, signature } => {
-                let image = answer::image(url, choice.images, signature);
-                choice.images += 1;
-                Delta { images: vec![image], ..Delta::default() }
+                choice.images.push(answer::image(url, choice.images.len(), signature));
+                None
             }
             Piece::Audio { data, media_type } => {
-                Delta { audio: Some(answer::audio(&self.call, data, media_type)), ..Delta::default() }
+                // What the first piece says of the whole would add up, were it said again.
+                let audio = match std::mem::replace(&mut choice.sounds, true) {
+                    false => answer::audio(&self.call, data, media_type),
+                    true => json!({"data": data}),
+                };
+                Some(Delta { audio: Some(audio), ..Delta::default() })
             }
             Piece::Other(part) => {
-                let fields = Map::from_iter([(GEMINI_PARTS.to_owned(), json!([part]))]);
-                Delta { provider_specific_fields: fields, ..Delta::default() }
+                choice.others.push(Value::Object(part));
+                None
             }
         }
     }
 
-    fn finish(&mut self, index: u32, choice: Progress) {
-        let Some(finish) = choice.finish else { return };
+    fn finish(&mut self, index: u32, mut choice: Progress) {
+        let Some(finish) = choice.finish.take() else { return };
         // A reason other than STOP that came later than the calls ended something else: text that went on.
         let called = choice.calls > 0 && (finish.with_call || finish.native == "STOP");
         let reason = match finish.blocked {
@@ -240,13 +263,37 @@ impl Stream {
             false => answer::finish_reason(&finish.native, called),
         };
         let mut fields = answer::finish_fields(Some(&finish.native), finish.message.as_deref());
-        if let Some(metadata) = choice.grounding {
-            let annotations = grounding::annotations(&metadata, &choice.content);
-            if !annotations.is_empty() {
-                self.writer.delta(index, Delta { annotations, ..Delta::default() });
+        let annotations = match choice.grounding.take() {
+            Some(metadata) => {
+                let annotations = grounding::annotations(&metadata, &choice.content);
+                fields.insert("vertex_ai_grounding_metadata".to_owned(), json!([metadata]));
+                annotations
             }
-            fields.insert("vertex_ai_grounding_metadata".to_owned(), json!([metadata]));
-        }
+            None => Vec::new(),
+        };
+        self.rest(index, choice, annotations);
         self.writer.finish(index, reason, fields);
+    }
+
+    /// What had to wait, in one delta.
+    fn rest(&mut self, index: u32, choice: Progress, annotations: Vec<Value>) {
+        let Progress { content, calls, json_answer, images, thinking_blocks, signatures, others, .. } = choice;
+        if self.asked.json_tool.is_some() {
+            // One that came with other calls is a guess at what they will bring.
+            let content = json_answer.filter(|_| calls == 0).unwrap_or(content);
+            if !content.is_empty() {
+                self.writer.delta(index, Delta::content(content));
+            }
+        }
+        let mut own = Map::new();
+        for (key, list) in [("thought_signatures", signatures), (GEMINI_PARTS, others)] {
+            if !list.is_empty() {
+                own.insert(key.to_owned(), Value::Array(list));
+            }
+        }
+        if !(images.is_empty() && thinking_blocks.is_empty() && annotations.is_empty() && own.is_empty()) {
+            let lists = Delta { images, thinking_blocks, annotations, ..Delta::default() };
+            self.writer.delta(index, Delta { provider_specific_fields: own, ..lists });
+        }
     }
 }

@@ -63,6 +63,11 @@ impl Fields {
         self.map.shift_remove(key).filter(|value| !value.is_null())
     }
 
+    /// Looks at a field and leaves it.
+    pub fn peek(&self, key: &str) -> Option<&Value> {
+        self.map.get(key).filter(|value| !value.is_null())
+    }
+
     /// Takes a string.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ pub mod bindings;
 pub mod canonical;
 pub mod failure;
 pub mod json;
+pub mod names;
 mod provider;
 #[cfg(feature = "testing")]
 pub mod testing;

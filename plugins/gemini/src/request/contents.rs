@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use ai_api_plugin_sdk::canonical::{CalledTool, Message, Part, PartKind, Role};
 use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::names::Names;
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};
 
@@ -38,15 +39,19 @@ pub(super) struct Conversation {
 /// A part can't be said to Gemini, or a result answers no call.
 pub(super) fn translate(
     messages: Vec<Message>,
+    names: &Names,
     model: &Model,
     warnings: &mut Warnings,
 ) -> Result<Conversation, Failure> {
     let mut writer = Writer {
         model,
+        names,
         warnings,
         system: Vec::new(),
         turns: Vec::new(),
-        names: HashMap::new(),
+        calls: HashMap::new(),
+        numbered: 0,
+        answered: Vec::new(),
         shown: Vec::new(),
         media_resolution: None,
     };
@@ -68,14 +73,28 @@ enum Speaker {
     Shown,
 }
 
+/// A call that the model made.
+#[derive(Clone, Debug)]
+struct Made {
+    /// Its function's name on the wire.
+    name: String,
+    /// How many calls were made before it.
+    number: usize,
+}
+
 /// The conversation while it is written.
 struct Writer<'a> {
     model: &'a Model,
+    names: &'a Names,
     warnings: &'a mut Warnings,
     system: Vec<Value>,
     turns: Vec<(Speaker, Vec<Value>)>,
-    /// The function of each call, by the call's id.
-    names: HashMap<String, String>,
+    /// The calls so far, by their ids.
+    calls: HashMap<String, Made>,
+    /// How many calls were made so far.
+    numbered: usize,
+    /// The numbers of the calls whose results the last turn has, in its order.
+    answered: Vec<usize>,
     /// Media out of results that have to wait until all results are said.
     shown: Vec<Value>,
     media_resolution: Option<&'static str>,
@@ -137,13 +156,6 @@ impl Writer<'_> {
     }
 
     fn assistant(&mut self, mut message: Message, at: &Path<'_>) -> Result<(), Failure> {
-        // Thoughts are not sent back as text, only as signatures.
-        if message.reasoning_content.is_some() {
-            self.warnings.dropped(at.key("reasoning_content"));
-        }
-        if !message.thinking_blocks.is_empty() {
-            self.warnings.dropped(at.key("thinking_blocks"));
-        }
         // Where the text came from says nothing that the text doesn't.
         let _ = message.rest.take("annotations");
         let mut own = message.provider_specific_fields.take().unwrap_or_default();
@@ -168,11 +180,22 @@ impl Writer<'_> {
         if let Some(mut call) = message.rest.object("function_call", at)? {
             let at = at.key("function_call");
             let name = call.required_string("name", &at)?;
+            let name = self.names.wire(&name);
             let arguments = call.string("arguments", &at)?.unwrap_or_default();
             let arguments = self.arguments(&arguments, &at.key("arguments"));
             parts.push(json!({"functionCall": {"name": name, "args": arguments}}));
         }
 
+        // Thoughts are not sent back as text, only as signatures, which Gemini 3 misses on calls alone.
+        let has = |key: &str| parts.iter().any(|part| part.get(key).is_some());
+        if self.model.is_3_or_newer() && has("functionCall") && !has("thoughtSignature") {
+            if message.reasoning_content.is_some() {
+                self.warnings.dropped(at.key("reasoning_content"));
+            }
+            if !message.thinking_blocks.is_empty() {
+                self.warnings.dropped(at.key("thinking_blocks"));
+            }
+        }
         if parts.is_empty() {
             self.warnings.dropped(at);
         } else {
@@ -184,18 +207,15 @@ impl Writer<'_> {
     }
 
     /// Puts a signature back on the text that it came with. A streamed text's comes with its last piece; of several,
-    /// nobody remembers which piece they belonged to.
+    /// nobody remembers which piece they belonged to. Google doesn't insist on those of texts.
     fn sign_text(&mut self, parts: &mut [Value], signatures: &[Value], own_at: &Path<'_>) {
         let Some(signature) = signatures.last() else { return };
+        if !signature.is_string() {
+            return self.warnings.dropped(own_at.key("thought_signatures"));
+        }
         let text = parts.iter_mut().rev().find(|part| part.get("text").is_some());
-        match text.and_then(Value::as_object_mut) {
-            Some(text) if signature.is_string() => {
-                text.insert("thoughtSignature".to_owned(), signature.clone());
-                if signatures.len() > 1 {
-                    self.warnings.dropped(own_at.key("thought_signatures"));
-                }
-            }
-            _ => self.warnings.dropped(own_at.key("thought_signatures")),
+        if let Some(text) = text.and_then(Value::as_object_mut) {
+            text.insert("thoughtSignature".to_owned(), signature.clone());
         }
     }
 
@@ -237,11 +257,13 @@ impl Writer<'_> {
         self.warnings.dropped_fields(&rest, at);
 
         let arguments = self.arguments(&arguments, &at.key("function").key("arguments"));
+        let name = self.names.wire(&name).to_owned();
         let mut function = Map::from_iter([("name".to_owned(), json!(name)), ("args".to_owned(), arguments)]);
         if self.model.is_3_or_newer() {
             function.insert("id".to_owned(), json!(id));
         }
-        self.names.insert(id, name);
+        self.calls.insert(id, Made { name, number: self.numbered });
+        self.numbered += 1;
         let mut part = Map::from_iter([("functionCall".to_owned(), Value::Object(function))]);
         if let Some(signature) = signature {
             part.insert("thoughtSignature".to_owned(), Value::String(signature));
@@ -266,8 +288,9 @@ impl Writer<'_> {
     /// A function's result. JSON objects are told as such, any other text as LiteLLM does: `{"content": …}`.
     fn result(&mut self, message: Message, at: &Path<'_>) -> Result<(), Failure> {
         let id = message.tool_call_id.as_deref().map(|id| split_id(id).0);
-        let called = id.as_ref().and_then(|id| self.names.get(id)).cloned();
-        let Some(name) = called.or(message.name) else {
+        let called = id.as_ref().and_then(|id| self.calls.get(id)).cloned();
+        let by_name = || Some(Made { name: self.names.wire(message.name.as_deref()?).to_owned(), number: usize::MAX });
+        let Some(Made { name, number }) = called.or_else(by_name) else {
             let place = at.key("tool_call_id");
             let message = match id {
                 Some(id) => format!("Invalid '{place}': no call of the messages before has the id '{id}'."),
@@ -302,9 +325,23 @@ impl Writer<'_> {
             self.warnings.approximated(at.key("content"));
             self.shown.extend(waiting);
         }
-        self.say(Speaker::Functions, vec![json!({"functionResponse": function})]);
+        self.answer(number, json!({"functionResponse": function}));
         self.warnings.dropped_fields(&message.rest, at);
         Ok(())
+    }
+
+    /// Puts a result among the others of its step, in the order of the calls: models before Gemini 3 have no ids, so only
+    /// its place says which call of one function a result belongs to.
+    fn answer(&mut self, number: usize, result: Value) {
+        if self.turns.last().is_none_or(|(speaker, _)| *speaker != Speaker::Functions) {
+            self.answered.clear();
+            self.turns.push((Speaker::Functions, Vec::new()));
+        }
+        let place = self.answered.partition_point(|before| *before <= number);
+        self.answered.insert(place, number);
+        if let Some((_, results)) = self.turns.last_mut() {
+            results.insert(place.min(results.len()), result);
+        }
     }
 
     /// Results hold pictures and documents from Gemini 3 on, none of them by address. What else there is to see or hear

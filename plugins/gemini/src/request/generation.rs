@@ -1,7 +1,7 @@
-//! `generationConfig`: sampling, limits, the answer's form, thinking.
+//! `generationConfig`: sampling, limits, thinking.
 //! <https://ai.google.dev/api/generate-content#v1beta.GenerationConfig>
 
-use ai_api_plugin_sdk::canonical::{ChatRequest, ResponseFormat};
+use ai_api_plugin_sdk::canonical::ChatRequest;
 use ai_api_plugin_sdk::json::{Fields, Path, Warnings, wrong_type};
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Number, Value, json};
@@ -34,7 +34,7 @@ pub(super) fn config(
     set("maxOutputTokens", chat.max_tokens.map(|tokens| json!(tokens)));
     set("stopSequences", stops(std::mem::take(&mut chat.stop), warnings));
     set("candidateCount", chat.rest.unsigned("n", at)?.map(|n| json!(n)));
-    set("seed", chat.rest.number("seed", at)?.map(Value::Number));
+    set("seed", chat.rest.number("seed", at)?.map(|seed| fold_seed(seed, warnings)));
     // Models without penalties refuse even a zero.
     let not_zero = |number: &Number| number.as_f64() != Some(0.0);
     set("presencePenalty", chat.rest.number("presence_penalty", at)?.filter(not_zero).map(Value::Number));
@@ -52,21 +52,19 @@ pub(super) fn config(
     set("responseModalities", modalities(&mut chat.rest)?);
     set("speechConfig", speech(&mut chat.rest, warnings)?);
     set("thinkingConfig", thinking(chat, model, warnings)?);
-    match chat.response_format.take() {
-        None | Some(ResponseFormat::Text) => {}
-        Some(ResponseFormat::JsonObject) => set("responseMimeType", Some(json!("application/json"))),
-        Some(ResponseFormat::JsonSchema(format)) => {
-            // The schema as it is: Google takes JSON schema here, `$ref` and all. Its name is a mere label, and
-            // Google always obeys it, strict or not.
-            set("responseMimeType", Some(json!("application/json")));
-            set("responseJsonSchema", Some(format.schema));
-            if format.description.is_some() {
-                warnings.dropped("response_format.json_schema.description");
-            }
-        }
-        Some(ResponseFormat::Other(_)) => warnings.unsupported("response_format"),
-    }
     Ok(config)
+}
+
+/// Google's seeds have 32 bits. A longer one is folded: what is asked for is only that the same one is the same again.
+fn fold_seed(seed: Number, warnings: &mut Warnings) -> Value {
+    let range = 1_i128 << 31;
+    match seed.as_i128() {
+        Some(long) if !(-range..range).contains(&long) => {
+            warnings.approximated("seed");
+            json!(i64::try_from(long.rem_euclid(range)).unwrap_or_default())
+        }
+        _ => Value::Number(seed),
+    }
 }
 
 fn stops(mut stops: Vec<String>, warnings: &mut Warnings) -> Option<Value> {

@@ -28,7 +28,7 @@ pub(super) fn from_url(url: &str, format: Option<&str>, at: &Path<'_>) -> Result
     }
     let mut file = Map::from_iter([("fileUri".to_owned(), json!(url))]);
     if let Some(media_type) = format.or_else(|| guess(url)) {
-        file.insert("mimeType".to_owned(), json!(media_type));
+        file.insert("mimeType".to_owned(), json!(plain(media_type)));
     }
     Ok(Map::from_iter([("fileData".to_owned(), Value::Object(file))]))
 }
@@ -120,18 +120,34 @@ fn inline_url(data: &str, format: Option<&str>, at: &Path<'_>) -> Result<Map<Str
     let Some((head, data)) = data.split_once(',') else {
         return Err(failure::invalid(at, format!("'{at}' is not a data: URL: it has no comma.")));
     };
-    let Some(media_type) = head.strip_suffix(";base64") else {
-        return Err(failure::invalid(at, format!("'{at}' must be a data: URL in base64.")));
+    let media_type = match head.trim_end().rsplit_once(';') {
+        Some((media_type, encoding)) if encoding.trim().eq_ignore_ascii_case("base64") => media_type,
+        _ => {
+            let message =
+                format!("'{at}' holds its data as text: Gemini takes base64 only, as in 'data:image/png;base64,…'.");
+            return Err(failure::invalid(at, message));
+        }
     };
     // The client's own word wins: browsers write `application/octet-stream` for what they don't know.
-    match format.or(Some(media_type)).filter(|media_type| !media_type.is_empty()) {
+    match format.or(Some(media_type)).filter(|media_type| !media_type.trim().is_empty()) {
         Some(media_type) => Ok(inline(media_type, data)),
         None => Err(failure::invalid(at, format!("'{at}' is a data: URL without a media type."))),
     }
 }
 
 fn inline(media_type: &str, data: &str) -> Map<String, Value> {
-    Map::from_iter([("inlineData".to_owned(), json!({"mimeType": media_type, "data": data}))])
+    Map::from_iter([("inlineData".to_owned(), json!({"mimeType": plain(media_type), "data": data}))])
+}
+
+/// A media type as Google knows it: without parameters (`text/plain;charset=utf-8`), in lower case, by its registered
+/// name. Raw samples keep theirs: nothing else tells their rate.
+fn plain(media_type: &str) -> String {
+    let name = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match name.as_str() {
+        "image/jpg" => "image/jpeg".to_owned(),
+        "audio/l16" | "audio/pcm" => media_type.trim().to_owned(),
+        _ => name,
+    }
 }
 
 fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -152,6 +168,9 @@ mod tests {
             ("DATA:image/png;base64,QQ==", None, inlined("image/png")),
             ("data:audio/L16;rate=24000;base64,QQ==", None, inlined("audio/L16;rate=24000")),
             ("data:;base64,QQ==", Some("image/gif"), inlined("image/gif")),
+            ("data:IMAGE/JPG;charset=utf-8;Base64,QQ==", None, inlined("image/jpeg")),
+            ("data: image/png ;BASE64,QQ==", None, inlined("image/png")),
+            ("data:image/png;base64,QQ==", Some(" Image/WebP; q=1"), inlined("image/webp")),
             ("data:;base64,QQ==", None, None),
             ("data:text/plain,hello", None, None),
             ("data:", None, None),
@@ -166,8 +185,8 @@ mod tests {
             ("https://e/a", None, Some(json!({"fileData": {"fileUri": "https://e/a"}}))),
             (
                 "gs://b/a",
-                Some("image/png"),
-                Some(json!({"fileData": {"fileUri": "gs://b/a", "mimeType": "image/png"}})),
+                Some("image/jpg"),
+                Some(json!({"fileData": {"fileUri": "gs://b/a", "mimeType": "image/jpeg"}})),
             ),
             (
                 "https://youtu.be/x",

@@ -4,16 +4,26 @@
 //! and left out; none is passed on unseen.
 
 mod contents;
+mod format;
 mod generation;
 mod media;
 mod tools;
 
 use ai_api_plugin_sdk::Failure;
-use ai_api_plugin_sdk::canonical::ChatRequest;
+use ai_api_plugin_sdk::canonical::{ChatRequest, Role, Tool, ToolChoice};
 use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::names::{Names, Rule};
 use serde_json::{Map, Value, json};
 
+use crate::answer::Asked;
 use crate::model::Model;
+
+/// Names of functions: <https://ai.google.dev/api/caching#FunctionDeclaration>.
+const NAMES: Rule = Rule {
+    may_begin: |c| c.is_ascii_alphabetic() || c == '_',
+    may_follow: |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'),
+    max_length: 64,
+};
 
 /// A translated request.
 #[derive(Debug)]
@@ -24,16 +34,19 @@ pub(crate) struct Translated {
     pub(crate) warnings: Warnings,
 }
 
-/// Translates a chat request.
+/// Translates a chat request; what its answer has to know of it comes beside it.
 ///
 /// # Errors
 /// Something in it can't be said to Gemini, and leaving it out would change what it means.
-pub(crate) fn translate(mut chat: ChatRequest, model: &Model) -> Result<Translated, Failure> {
+pub(crate) fn translate(mut chat: ChatRequest, model: &Model) -> Result<(Translated, Asked), Failure> {
     let mut warnings = std::mem::take(&mut chat.lost);
+    let mut names = names(&chat);
     let contents::Conversation { system, contents, media_resolution } =
-        contents::translate(std::mem::take(&mut chat.messages), model, &mut warnings)?;
-    let offer = tools::Offer::of(&mut chat, model, &mut warnings)?;
+        contents::translate(std::mem::take(&mut chat.messages), &names, model, &mut warnings)?;
+    let mut offer = tools::Offer::of(&mut chat, &names, model, &mut warnings)?;
     let mut config = generation::config(&mut chat, model, &mut warnings)?;
+    let form = chat.response_format.take();
+    let json_tool = format::translate(form, &mut offer, &mut names, &mut config, model, &mut warnings)?;
     if let Some(resolution) = media_resolution {
         config.entry("mediaResolution").or_insert_with(|| json!(resolution));
     }
@@ -43,12 +56,7 @@ pub(crate) fn translate(mut chat: ChatRequest, model: &Model) -> Result<Translat
     if !system.is_empty() {
         body.insert("systemInstruction".to_owned(), json!({"parts": system}));
     }
-    if !offer.tools.is_empty() {
-        body.insert("tools".to_owned(), Value::Array(offer.tools));
-    }
-    if !offer.config.is_empty() {
-        body.insert("toolConfig".to_owned(), Value::Object(offer.config));
-    }
+    offer.write(&mut body);
     if let Some(tier) = service_tier(&mut chat.rest, &mut warnings)? {
         body.insert("serviceTier".to_owned(), json!(tier));
     }
@@ -57,7 +65,26 @@ pub(crate) fn translate(mut chat: ChatRequest, model: &Model) -> Result<Translat
         body.insert("generationConfig".to_owned(), Value::Object(config));
     }
     refuse_or_drop(&mut chat.rest, &mut warnings);
-    Ok(Translated { body, warnings })
+    Ok((Translated { body, warnings }, Asked { names, json_tool }))
+}
+
+/// All functions that the request speaks of.
+fn names(chat: &ChatRequest) -> Names {
+    let mut names: Vec<&str> = Vec::new();
+    for message in &chat.messages {
+        names.extend(message.tool_calls.iter().map(|call| call.name.as_str()));
+        let called = message.rest.peek("function_call").and_then(|call| call.get("name"));
+        names.extend(called.and_then(Value::as_str));
+        names.extend(message.name.as_deref().filter(|_| matches!(message.role, Role::Tool | Role::Function)));
+    }
+    names.extend(chat.tools.iter().filter_map(|tool| match tool {
+        Tool::Function(function) => Some(function.name.as_str()),
+        Tool::Other(_) => None,
+    }));
+    if let Some(ToolChoice::Function(name)) = &chat.tool_choice {
+        names.push(name);
+    }
+    Names::new(NAMES, names.into_iter())
 }
 
 /// Google's word for OpenAI's tier. `auto` and `default` ask for nothing in particular. (LiteLLM takes `auto` for

@@ -3,6 +3,7 @@
 
 use ai_api_plugin_sdk::canonical::{ChatRequest, FunctionTool, Tool, ToolChoice};
 use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::names::Names;
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};
 
@@ -19,13 +20,28 @@ const GOOGLES: [(&str, &[&str]); 7] = [
     ("computerUse", &["computer_use"]),
 ];
 
+/// What a function is told by whose arguments are the answer.
+const ANSWER: &str = "Gives the final answer: the arguments of this function are the answer itself. Call it once, alone, \
+                      when no other function is needed any more.";
+
 /// The tools and how the model is to use them.
 #[derive(Debug, Default)]
 pub(super) struct Offer {
-    /// `tools`
-    pub(super) tools: Vec<Value>,
-    /// `toolConfig`
-    pub(super) config: Map<String, Value>,
+    /// `tools[].functionDeclarations`
+    functions: Vec<Value>,
+    /// The other `tools`.
+    googles: Vec<Value>,
+    calling: Option<Calling>,
+    /// `toolConfig.includeServerSideToolInvocations`
+    tells_steps: bool,
+}
+
+/// `toolConfig.functionCallingConfig`
+#[derive(Debug)]
+struct Calling {
+    mode: &'static str,
+    /// The only functions that may be called; empty: all may.
+    allowed: Vec<String>,
 }
 
 // === impl Offer ===
@@ -34,16 +50,30 @@ impl Offer {
     /// What the request offers.
     ///
     /// # Errors
-    /// `web_search_options` is no object, or a tool says nothing that could be understood.
-    pub(super) fn of(chat: &mut ChatRequest, model: &Model, warnings: &mut Warnings) -> Result<Self, Failure> {
+    /// `web_search_options` is no object, a tool says nothing that could be understood, or the model can't have
+    /// Google's tools beside functions.
+    pub(super) fn of(
+        chat: &mut ChatRequest,
+        names: &Names,
+        model: &Model,
+        warnings: &mut Warnings,
+    ) -> Result<Self, Failure> {
         let at = Path::Root.key("tools");
-        let (mut functions, mut googles) = (Vec::new(), Vec::new());
-        let forced = matches!(chat.tool_choice, Some(ToolChoice::Required | ToolChoice::Function(_)));
+        let mut offer = Self::default();
+        let (mut strict, mut place) = (false, None);
         for (index, tool) in std::mem::take(&mut chat.tools).into_iter().enumerate() {
             let at = at.index(index);
             match tool {
-                Tool::Function(tool) => functions.push(declare(tool, forced, &at, warnings)),
-                Tool::Other(fields) => googles.extend(google_tool(fields, &at, warnings)?),
+                Tool::Function(tool) => {
+                    strict |= tool.strict == Some(true);
+                    offer.functions.push(declare(tool, names, &at, warnings));
+                }
+                Tool::Other(fields) => {
+                    if let Some(tool) = google_tool(fields, &at, warnings)? {
+                        place.get_or_insert_with(|| at.to_string());
+                        offer.googles.push(tool);
+                    }
+                }
             }
         }
         if let Some(options) = chat.rest.object("web_search_options", &Path::Root)? {
@@ -51,54 +81,125 @@ impl Offer {
             for key in options.left() {
                 warnings.approximated(Path::Root.key("web_search_options").key(key));
             }
-            if !googles.iter().any(|tool| tool.get("googleSearch").is_some()) {
-                googles.push(json!({"googleSearch": {}}));
+            if !offer.googles.iter().any(|tool| tool.get("googleSearch").is_some()) {
+                place.get_or_insert_with(|| "web_search_options".to_owned());
+                offer.googles.push(json!({"googleSearch": {}}));
             }
         }
+        if let Some(place) = place.filter(|_| offer.has_functions()) {
+            if model.is_before_3() {
+                let message =
+                    format!("Gemini models before 3 can't use Google's own tools ('{place}') beside functions.");
+                return Err(failure::unsupported(place, message));
+            }
+            // Gemini 3 mixes both kinds, if it may hand the steps of its own tools to the client.
+            // https://ai.google.dev/gemini-api/docs/tool-combination
+            offer.tells_steps = model.is_3_or_newer();
+        }
 
-        let mut offer = Self::default();
-        offer.choose(chat.tool_choice.take(), !functions.is_empty(), warnings);
-        if chat.parallel_tool_calls == Some(false) && !functions.is_empty() {
+        offer.calling = offer.calling(chat.tool_choice.take(), strict && model.validates_calls(), names, warnings);
+        if chat.parallel_tool_calls == Some(false) && offer.has_functions() {
             warnings.dropped("parallel_tool_calls");
         }
-        // Gemini 3 mixes both kinds, if it may hand the steps of its own tools to the client.
-        // https://ai.google.dev/gemini-api/docs/tool-combination
-        if !functions.is_empty() && !googles.is_empty() && model.is_3_or_newer() {
-            offer.config.insert("includeServerSideToolInvocations".to_owned(), json!(true));
-        }
-        if !functions.is_empty() {
-            offer.tools.push(json!({"functionDeclarations": functions}));
-        }
-        offer.tools.extend(googles);
         Ok(offer)
     }
 
-    /// `toolConfig.functionCallingConfig`. Google refuses one where there is no function.
-    fn choose(&mut self, choice: Option<ToolChoice>, any_function: bool, warnings: &mut Warnings) {
-        let (mode, names) = match choice {
-            None => return,
-            Some(ToolChoice::Auto | ToolChoice::None) if !any_function => return,
-            Some(_) if !any_function => return warnings.unsupported("tool_choice"),
-            Some(ToolChoice::Auto) => ("AUTO", Vec::new()),
-            Some(ToolChoice::None) => ("NONE", Vec::new()),
-            Some(ToolChoice::Required) => ("ANY", Vec::new()),
-            Some(ToolChoice::Function(name)) => ("ANY", vec![name]),
-            Some(ToolChoice::Other(value)) => match allowed_tools(&value) {
-                Some(allowed) => allowed,
-                None => return warnings.unsupported("tool_choice"),
-            },
-        };
-        let mut calling = Map::from_iter([("mode".to_owned(), json!(mode))]);
-        if !names.is_empty() {
-            calling.insert("allowedFunctionNames".to_owned(), json!(names));
+    /// Google refuses a configuration of calls where there is no function. A call that isn't forced obeys its schema
+    /// in the mode `VALIDATED` only; that mode is for all functions, so one that is `strict` decides.
+    fn calling(
+        &self,
+        choice: Option<ToolChoice>,
+        validated: bool,
+        names: &Names,
+        warnings: &mut Warnings,
+    ) -> Option<Calling> {
+        let calling = |mode| Some(Calling { mode, allowed: Vec::new() });
+        match choice {
+            None | Some(ToolChoice::Auto | ToolChoice::None) if !self.has_functions() => None,
+            Some(_) if !self.has_functions() => {
+                warnings.unsupported("tool_choice");
+                None
+            }
+            None | Some(ToolChoice::Auto) if validated => calling("VALIDATED"),
+            None => None,
+            Some(ToolChoice::Auto) => calling("AUTO"),
+            Some(ToolChoice::None) => calling("NONE"),
+            Some(ToolChoice::Required) => calling("ANY"),
+            Some(ToolChoice::Function(name)) => {
+                Some(Calling { mode: "ANY", allowed: vec![names.wire(&name).to_owned()] })
+            }
+            Some(ToolChoice::Other(value)) => {
+                let allowed = allowed_tools(&value, names);
+                if allowed.is_none() {
+                    warnings.unsupported("tool_choice");
+                }
+                allowed
+            }
         }
-        self.config.insert("functionCallingConfig".to_owned(), Value::Object(calling));
+    }
+
+    /// Whether the client offers functions.
+    pub(super) fn has_functions(&self) -> bool {
+        !self.functions.is_empty()
+    }
+
+    /// Whether there are tools that Google runs.
+    pub(super) fn has_googles(&self) -> bool {
+        !self.googles.is_empty()
+    }
+
+    /// Whether the model must call one of the client's functions.
+    pub(super) fn forces_a_call(&self) -> bool {
+        self.calling.as_ref().is_some_and(|calling| calling.mode == "ANY")
+    }
+
+    /// Adds a function whose arguments are the answer, and makes the model call it or another one that it may call.
+    /// Returns its name on the wire.
+    pub(super) fn answer_in(&mut self, schema: Value, description: Option<String>, names: &mut Names) -> String {
+        let name = names.add("json_tool_call");
+        let description = description.map_or_else(|| ANSWER.to_owned(), |more| format!("{ANSWER} {more}"));
+        self.functions.push(json!({"name": name, "description": description, "parametersJsonSchema": schema}));
+        let mut allowed = Vec::new();
+        if let Some(calling) = self.calling.take() {
+            allowed = calling.allowed;
+            if calling.mode == "NONE" || !allowed.is_empty() {
+                allowed.push(name.clone());
+            }
+        }
+        self.calling = Some(Calling { mode: "ANY", allowed });
+        name
+    }
+
+    /// Writes `tools` and `toolConfig`.
+    pub(super) fn write(self, body: &mut Map<String, Value>) {
+        let mut tools = Vec::with_capacity(1 + self.googles.len());
+        if !self.functions.is_empty() {
+            tools.push(json!({"functionDeclarations": self.functions}));
+        }
+        tools.extend(self.googles);
+        if !tools.is_empty() {
+            body.insert("tools".to_owned(), Value::Array(tools));
+        }
+        let mut config = Map::new();
+        if let Some(Calling { mode, allowed }) = self.calling {
+            let mut calling = Map::from_iter([("mode".to_owned(), json!(mode))]);
+            if !allowed.is_empty() {
+                calling.insert("allowedFunctionNames".to_owned(), json!(allowed));
+            }
+            config.insert("functionCallingConfig".to_owned(), Value::Object(calling));
+        }
+        if self.tells_steps {
+            config.insert("includeServerSideToolInvocations".to_owned(), json!(true));
+        }
+        if !config.is_empty() {
+            body.insert("toolConfig".to_owned(), Value::Object(config));
+        }
     }
 }
 
 /// OpenAI's `allowed_tools`: some of the functions only. Google limits them in the modes `ANY` and `VALIDATED`, the
 /// latter being `AUTO` with arguments that obey the schema.
-fn allowed_tools(value: &Value) -> Option<(&'static str, Vec<String>)> {
+fn allowed_tools(value: &Value, names: &Names) -> Option<Calling> {
     let allowed =
         value.get("allowed_tools").filter(|_| value.get("type").is_some_and(|kind| kind == "allowed_tools"))?;
     let mode = match allowed.get("mode")?.as_str()? {
@@ -107,24 +208,20 @@ fn allowed_tools(value: &Value) -> Option<(&'static str, Vec<String>)> {
         _ => return None,
     };
     let tools = allowed.get("tools")?.as_array()?.iter();
-    let name = |tool: &Value| Some(tool.get("function")?.get("name")?.as_str()?.to_owned());
-    Some((mode, tools.map(name).collect::<Option<Vec<_>>>()?))
+    let name = |tool: &Value| Some(names.wire(tool.get("function")?.get("name")?.as_str()?).to_owned());
+    Some(Calling { mode, allowed: tools.map(name).collect::<Option<_>>()? })
 }
 
 /// A function declaration. Its schema goes into `parametersJsonSchema`, which takes JSON schema as it is, `$ref` and
 /// `additionalProperties` included; the older `parameters` knows a part of it only.
-fn declare(tool: FunctionTool, forced: bool, at: &Path<'_>, warnings: &mut Warnings) -> Value {
+fn declare(tool: FunctionTool, names: &Names, at: &Path<'_>, warnings: &mut Warnings) -> Value {
     let function_at = at.key("function");
-    let mut declaration = Map::from_iter([("name".to_owned(), json!(tool.name))]);
+    let mut declaration = Map::from_iter([("name".to_owned(), json!(names.wire(&tool.name)))]);
     if let Some(description) = tool.description {
         declaration.insert("description".to_owned(), json!(description));
     }
     if let Some(schema) = tool.parameters {
         declaration.insert("parametersJsonSchema".to_owned(), schema);
-    }
-    // A forced call always obeys the schema.
-    if tool.strict == Some(true) && !forced {
-        warnings.dropped(function_at.key("strict"));
     }
     if tool.cache_control.is_some() {
         warnings.dropped(at.key("cache_control"));

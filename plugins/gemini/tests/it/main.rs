@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests may panic, their helpers too")]
 
+mod agent;
 mod golden;
 mod litellm;
 mod recordings;
@@ -90,25 +91,24 @@ fn assemble(chunks: &[Value]) -> Value {
                     message[key] = json!(format!("{}{more}", message[key].as_str().unwrap_or_default()));
                 }
             }
-            for key in ["images", "annotations", "thinking_blocks"] {
-                for item in delta[key].as_array().into_iter().flatten() {
-                    message
-                        .as_object_mut()
-                        .unwrap()
-                        .entry(key)
-                        .or_insert(json!([]))
-                        .as_array_mut()
-                        .unwrap()
-                        .push(item.clone());
+            for key in ["images", "annotations", "thinking_blocks", "provider_specific_fields"] {
+                if !delta[key].is_null() {
+                    assert!(message[key].is_null(), "the OpenAI SDKs can't take {key} twice");
+                    message[key] = delta[key].clone();
                 }
             }
-            if !delta["audio"].is_null() {
-                message["audio"] = delta["audio"].clone();
-            }
-            for (key, list) in delta["provider_specific_fields"].as_object().into_iter().flatten() {
-                let own = message.as_object_mut().unwrap().entry("provider_specific_fields").or_insert(json!({}));
-                let own = own.as_object_mut().unwrap().entry(key).or_insert(json!([])).as_array_mut().unwrap();
-                own.extend(list.as_array().unwrap().iter().cloned());
+            if let Some(more) = delta["audio"].as_object() {
+                let audio = message.as_object_mut().unwrap().entry("audio").or_insert(json!({}));
+                for (key, value) in more {
+                    let more = value.as_str().filter(|_| key == "data").unwrap_or_default();
+                    match audio[key].as_str() {
+                        Some(data) if key == "data" => audio[key] = json!(format!("{data}{more}")),
+                        found => {
+                            assert!(found.is_none(), "what is said of sound adds up: {key}");
+                            audio[key] = value.clone();
+                        }
+                    }
+                }
             }
             for call in delta["tool_calls"].as_array().into_iter().flatten() {
                 let calls = message["tool_calls"].as_array_mut().unwrap();

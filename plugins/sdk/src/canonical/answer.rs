@@ -93,6 +93,9 @@ pub struct ToolCall {
     /// What only this provider tells, to be sent back with the call.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub provider_specific_fields: Map<String, Value>,
+    /// The same in the form of Google's own OpenAI endpoint: `{"google": {"thought_signature": …}}`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra_content: Map<String, Value>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -104,7 +107,8 @@ struct Function {
 impl ToolCall {
     /// A call of function `name`; `arguments` is JSON text.
     pub fn new(id: String, name: String, arguments: String) -> Self {
-        Self { id, kind: "function", function: Function { name, arguments }, provider_specific_fields: Map::new() }
+        let function = Function { name, arguments };
+        Self { id, kind: "function", function, provider_specific_fields: Map::new(), extra_content: Map::new() }
     }
 }
 
@@ -137,7 +141,7 @@ impl UsageBody {
         let fields = json!({
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
-            "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+            "total_tokens": usage.prompt_tokens.saturating_add(usage.completion_tokens),
             "prompt_tokens_details": prompt,
             "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         });
@@ -189,4 +193,21 @@ impl ChatCompletion {
 /// JSON of an answer's own types, which always have one.
 pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("string keys and finite numbers always serialize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_counts_do_not_overflow() {
+        let usage = Usage {
+            prompt_tokens: u64::MAX,
+            completion_tokens: 1,
+            cache_read_tokens: 0,
+            cache_write_tokens: 0,
+            reasoning_tokens: 0,
+        };
+        assert_eq!(json!(UsageBody::new(&usage))["total_tokens"], json!(u64::MAX));
+    }
 }

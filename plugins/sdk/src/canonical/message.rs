@@ -124,6 +124,10 @@ impl Message {
     pub(super) fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
         let mut fields = Fields::of(value, at)?;
         let role = Role::parse(&fields.required_string("role", at)?, &at.key("role"))?;
+        // OpenAI's SDKs write what they parsed beside the text that they parsed, and send both back.
+        if role == Role::Assistant {
+            let _ = fields.take("parsed");
+        }
         let calls_at = at.key("tool_calls");
         let tool_calls = fields
             .array("tool_calls", at)?
@@ -271,8 +275,8 @@ impl CalledTool {
         }
         let function_at = at.key("function");
         let Some(mut function) = fields.object("function", at)? else { return Err(missing(&function_at)) };
-        // Position in the list says the same.
-        let _ = fields.take("index");
+        // Position in the list says the same, and so do the arguments.
+        let _ = (fields.take("index"), function.take("parsed_arguments"));
         let call = Self {
             id: fields.required_string("id", at)?,
             name: function.required_string("name", &function_at)?,

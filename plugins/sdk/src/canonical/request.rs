@@ -325,6 +325,17 @@ mod tests {
     }
 
     #[test]
+    fn what_openais_sdks_parsed_is_no_loss_when_it_comes_back() {
+        let function = json!({"name": "f", "arguments": "{}", "parsed_arguments": {}});
+        let call = json!({"id": "a", "type": "function", "function": function, "index": 0});
+        let answer = json!({"role": "assistant", "content": "{}", "parsed": {}, "tool_calls": [call]});
+        let request = parse(json!({"messages": [{"role": "user", "content": "x", "parsed": {}}, answer]})).unwrap();
+        assert!(request.lost.into_vec().is_empty());
+        assert_eq!(request.messages[0].rest.left().collect::<Vec<_>>(), ["parsed"]);
+        assert_eq!(request.messages[1].rest.left().count(), 0);
+    }
+
+    #[test]
     fn a_tool_of_googles_needs_no_type() {
         let body = json!({"messages": [{"role": "user"}], "tools": [{"googleSearch": {}}]});
         let tools = parse(body).unwrap().tools;

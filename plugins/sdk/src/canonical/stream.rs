@@ -18,6 +18,10 @@ pub struct ChunkWriter {
 }
 
 /// What a chunk adds to a choice.
+///
+/// `thinking_blocks`, `annotations`, `images` and `provider_specific_fields` belong in one delta of a choice each, whole:
+/// openai-python's `stream()` helper raises an error where a list that comes twice has no `index` in its entries, and
+/// openai-node's keeps the last of what it doesn't know.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Delta {
     /// Set by the writer.
@@ -64,6 +68,9 @@ pub struct ToolCallDelta {
     /// What only this provider tells, to be sent back with the call.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub provider_specific_fields: Map<String, Value>,
+    /// The same in the form of Google's own OpenAI endpoint: `{"google": {"thought_signature": …}}`.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra_content: Map<String, Value>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -77,13 +84,17 @@ impl ToolCallDelta {
     /// The `index`-th call of this answer begins, with what is known of its arguments.
     pub fn begin(index: u32, id: String, name: String, arguments: String) -> Self {
         let function = FunctionDelta { name: Some(name), arguments };
-        Self { index, id: Some(id), kind: Some("function"), function, provider_specific_fields: Map::new() }
+        Self { id: Some(id), kind: Some("function"), ..Self::piece(index, function) }
     }
 
     /// More of the `index`-th call's arguments.
     pub fn arguments(index: u32, arguments: String) -> Self {
-        let function = FunctionDelta { name: None, arguments };
-        Self { index, id: None, kind: None, function, provider_specific_fields: Map::new() }
+        Self::piece(index, FunctionDelta { name: None, arguments })
+    }
+
+    fn piece(index: u32, function: FunctionDelta) -> Self {
+        let (provider_specific_fields, extra_content) = (Map::new(), Map::new());
+        Self { index, id: None, kind: None, function, provider_specific_fields, extra_content }
     }
 }
 
