@@ -74,12 +74,11 @@ pub(crate) fn translate(call: &Call, memory: &Memory, body: &[u8]) -> Result<Com
         }
     };
     let mut answer = Answer::default();
-    for block in &message.content {
+    for block in message.content {
         answer.add(block, memory);
     }
-    let answered_in_tool = answer.json.is_some() && answer.calls.is_empty();
-    let finish_reason = message.stop.finish_reason(answered_in_tool);
-    let mut fields = answer.fields(&message.content);
+    let finish_reason = message.stop.finish_reason(answer.is_in_tool());
+    let mut fields = answer.fields();
     fields.extend(present([("container", message.container), ("context_management", message.context_management)]));
     let assistant = AssistantMessage {
         content: answer.json.or(answer.text),
@@ -100,25 +99,29 @@ pub(crate) fn translate(call: &Call, memory: &Memory, body: &[u8]) -> Result<Com
 
 /// What the blocks say.
 #[derive(Default)]
-struct Answer {
+pub(crate) struct Answer {
     text: Option<String>,
     /// In characters.
     text_length: u64,
     reasoning: Option<String>,
-    thinking_blocks: Vec<Value>,
-    calls: Vec<ToolCall>,
+    pub(crate) thinking_blocks: Vec<Value>,
+    pub(crate) calls: Vec<ToolCall>,
     /// The input of the tool that is the answer.
     json: Option<String>,
-    annotations: Vec<Value>,
+    pub(crate) annotations: Vec<Value>,
     citations: Vec<Value>,
-    /// There are blocks that a canonical answer has no place for.
+    /// All blocks, as they can be sent back.
+    blocks: Vec<Value>,
+    /// A canonical answer has no place for some of them, or doesn't say where they stood.
     more: bool,
 }
 
 impl Answer {
-    fn add(&mut self, block: &Value, memory: &Memory) {
+    pub(crate) fn add(&mut self, block: Value, memory: &Memory) {
         let string = |key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default();
         match string("type") {
+            // Talk beside the answer in a tool is not the answer.
+            "text" if self.json.is_some() => return,
             "text" => {
                 let text = string("text");
                 let start = self.text_length;
@@ -130,10 +133,12 @@ impl Answer {
                 }
             }
             "thinking" => {
+                self.more |= self.has_spoken();
                 self.reasoning.get_or_insert_default().push_str(string("thinking"));
                 self.thinking_blocks.push(block.clone());
             }
             "redacted_thinking" => {
+                self.more |= self.has_spoken();
                 // There was reasoning, even if none of it is shown.
                 self.reasoning.get_or_insert_default();
                 self.thinking_blocks.push(block.clone());
@@ -144,26 +149,49 @@ impl Answer {
                     Some(input) => input.to_string(),
                 };
                 let name = string("name");
-                if memory.json_tool.as_ref().is_some_and(|tool| tool.name == name) {
-                    self.json = Some(input);
-                } else {
-                    let name = memory.names.client(name).to_owned();
-                    self.calls.push(ToolCall::new(string("id").to_owned(), name, input));
+                if memory.answers_in(name) {
+                    self.answer_in_tool(input);
+                    return;
                 }
+                let name = memory.names.client(name).to_owned();
+                self.calls.push(ToolCall::new(string("id").to_owned(), name, input));
             }
             _ => self.more = true,
         }
+        self.blocks.push(block);
     }
 
-    fn fields(&mut self, content: &[Value]) -> Map<String, Value> {
-        let citations = std::mem::take(&mut self.citations);
-        let citations = (!citations.is_empty()).then_some(Value::Array(citations));
-        present([("citations", citations), ("content_blocks", self.more.then(|| Value::Array(content.to_vec())))])
+    /// Whether reasoning that comes now isn't the answer's beginning.
+    fn has_spoken(&self) -> bool {
+        self.text.is_some() || !self.calls.is_empty()
+    }
+
+    /// The input of the tool that is the answer, which stands in place of all talk.
+    pub(crate) fn answer_in_tool(&mut self, input: String) {
+        // One answer is enough, and a stream can't take the first one back.
+        if self.json.is_none() {
+            self.annotations.clear();
+            self.blocks.retain(|block| block.get("type").is_none_or(|kind| kind != "text"));
+            self.blocks.push(json!({"type": "text", "text": input}));
+            self.json = Some(input);
+        }
+    }
+
+    /// Whether the call that stopped the model was the answer itself.
+    pub(crate) fn is_in_tool(&self) -> bool {
+        self.json.is_some() && self.calls.is_empty()
+    }
+
+    /// What only Anthropic tells.
+    pub(crate) fn fields(&mut self) -> Map<String, Value> {
+        let all = |values: &mut Vec<Value>| Some(Value::Array(std::mem::take(values))).filter(|all| *all != json!([]));
+        let blocks = if self.more { all(&mut self.blocks) } else { None };
+        present([("citations", all(&mut self.citations)), ("content_blocks", blocks)])
     }
 }
 
 /// OpenAI's form of the citations that have a URL. The text from `start` to `end` rests on them.
-pub(crate) fn annotations(citations: &[Value], start: u64, end: u64) -> Vec<Value> {
+fn annotations(citations: &[Value], start: u64, end: u64) -> Vec<Value> {
     let url = |citation: &Value| {
         let url = citation.get("url").or_else(|| citation.get("source"))?.as_str()?;
         url.starts_with("http").then(|| url.to_owned())

@@ -4,7 +4,17 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>. What can't
 //! be said goes into the description, where the model still reads it, as Anthropic's own SDKs do.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
+
+/// A schema that Anthropic compiles.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Restricted {
+    pub(crate) schema: Value,
+    /// A constraint became a mere description.
+    pub(crate) lossy: bool,
+}
 
 /// Strings of these formats are understood.
 const FORMATS: [&str; 10] =
@@ -26,8 +36,120 @@ const KEPT: [&str; 12] = [
     "examples",
 ];
 
+/// What can be said about a schema without saying other things about values.
+const ANNOTATIONS: [&str; 5] = ["title", "description", "default", "examples", "$comment"];
+
+/// How deep a schema may be with its references followed. JSON itself ends at 128.
+const MAX_DEPTH: usize = 256;
+
+/// `schema` in that subset; none if no grammar can say it: objects with names that it doesn't list, schemas that
+/// contain themselves, references to elsewhere.
+pub(crate) fn for_grammar(schema: &Value) -> Option<Restricted> {
+    let mut schema = schema.clone();
+    merge_single_all_of(&mut schema);
+    if has_open_map(&schema) || combines_reference(&schema) || !References::of(&schema).are_good() {
+        return None;
+    }
+    let lossy = restrict(&mut schema);
+    Some(Restricted { schema, lossy })
+}
+
+/// References from a schema, followed.
+struct References<'a> {
+    root: &'a Value,
+    /// Where the references point that are being followed.
+    open: Vec<&'a str>,
+    /// Where there is nothing left to follow.
+    done: HashSet<&'a str>,
+    depth: usize,
+}
+
+impl<'a> References<'a> {
+    fn of(root: &'a Value) -> Self {
+        Self { root, open: Vec::new(), done: HashSet::new(), depth: 0 }
+    }
+
+    /// Whether all of them stay inside the schema and none leads back to where it stands.
+    fn are_good(mut self) -> bool {
+        self.follow_in(self.root)
+    }
+
+    fn follow_in(&mut self, schema: &'a Value) -> bool {
+        if self.depth >= MAX_DEPTH {
+            return false;
+        }
+        self.depth += 1;
+        let good = match schema {
+            Value::Object(map) => {
+                let own = map.get("$ref").and_then(Value::as_str).is_none_or(|reference| self.follow(reference));
+                own && map.values().all(|value| self.follow_in(value))
+            }
+            Value::Array(values) => values.iter().all(|value| self.follow_in(value)),
+            _ => true,
+        };
+        self.depth -= 1;
+        good
+    }
+
+    fn follow(&mut self, reference: &'a str) -> bool {
+        if self.done.contains(reference) {
+            return true;
+        }
+        let Some(target) = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)) else {
+            return false;
+        };
+        if self.open.contains(&reference) {
+            return false;
+        }
+        self.open.push(reference);
+        let good = self.follow_in(target);
+        self.open.pop();
+        self.done.insert(reference);
+        good
+    }
+}
+
+/// `allOf` of one schema says what the schema says, and is how pydantic wrote a reference with a description.
+fn merge_single_all_of(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            while let Some(only) = single_all_of(map) {
+                map.shift_remove("allOf");
+                for (key, value) in only {
+                    map.entry(key).or_insert(value);
+                }
+            }
+            map.values_mut().for_each(merge_single_all_of);
+        }
+        Value::Array(values) => values.iter_mut().for_each(merge_single_all_of),
+        _ => {}
+    }
+}
+
+/// The one schema of `allOf`, unless it and its parent say different things with the same word.
+fn single_all_of(map: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let [Value::Object(only)] = map.get("allOf")?.as_array()?.as_slice() else { return None };
+    let agrees = |(key, value): (&String, &Value)| {
+        key == "allOf" || ANNOTATIONS.contains(&key.as_str()) || map.get(key).is_none_or(|other| other == value)
+    };
+    only.iter().all(agrees).then(|| only.clone())
+}
+
+/// Whether a reference stands in an `allOf`, where Anthropic takes none.
+fn combines_reference(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => {
+            let parts = map.get("allOf").and_then(Value::as_array);
+            parts.is_some_and(|parts| parts.iter().any(|part| part.get("$ref").is_some()))
+                || map.values().any(combines_reference)
+        }
+        Value::Array(values) => values.iter().any(combines_reference),
+        _ => false,
+    }
+}
+
 /// Rewrites `schema`. True if a constraint became a mere description.
-pub(crate) fn restrict(schema: &mut Value) -> bool {
+fn restrict(schema: &mut Value) -> bool {
     let Value::Object(map) = schema else { return false };
     let mut told = Map::new();
     let mut lost = false;
@@ -96,7 +218,7 @@ pub(crate) fn restrict(schema: &mut Value) -> bool {
 
 /// Whether some object in `schema` takes names that the schema doesn't list, and lists none: closed, it could
 /// only be empty.
-pub(crate) fn has_open_map(schema: &Value) -> bool {
+fn has_open_map(schema: &Value) -> bool {
     match schema {
         Value::Object(map) => {
             let open =
@@ -134,6 +256,61 @@ fn is_simple_pattern(pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn schemas_that_contain_themselves_or_point_elsewhere_have_no_grammar() {
+        let node = |reference: &str| {
+            json!({"type": "object", "additionalProperties": false, "properties": {"next": {"$ref": reference}},
+                "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"type": "string"}, "c": {"items": {"$ref": "#/$defs/d"}},
+                    "d": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/e"}]}, "e": {"type": "array"}}})
+        };
+        let has_grammar = |schema: &Value| for_grammar(schema).is_some();
+        for reference in ["#/$defs/a", "#/$defs/c"] {
+            assert!(has_grammar(&node(reference)), "{reference}");
+        }
+        for reference in ["#", "#/properties/next", "#/$defs/z", "#anchor", "other.json", "https://x.test/y#/a"] {
+            assert!(!has_grammar(&node(reference)), "{reference}");
+        }
+        let mut far_cycle = node("#/$defs/c");
+        far_cycle["$defs"]["e"] = json!({"type": "array", "items": {"$ref": "#/$defs/c"}});
+        assert!(!has_grammar(&far_cycle));
+        // A property may be called so.
+        assert!(has_grammar(&json!({"properties": {"$ref": {"type": "string"}}})));
+    }
+
+    #[test]
+    fn a_long_chain_of_references_is_not_followed_to_its_end() {
+        let last = json!({"type": "string"});
+        let definition = |n: usize| (n.to_string(), json!({"$ref": format!("#/$defs/{}", n + 1)}));
+        let mut definitions: Map<String, Value> = (0..5000).map(definition).collect();
+        definitions.insert("5000".to_owned(), last);
+        assert_eq!(for_grammar(&json!({"$ref": "#/$defs/0", "$defs": definitions})), None);
+    }
+
+    #[test]
+    fn all_of_one_schema_is_that_schema() {
+        let definitions = json!({"a": {"type": "string"}});
+        let restricted = |schema: Value| {
+            let mut schema = schema;
+            schema["$defs"] = definitions.clone();
+            for_grammar(&schema).map(|found| {
+                let mut schema = found.schema;
+                let _ = schema.as_object_mut().map(|map| map.remove("$defs"));
+                schema
+            })
+        };
+        let merged = json!({"description": "mine", "$ref": "#/$defs/a"});
+        assert_eq!(restricted(json!({"description": "mine", "allOf": [{"$ref": "#/$defs/a"}]})), Some(merged.clone()));
+        let inner = json!({"description": "its", "allOf": [{"$ref": "#/$defs/a"}]});
+        assert_eq!(restricted(json!({"description": "mine", "allOf": [inner]})), Some(merged));
+        let object = json!({"type": "object", "allOf": [{"properties": {"b": {"type": "string"}}}]});
+        let closed = json!({"type": "object", "properties": {"b": {"type": "string"}}, "additionalProperties": false});
+        assert_eq!(restricted(object), Some(closed));
+        let both = json!({"type": "string", "allOf": [{"$ref": "#/$defs/a"}, {"enum": ["x"]}]});
+        assert_eq!(restricted(both), None);
+        let clash = json!({"type": "string", "allOf": [{"type": "integer"}]});
+        assert_eq!(restricted(clash.clone()), Some(clash));
+    }
 
     #[test]
     fn objects_are_closed_all_the_way_down() {

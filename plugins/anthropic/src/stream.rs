@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{self, ErrorDetail};
 use crate::request::Memory;
-use crate::response::{Stop, annotations, present};
+use crate::response::{Answer, Stop};
 use crate::usage::WireUsage;
 
 /// Reads a stream and writes chunks.
@@ -24,8 +24,6 @@ pub(crate) struct Stream {
     blocks: Vec<(u64, Block)>,
     /// How many calls began.
     calls: u32,
-    /// In characters.
-    text_length: u64,
     /// Text that a call of the tool which is the answer would make worthless.
     held: Option<String>,
     answered_in_tool: bool,
@@ -45,8 +43,6 @@ struct Block {
     text: String,
     signature: String,
     citations: Vec<Value>,
-    /// Where its text begins in the answer's.
-    offset: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,8 +124,7 @@ impl Stream {
             usage: None,
             blocks: Vec::new(),
             calls: 0,
-            text_length: 0,
-            held: memory.json_tool.as_ref().filter(|tool| !tool.forced).map(|_| String::new()),
+            held: memory.json_tool.as_ref().map(|_| String::new()),
             answered_in_tool: false,
             container: None,
             finished: false,
@@ -215,12 +210,12 @@ impl Stream {
                     self.container = delta.container.or(self.container.take());
                     if delta.stop_reason.is_some() {
                         let WireDelta { stop_reason, stop_sequence, stop_details, .. } = delta;
-                        self.finish(Stop { stop_reason, stop_sequence, stop_details });
+                        self.finish(Stop { stop_reason, stop_sequence, stop_details }, memory);
                     }
                 }
             }
             "message_stop" => {
-                self.finish(Stop::default());
+                self.finish(Stop::default(), memory);
                 if let Some(usage) = self.usage.as_ref().filter(|_| memory.include_usage) {
                     self.writer.usage(&usage.body());
                 }
@@ -251,7 +246,6 @@ impl Stream {
             text: String::new(),
             signature: String::new(),
             citations: Vec::new(),
-            offset: self.text_length,
             start: Map::new(),
         };
         let mut first = WireDelta::default();
@@ -271,7 +265,9 @@ impl Stream {
                 block.kind = Kind::RedactedThinking;
                 self.writer.delta(0, Delta::reasoning(""));
             }
-            "tool_use" if memory.json_tool.as_ref().is_some_and(|tool| tool.name == string("name")) => {
+            // A second answer is none.
+            "tool_use" if memory.answers_in(&string("name")) && self.answered_in_tool => {}
+            "tool_use" if memory.answers_in(&string("name")) => {
                 block.kind = Kind::Json;
                 self.answered_in_tool = true;
                 // Talk before the answer is not the answer.
@@ -303,22 +299,15 @@ impl Stream {
         if let Some(signature) = delta.signature {
             block.signature.push_str(&signature);
         }
-        if let Some(citation) = delta.citation {
-            let fields = Map::from_iter([("citation".to_owned(), citation.clone())]);
-            block.citations.push(citation);
-            self.writer.delta(0, Delta { provider_specific_fields: fields, ..Delta::default() });
-        }
+        block.citations.extend(delta.citation);
         let Some(piece) = piece.filter(|piece| !piece.is_empty()) else { return };
         block.text.push_str(&piece);
         match block.kind {
-            Kind::Text => {
-                self.text_length += piece.chars().count() as u64;
-                match &mut self.held {
-                    Some(held) => held.push_str(&piece),
-                    None if self.answered_in_tool => {}
-                    None => self.writer.delta(0, Delta::content(piece)),
-                }
-            }
+            Kind::Text => match &mut self.held {
+                Some(held) => held.push_str(&piece),
+                None if self.answered_in_tool => {}
+                None => self.writer.delta(0, Delta::content(piece)),
+            },
             Kind::Thinking => self.writer.delta(0, Delta::reasoning(piece)),
             Kind::Call(call) => self.writer.delta(0, Delta::tool_call(ToolCallDelta::arguments(call, piece))),
             Kind::Json => self.writer.delta(0, Delta::content(piece)),
@@ -328,58 +317,58 @@ impl Stream {
 
     fn stop_block(&mut self, index: u64) {
         let Some((_, block)) = self.blocks.iter_mut().rev().find(|(known, _)| *known == index) else { return };
+        if !block.text.is_empty() {
+            return;
+        }
+        // No piece came: the input is what the block began with.
+        let input = block.start.get("input").filter(|input| input.is_object());
+        let input = input.map_or_else(|| "{}".to_owned(), Value::to_string);
         match block.kind {
-            Kind::Text => {
-                let annotations = annotations(&block.citations, block.offset, self.text_length);
-                if !annotations.is_empty() {
-                    self.writer.delta(0, Delta { annotations, ..Delta::default() });
-                }
+            Kind::Call(call) => self.writer.delta(0, Delta::tool_call(ToolCallDelta::arguments(call, input))),
+            Kind::Json => {
+                block.text.clone_from(&input);
+                self.writer.delta(0, Delta::content(input));
             }
-            Kind::Thinking | Kind::RedactedThinking => {
-                // Whole and signed, so that it can be sent back as it is.
-                let thinking_blocks = vec![Value::Object(block.whole())];
-                self.writer.delta(0, Delta { thinking_blocks, ..Delta::default() });
-            }
-            Kind::Call(_) | Kind::Json if block.text.is_empty() => {
-                // No piece came: the input is what the block began with.
-                let input = block.start.get("input").filter(|input| input.is_object());
-                let input = input.map_or_else(|| "{}".to_owned(), Value::to_string);
-                self.writer.delta(
-                    0,
-                    match block.kind {
-                        Kind::Call(call) => Delta::tool_call(ToolCallDelta::arguments(call, input)),
-                        _ => Delta::content(input),
-                    },
-                );
-            }
-            Kind::Call(_) | Kind::Json | Kind::Other => {}
+            Kind::Text | Kind::Thinking | Kind::RedactedThinking | Kind::Other => {}
         }
     }
 
     /// The answer is complete.
-    fn finish(&mut self, stop: Stop) {
+    ///
+    /// What OpenAI's API doesn't have comes in one single delta: clients put pieces of text together, not of
+    /// lists and objects that they don't know.
+    fn finish(&mut self, stop: Stop, memory: &Memory) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
         if let Some(held) = self.held.take().filter(|held| !held.is_empty()) {
             self.writer.delta(0, Delta::content(held));
         }
-        let container = self.container.take();
-        let more = self.blocks.iter().any(|(_, block)| block.kind == Kind::Other);
-        let blocks = more.then(|| self.blocks.iter().map(|(_, block)| Value::Object(block.whole())).collect());
-        let fields = present([("content_blocks", blocks), ("container", container)]);
-        if !fields.is_empty() {
-            self.writer.delta(0, Delta { provider_specific_fields: fields, ..Delta::default() });
+        let mut answer = Answer::default();
+        for (_, block) in self.blocks.drain(..) {
+            match block.kind {
+                Kind::Json => answer.answer_in_tool(block.text),
+                _ => answer.add(Value::Object(block.whole()), memory),
+            }
         }
-        let answered_in_tool = self.answered_in_tool && self.calls == 0;
-        self.writer.finish(0, stop.finish_reason(answered_in_tool), stop.fields());
+        let finish_reason = stop.finish_reason(answer.is_in_tool());
+        let mut provider_specific_fields = answer.fields();
+        if let Some(container) = self.container.take().filter(|container| !container.is_null()) {
+            provider_specific_fields.insert("container".to_owned(), container);
+        }
+        let Answer { thinking_blocks, annotations, .. } = answer;
+        if !(thinking_blocks.is_empty() && annotations.is_empty() && provider_specific_fields.is_empty()) {
+            self.writer.delta(0, Delta { thinking_blocks, annotations, provider_specific_fields, ..Delta::default() });
+        }
+        self.writer.finish(0, finish_reason, stop.fields());
     }
 }
 
 impl Block {
     /// The block as it would stand in a whole answer.
-    fn whole(&self) -> Map<String, Value> {
-        let mut block = self.start.clone();
+    fn whole(self) -> Map<String, Value> {
+        let mut block = self.start;
+        let compaction = block.get("type").is_some_and(|kind| kind == "compaction");
         let mut set = |key: &str, value: Value| drop(block.insert(key.to_owned(), value));
         match self.kind {
             Kind::Text => {
@@ -393,7 +382,7 @@ impl Block {
                 set("signature", json!(self.signature));
             }
             Kind::RedactedThinking => {}
-            Kind::Other if self.start.get("type").is_some_and(|kind| kind == "compaction") => {
+            Kind::Other if compaction => {
                 if !self.text.is_empty() {
                     set("content", json!(self.text));
                 }
@@ -410,11 +399,13 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use ai_api_plugin_sdk::testing::call;
     use ai_api_plugin_sdk::{FailureKind, Operation};
 
     use super::*;
-    use crate::names::Names;
+    use crate::names::ToolNames;
 
     const START: &str = r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"output_tokens":1}}}"#;
     const BLOCK: &str = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
@@ -422,7 +413,7 @@ mod tests {
     const OVERLOADED: &str = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
 
     fn memory() -> Memory {
-        Memory { names: Names::default(), json_tool: None, include_usage: false }
+        Memory { names: ToolNames::new(std::iter::empty(), &BTreeSet::new()), json_tool: None, include_usage: false }
     }
 
     fn stream() -> Stream {

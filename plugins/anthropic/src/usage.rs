@@ -34,6 +34,9 @@ struct OutputDetails {
     thinking_tokens: Option<u64>,
 }
 
+/// No answer has that many; the limit keeps sums of these from overflowing.
+const MAX_TOKENS: u64 = 1 << 50;
+
 impl WireUsage {
     /// Takes over what `newer` says.
     pub(crate) fn update(&mut self, newer: WireUsage) {
@@ -53,23 +56,26 @@ impl WireUsage {
 
     /// The sums that are billed.
     ///
-    /// With `iterations` (compaction), the counts beside them are the last iteration's only:
-    /// <https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage>.
+    /// With `iterations` (compaction), the prompt's counts beside them are the last iteration's only:
+    /// <https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage>. The answer's length
+    /// is what stands beside them: that is how the recorded answers are counted.
     pub(crate) fn total(&self) -> Usage {
         let parts = match self.iterations.as_deref() {
             Some(parts) if !parts.is_empty() => parts,
             _ => std::slice::from_ref(&self.counts),
         };
         let sum = |count: fn(&Counts) -> Option<u64>| {
-            // No answer has that many; the limit keeps sums of these from overflowing.
-            parts.iter().fold(0_u64, |sum, part| sum.saturating_add(count(part).unwrap_or(0))).min(1 << 50)
+            parts.iter().fold(0_u64, |sum, part| sum.saturating_add(count(part).unwrap_or(0))).min(MAX_TOKENS)
         };
         let cache_read_tokens = sum(|part| part.cache_read_input_tokens);
         let cache_write_tokens = sum(|part| part.cache_creation_input_tokens);
         let details = self.output_tokens_details.unwrap_or_default();
         Usage {
             prompt_tokens: sum(|part| part.input_tokens) + cache_read_tokens + cache_write_tokens,
-            completion_tokens: sum(|part| part.output_tokens),
+            completion_tokens: match self.counts.output_tokens {
+                Some(count) => count.min(MAX_TOKENS),
+                None => sum(|part| part.output_tokens),
+            },
             cache_read_tokens,
             cache_write_tokens,
             reasoning_tokens: details.thinking_tokens.unwrap_or(0),
@@ -115,12 +121,18 @@ mod tests {
     }
 
     #[test]
-    fn iterations_are_summed_because_the_counts_beside_them_are_the_last_ones() {
-        let usage = parse(json!({"input_tokens": 23, "output_tokens": 10, "iterations": [
+    fn the_prompts_of_iterations_are_summed_because_the_counts_beside_them_are_the_last_ones() {
+        let mut usage = json!({"input_tokens": 23, "output_tokens": 10, "iterations": [
             {"type": "compaction", "input_tokens": 180, "output_tokens": 35},
             {"type": "message", "input_tokens": 23, "output_tokens": 10, "cache_read_input_tokens": 1},
-        ]}));
-        assert_eq!((usage.total().prompt_tokens, usage.total().completion_tokens), (204, 45));
+        ]});
+        let counts = |usage: &Value| {
+            let total = parse(usage.clone()).total();
+            (total.prompt_tokens, total.completion_tokens)
+        };
+        assert_eq!(counts(&usage), (204, 10));
+        usage["output_tokens"] = json!(null);
+        assert_eq!(counts(&usage), (204, 45));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail with a panic, helpers too")]
 
+mod client;
 mod data;
 
 use ai_api_plugin_anthropic::Anthropic;
@@ -125,6 +126,17 @@ fn a_stream_means_the_same_however_it_is_cut() {
             assert_eq!(one.chunks, other.chunks, "{}", recording.id);
             assert_eq!(one.usage.map(|usage| usage.prompt_tokens), other.usage.map(|usage| usage.prompt_tokens));
         }
+    }
+}
+
+#[test]
+fn openais_clients_can_put_every_stream_together() {
+    for recording in recordings() {
+        let message = client::message(&replay(&recording, 1).chunks);
+        let thought = message["reasoning_content"].as_str().is_some();
+        let signed = |block: &Value| block["signature"].is_string() || block["data"].is_string();
+        let blocks = message["thinking_blocks"].as_array();
+        assert_eq!(blocks.is_some_and(|blocks| blocks.iter().all(signed)), thought, "{}", recording.id);
     }
 }
 

@@ -85,7 +85,7 @@ fn text_block(text: String, at: &Path<'_>, cx: &mut Context) -> Option<Value> {
 }
 
 fn image(url: &str, format: Option<&str>, at: &Path<'_>) -> Result<Value, Failure> {
-    if let Some(data) = DataUrl::parse(url) {
+    if let Some(data) = DataUrl::parse(url, at)? {
         return data.block(format, at);
     }
     if starts_with_scheme(url, "https:") {
@@ -108,7 +108,7 @@ fn file_block(file: File, rest: &mut Fields, at: &Path<'_>, cx: &mut Context) ->
     let mut block = match (data, id) {
         (Some(data), _) => {
             let at = at.key("file_data");
-            match DataUrl::parse(&data) {
+            match DataUrl::parse(&data, &at)? {
                 Some(url) => url.block(format.as_deref(), &at)?,
                 // Bare base64, where the type is known or the first bytes say `%PDF-`.
                 None => {
@@ -164,18 +164,26 @@ struct DataUrl<'a> {
 }
 
 impl<'a> DataUrl<'a> {
-    fn parse(url: &'a str) -> Option<Self> {
-        if !starts_with_scheme(url, "data:") {
-            return None;
-        }
-        let (head, data) = url.get("data:".len()..)?.split_once(',')?;
-        let head = head.strip_suffix(";base64")?;
-        Some(Self { media_type: head.split(';').next().unwrap_or_default(), data })
+    /// None if it is no data URL at all.
+    fn parse(url: &'a str, at: &Path<'_>) -> Result<Option<Self>, Failure> {
+        let Some(rest) = url.get("data:".len()..).filter(|_| starts_with_scheme(url, "data:")) else {
+            return Ok(None);
+        };
+        let base64 = rest.split_once(',').and_then(|(head, data)| {
+            let (types, encoding) = head.rsplit_once(';')?;
+            let media_type = types.split(';').next().unwrap_or_default();
+            encoding.trim().eq_ignore_ascii_case("base64").then_some(Self { media_type, data })
+        });
+        let Some(url) = base64 else {
+            let message = format!("Invalid '{at}': expected a data URL in base64 (data:image/png;base64,…).");
+            return Err(failure::invalid(at, message));
+        };
+        Ok(Some(url))
     }
 
     /// An image or a document, by its media type; the client's own word for that wins.
     fn block(&self, format: Option<&str>, at: &Path<'_>) -> Result<Value, Failure> {
-        let media_type = format.unwrap_or(self.media_type).to_ascii_lowercase();
+        let media_type = format.unwrap_or(self.media_type).trim().to_ascii_lowercase();
         let base64 = |kind: &str, media_type: &str| json!({"type": kind, "source": {"type": "base64", "media_type": media_type, "data": self.data}});
         match media_type.as_str() {
             "image/jpeg" | "image/png" | "image/gif" | "image/webp" => Ok(base64("image", &media_type)),

@@ -5,11 +5,11 @@ use ai_api_plugin_sdk::canonical::{JsonSchema, ResponseFormat};
 use ai_api_plugin_sdk::failure;
 use serde_json::{Map, Value, json};
 
+use super::Context;
 use super::messages::Conversation;
 use super::thinking::Thinking;
 use super::tools::Tools;
-use super::{Context, JsonTool};
-use crate::schema;
+use crate::schema::{self, Restricted};
 
 const SCHEMA: &str = "response_format.json_schema.schema";
 
@@ -23,9 +23,9 @@ pub(super) fn translate(
     tools: &mut Tools,
     output_config: &mut Map<String, Value>,
     conversation: &mut Conversation,
-    thinking: &Thinking,
+    thinking: &mut Thinking,
     cx: &mut Context,
-) -> Result<Option<JsonTool>, Failure> {
+) -> Result<Option<String>, Failure> {
     match format {
         None | Some(ResponseFormat::Text) => Ok(None),
         Some(ResponseFormat::JsonObject) => {
@@ -39,23 +39,28 @@ pub(super) fn translate(
             Ok(None)
         }
         Some(ResponseFormat::JsonSchema(format)) => {
-            let native = cx.model.structured() && !schema::has_open_map(&format.schema);
-            if native {
-                write_native(format, output_config, cx);
+            if let Some(restricted) = schema::for_grammar(&format.schema).filter(|_| cx.model.structured()) {
+                write_native(restricted, format.description, output_config, cx);
                 return Ok(None);
             }
-            tools.answer_in(tool_schema(&format)?, format.description, thinking, cx).map(Some)
+            let schema = tool_schema(&format)?;
+            tools.answer_in(schema, format.description, thinking, conversation.has_tool_blocks, cx).map(Some)
         }
     }
 }
 
 /// `output_config.format`. With it, Anthropic's grammar holds the model to the schema.
-fn write_native(format: JsonSchema, output_config: &mut Map<String, Value>, cx: &mut Context) {
-    let mut schema = format.schema;
-    if schema::restrict(&mut schema) {
+fn write_native(
+    restricted: Restricted,
+    description: Option<String>,
+    output_config: &mut Map<String, Value>,
+    cx: &mut Context,
+) {
+    let Restricted { mut schema, lossy } = restricted;
+    if lossy {
         cx.warnings.approximated(SCHEMA);
     }
-    if let (Value::Object(fields), Some(description)) = (&mut schema, format.description) {
+    if let (Value::Object(fields), Some(description)) = (&mut schema, description) {
         fields.entry("description").or_insert(Value::String(description));
     }
     output_config.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema}));

@@ -22,8 +22,8 @@ pub(super) struct Conversation {
     pub(super) messages: Vec<Value>,
     /// It has calls or results, so that Anthropic wants `tools`.
     pub(super) has_tool_blocks: bool,
-    /// It ends in results of a call that no reasoning stands before.
-    pub(super) ends_in_unsigned_call: bool,
+    /// It ends in an answer, or in results of its calls, that no reasoning stands before.
+    pub(super) ends_unsigned: bool,
 }
 
 /// Turns, as they grow.
@@ -89,7 +89,7 @@ pub(super) fn translate(messages: Vec<Message>, cx: &mut Context) -> Result<Conv
     }
     turns.strip_prefill();
     conversation.has_tool_blocks = turns.has_tool_blocks();
-    conversation.ends_in_unsigned_call = turns.ends_in_unsigned_call();
+    conversation.ends_unsigned = turns.ends_unsigned();
     conversation.messages =
         turns.0.into_iter().map(|turn| json!({"role": turn.role, "content": turn.blocks})).collect();
     Ok(conversation)
@@ -128,10 +128,10 @@ fn content_blocks(parts: Vec<Part>, at: &Path<'_>, cx: &mut Context) -> Result<V
     Ok(blocks)
 }
 
-/// A message's own `cache_control` stands on its last block.
+/// A message's own `cache_control` stands on its last block that isn't reasoning.
 fn cache(blocks: &mut [Value], cache_control: Option<Value>, at: &Path<'_>, cx: &mut Context) {
     let Some(cache_control) = cache_control else { return };
-    match blocks.last_mut() {
+    match blocks.iter_mut().rfind(|block| !is_thinking(block)) {
         Some(Value::Object(block)) => {
             block.insert("cache_control".to_owned(), cache_control);
         }
@@ -145,16 +145,18 @@ fn assistant_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> R
         let message = "Anthropic has no functions of the 2023 API; use 'tool_calls'.";
         return Err(failure::unsupported(at.key("function_call"), message));
     }
-    if message.rest.take("annotations").is_some_and(|annotations| annotations.as_array().is_none_or(|a| !a.is_empty()))
-    {
-        cx.warnings.dropped(at.key("annotations"));
-    }
+    // They point at places in an answer that was read long ago; no request has them.
+    let _ = message.rest.take("annotations");
     let mut own = message.provider_specific_fields.take().unwrap_or_default();
     if let Some(Value::Array(blocks)) = own.take("content_blocks")
         && !blocks.is_empty()
     {
         // The answer as Anthropic gave it, with what its own tools did: nothing else has all of it in order.
-        return Ok(blocks);
+        if let Some(blocks) = own_blocks(blocks, message, at, cx) {
+            return Ok(blocks);
+        }
+        let own_at = at.key("provider_specific_fields");
+        cx.warnings.dropped(own_at.key("content_blocks"));
     }
     let mut thinking = std::mem::take(&mut message.thinking_blocks);
     let fallback = own.take("thinking_blocks");
@@ -181,6 +183,33 @@ fn assistant_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> R
         cx.warnings.dropped(at);
     }
     Ok(blocks)
+}
+
+/// `blocks` as they are sent back; none if they no longer say what the message says, which counts.
+fn own_blocks(mut blocks: Vec<Value>, message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Option<Vec<Value>> {
+    let string = |block: &Value, key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text: String = blocks.iter().filter(|block| kind(block) == "text").map(|block| string(block, "text")).collect();
+    let calls = blocks.iter().filter(|block| kind(block) == "tool_use").map(|block| string(block, "id"));
+    let is_text = message.content.iter().all(|part| matches!(part.kind, PartKind::Text(_)));
+    if !is_text || text != message.text() || !calls.eq(message.tool_calls.iter().map(|call| call.id.as_str())) {
+        return None;
+    }
+    // Anthropic gives such text but refuses it.
+    blocks.retain(|block| kind(block) != "text" || !string(block, "text").trim().is_empty());
+    let uses = blocks.iter_mut().filter(|block| kind(block) == "tool_use");
+    for (block, call) in uses.zip(std::mem::take(&mut message.tool_calls)) {
+        if let Value::Object(block) = block {
+            block.insert("id".to_owned(), json!(cx.ids.wire(&call.id)));
+            block.insert("name".to_owned(), json!(cx.names.wire(&call.name)));
+            if let Some(cache_control) = call.cache_control {
+                block.insert("cache_control".to_owned(), cache_control);
+            }
+        }
+    }
+    let parts = std::mem::take(&mut message.content);
+    let of_parts = parts.into_iter().filter_map(|part| part.cache_control).next_back();
+    cache(&mut blocks, message.cache_control.take().or(of_parts), at, cx);
+    Some(blocks)
 }
 
 /// Earlier reasoning, verbatim, with its signature. LiteLLM streams a block in pieces of the same `index`.
@@ -282,6 +311,10 @@ fn kind(block: &Value) -> &str {
     block.get("type").and_then(Value::as_str).unwrap_or_default()
 }
 
+fn is_thinking(block: &Value) -> bool {
+    matches!(kind(block), "thinking" | "redacted_thinking")
+}
+
 impl Turns {
     /// Adds to the last turn if it is of this role, for Anthropic wants roles to take turns.
     fn push(&mut self, role: &'static str, blocks: Vec<Value>) {
@@ -333,10 +366,15 @@ impl Turns {
         self.0.iter().flat_map(|turn| &turn.blocks).any(|block| matches!(kind(block), "tool_use" | "tool_result"))
     }
 
-    fn ends_in_unsigned_call(&self) -> bool {
+    fn ends_unsigned(&self) -> bool {
         let mut last = self.0.iter().rev().filter(|turn| turn.role != "system");
-        let answered = last.next().is_some_and(|turn| turn.blocks.iter().any(|block| kind(block) == "tool_result"));
-        let signed = |block: &Value| matches!(kind(block), "thinking" | "redacted_thinking");
-        answered && last.next().is_some_and(|turn| !turn.blocks.first().is_some_and(signed))
+        let is_unsigned = |turn: &Turn| !turn.blocks.first().is_some_and(is_thinking);
+        let has_results = |turn: &Turn| turn.blocks.iter().any(|block| kind(block) == "tool_result");
+        match last.next() {
+            // To be continued.
+            Some(turn) if turn.role == "assistant" => is_unsigned(turn),
+            Some(turn) if has_results(turn) => last.next().is_some_and(is_unsigned),
+            _ => false,
+        }
     }
 }

@@ -14,36 +14,36 @@ use std::collections::BTreeSet;
 
 use ai_api_plugin_sdk::canonical::{ChatRequest, Message, Tool, ToolChoice};
 use ai_api_plugin_sdk::json::{Fields, Path, Warnings, wrong_type};
+use ai_api_plugin_sdk::names::Names;
 use ai_api_plugin_sdk::{Call, Failure, Header, HttpRequest, Warning, failure};
 use serde_json::{Map, Value, json};
 
 use crate::model::Model;
-use crate::names::Names;
+use crate::names::{RULE, ToolNames};
 
 /// What is remembered until the answer comes.
 #[derive(Debug)]
 pub(crate) struct Memory {
     /// Which tools are called something else on the wire.
-    pub(crate) names: Names,
-    /// The tool whose input is the answer.
-    pub(crate) json_tool: Option<JsonTool>,
+    pub(crate) names: ToolNames,
+    /// The tool whose input is the answer, in the form that the client asked for. It isn't the client's.
+    pub(crate) json_tool: Option<String>,
     /// The client wants the usage chunk.
     pub(crate) include_usage: bool,
 }
 
-/// A tool that isn't the client's: its input is the answer's text, in the form that the client asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct JsonTool {
-    pub(crate) name: String,
-    /// The model had to call some tool, so that text can't be the answer.
-    pub(crate) forced: bool,
+impl Memory {
+    /// Whether a call of the wire's `name` is the answer itself.
+    pub(crate) fn answers_in(&self, name: &str) -> bool {
+        self.json_tool.as_deref() == Some(name)
+    }
 }
 
 /// What all parts of the translation share.
 struct Context {
     model: Model,
     /// Tools, as they are called on the wire.
-    names: Names,
+    names: ToolNames,
     /// Ids of calls, likewise.
     ids: Names,
     warnings: Warnings,
@@ -65,8 +65,8 @@ pub(crate) fn translate(call: &Call) -> Result<(HttpRequest, Vec<Warning>, Memor
     let request = ChatRequest::parse(&call.body)?;
     let mut cx = Context {
         model: Model::of(&call.model),
-        names: Names::new(tool_names(&request).iter().map(String::as_str)),
-        ids: Names::new(call_ids(&request.messages).iter().map(String::as_str)),
+        names: ToolNames::new(tool_names(&request).iter().map(String::as_str), &moved_names(&request)),
+        ids: Names::new(RULE, call_ids(&request.messages).iter().map(String::as_str)),
         warnings: request.lost,
         betas: BTreeSet::new(),
     };
@@ -83,12 +83,12 @@ pub(crate) fn translate(call: &Call) -> Result<(HttpRequest, Vec<Warning>, Memor
     let wanted = thinking::Wanted {
         effort: request.reasoning_effort,
         thinking: rest.take("thinking"),
-        unsigned_call: conversation.ends_in_unsigned_call,
+        unsigned: conversation.ends_unsigned,
         forced_call: tools.is_forced(),
     };
-    let thinking = thinking::translate(wanted, &mut output_config, &mut cx)?;
+    let mut thinking = thinking::translate(wanted, &mut output_config, &mut cx)?;
     let json_tool =
-        format::translate(response_format, &mut tools, &mut output_config, &mut conversation, &thinking, &mut cx)?;
+        format::translate(response_format, &mut tools, &mut output_config, &mut conversation, &mut thinking, &mut cx)?;
 
     let limit =
         call.params.iter().find(|(key, _)| key == "max_output_tokens").and_then(|(_, value)| value.parse().ok());
@@ -142,16 +142,36 @@ fn headers(betas: &BTreeSet<String>) -> Vec<Header> {
 
 /// Every name of a tool that stands anywhere in the request.
 fn tool_names(request: &ChatRequest) -> Vec<String> {
-    let offered = request.tools.iter().filter_map(|tool| match tool {
-        Tool::Function(function) => Some(function.name.clone()),
-        Tool::Other(fields) => fields.clone().take("name").and_then(|name| name.as_str().map(str::to_owned)),
-    });
+    let functions = functions(request).map(str::to_owned);
     let called = request.messages.iter().flat_map(|message| &message.tool_calls).map(|call| call.name.clone());
     let chosen = request.tool_choice.iter().filter_map(|choice| match choice {
         ToolChoice::Function(name) => Some(name.clone()),
         _ => None,
     });
-    offered.chain(called).chain(chosen).collect()
+    functions.chain(called).chain(chosen).chain(fixed_names(request)).collect()
+}
+
+/// The client's functions that are called like a tool of Anthropic's own, which must keep its name.
+fn moved_names(request: &ChatRequest) -> BTreeSet<&str> {
+    let fixed = fixed_names(request);
+    functions(request).filter(|name| fixed.iter().any(|other| other == name)).collect()
+}
+
+fn functions(request: &ChatRequest) -> impl Iterator<Item = &str> {
+    request.tools.iter().filter_map(|tool| match tool {
+        Tool::Function(function) => Some(function.name.as_str()),
+        Tool::Other(_) => None,
+    })
+}
+
+/// Names of tools that aren't functions.
+fn fixed_names(request: &ChatRequest) -> Vec<String> {
+    let hosted = request.tools.iter().filter_map(|tool| match tool {
+        Tool::Function(_) => None,
+        Tool::Other(fields) => fields.clone().take("name").and_then(|name| name.as_str().map(str::to_owned)),
+    });
+    let searches = request.rest.left().any(|key| key == "web_search_options");
+    hosted.chain(searches.then(|| tools::WEB_SEARCH.to_owned())).collect()
 }
 
 /// Every id of a call in the history.

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value, json};
 use super::Context;
 
 /// OpenAI's parameters without a counterpart, with the value that asks for nothing.
-const ABSENT: [(&str, &str); 16] = [
+const ABSENT: [(&str, &str); 15] = [
     ("seed", ""),
     ("n", "1"),
     ("logprobs", "false"),
@@ -16,7 +16,6 @@ const ABSENT: [(&str, &str); 16] = [
     ("frequency_penalty", "0"),
     ("logit_bias", "{}"),
     ("functions", "[]"),
-    ("function_call", ""),
     ("store", "false"),
     ("prediction", ""),
     ("modalities", r#"["text"]"#),
@@ -38,6 +37,10 @@ pub(super) fn refuse(rest: &mut Fields, cx: &mut Context) {
         if !zero && text != harmless {
             cx.warnings.unsupported(key);
         }
+    }
+    // Without functions, there is nothing that these two could allow or forbid.
+    if rest.take("function_call").is_some_and(|choice| choice != "none" && choice != "auto") {
+        cx.warnings.unsupported("function_call");
     }
     for key in HINTS {
         if rest.take(key).is_some() {

@@ -16,8 +16,8 @@ pub(super) struct Wanted {
     pub(super) effort: Option<String>,
     /// Anthropic's own parameter.
     pub(super) thinking: Option<Value>,
-    /// The conversation ends in results of a call whose reasoning the client didn't send back.
-    pub(super) unsigned_call: bool,
+    /// The conversation ends in an answer, or in results of its calls, whose reasoning the client didn't send back.
+    pub(super) unsigned: bool,
     /// The model must call a tool.
     pub(super) forced_call: bool,
 }
@@ -30,6 +30,8 @@ pub(super) struct Thinking {
     pub(super) active: bool,
     /// With a budget, no call can be forced.
     pub(super) budget: Option<u64>,
+    /// The client's parameter that asked for it.
+    path: &'static str,
 }
 
 /// How hard to think, in OpenAI's words and Anthropic's `max`, with LiteLLM's budgets for older models.
@@ -48,7 +50,6 @@ pub(super) fn translate(
     let model = cx.model;
     let effort = wanted.effort.as_deref().map(effort).transpose()?;
     let effort_budget = effort.map_or(0, |(_, budget)| budget);
-    let off = Thinking { field: None, active: false, budget: None };
     if !model.thinks() {
         if effort_budget > 0 {
             cx.warnings.unsupported("reasoning_effort");
@@ -57,7 +58,7 @@ pub(super) fn translate(
         if wanted.thinking.is_some_and(|thinking| !disabled(&thinking)) {
             cx.warnings.unsupported("thinking");
         }
-        return Ok(off);
+        return Ok(Thinking { field: None, active: false, budget: None, path: "thinking" });
     }
 
     let (mut field, path) = match wanted.thinking {
@@ -88,11 +89,11 @@ pub(super) fn translate(
     };
     // Anthropic refuses both with a 400, and OpenAI's clients, which send no reasoning back, would meet it at
     // every call of a tool. Adaptive thinking has neither limit.
-    if budget.is_some() && (wanted.unsigned_call || wanted.forced_call) {
-        cx.warnings.approximated(path);
-        return Ok(off);
+    let mut thinking = Thinking { field, active, budget, path };
+    if wanted.unsigned || wanted.forced_call {
+        thinking.drop_budget(cx);
     }
-    Ok(Thinking { field, active, budget })
+    Ok(thinking)
 }
 
 fn effort(word: &str) -> Result<(&str, u64), Failure> {
@@ -142,6 +143,14 @@ fn write_effort(word: &str, output_config: &mut Map<String, Value>, cx: &mut Con
 }
 
 impl Thinking {
+    /// Leaves the reasoning out if it has a budget: something else in the request doesn't go with that.
+    pub(super) fn drop_budget(&mut self, cx: &mut Context) {
+        if self.budget.is_some() {
+            cx.warnings.approximated(self.path);
+            *self = Self { field: None, active: false, budget: None, path: self.path };
+        }
+    }
+
     /// How long the answer may be: what the client said, else the model's `limit`, else 4096.
     ///
     /// Anthropic counts the reasoning in and refuses a budget that isn't smaller. Room for the answer is added
@@ -179,7 +188,7 @@ mod tests {
             (Some(u64::MAX), Some(1500), Some(10), u64::MAX, 1),
         ] {
             let mut warnings = Warnings::default();
-            let thinking = Thinking { field: None, active: true, budget };
+            let thinking = Thinking { field: None, active: true, budget, path: "thinking" };
             assert_eq!(thinking.max_tokens(asked, limit, &mut warnings), expected, "{budget:?} {asked:?} {limit:?}");
             assert_eq!(warnings.into_vec().len(), told, "{budget:?} {asked:?} {limit:?}");
         }

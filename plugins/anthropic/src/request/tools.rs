@@ -1,14 +1,19 @@
 //! Tools that the model may call, and whether it must:
 //! <https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use>.
 
+use std::borrow::Cow;
+
 use ai_api_plugin_sdk::canonical::{FunctionTool, Tool, ToolChoice};
 use ai_api_plugin_sdk::json::{Fields, Path, wrong_type};
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};
 
+use super::Context;
 use super::thinking::Thinking;
-use super::{Context, JsonTool};
 use crate::schema;
+
+/// Anthropic's own tool for searches is always called so.
+pub(super) const WEB_SEARCH: &str = "web_search";
 
 /// Anthropic's own fields of a function, handed through from beside or inside `function`.
 const OWN_FIELDS: [&str; 5] =
@@ -52,7 +57,13 @@ pub(super) fn translate(tools: Vec<Tool>, web_search: Option<Value>, cx: &mut Co
         }
     }
     if let Some(options) = web_search {
-        all.tools.push(search_tool(options, cx)?);
+        let tool = search_tool(options, cx)?;
+        if all.tools.iter().any(|other| other.get("name") == tool.get("name")) {
+            // The client's own, which says more.
+            cx.warnings.dropped("web_search_options");
+        } else {
+            all.tools.push(tool);
+        }
     }
     Ok(all)
 }
@@ -65,11 +76,21 @@ fn function(mut tool: FunctionTool, at: &Path<'_>, cx: &mut Context) -> Value {
         fields.shift_insert(0, "type".to_owned(), json!("object"));
     }
     let function_at = at.key("function");
-    let strict = tool.strict == Some(true) && cx.model.structured();
-    if strict && schema::restrict(&mut input) {
-        cx.warnings.approximated(function_at.key("parameters"));
-    } else if tool.strict == Some(true) && !strict {
-        cx.warnings.dropped(function_at.key("strict"));
+    let mut strict = tool.strict == Some(true);
+    if strict {
+        let closed = cx.model.structured().then(|| closed_if_empty(&input));
+        match closed.and_then(|input| schema::for_grammar(&input)) {
+            Some(restricted) => {
+                if restricted.lossy {
+                    cx.warnings.approximated(function_at.key("parameters"));
+                }
+                input = restricted.schema;
+            }
+            None => {
+                strict = false;
+                cx.warnings.dropped(function_at.key("strict"));
+            }
+        }
     }
     let mut wire =
         Map::from_iter([("type".to_owned(), json!("custom")), ("name".to_owned(), json!(cx.names.wire(&tool.name)))]);
@@ -96,6 +117,16 @@ fn function(mut tool: FunctionTool, at: &Path<'_>, cx: &mut Context) -> Value {
     Value::Object(wire)
 }
 
+/// A function that lists no arguments takes none. Elsewhere in a schema that means any.
+fn closed_if_empty(input: &Value) -> Cow<'_, Value> {
+    let mut input = Cow::Borrowed(input);
+    let is_empty = input.get("properties").and_then(Value::as_object).is_some_and(Map::is_empty);
+    if is_empty && let Value::Object(fields) = input.to_mut() {
+        fields.entry("additionalProperties").or_insert(Value::Bool(false));
+    }
+    input
+}
+
 /// Anthropic's own tools are handed through; OpenAI's with a free-form input, and other providers', are not.
 fn hosted(fields: Fields, at: &Path<'_>, cx: &mut Context) -> Option<Value> {
     let mut fields = fields.into_map();
@@ -108,8 +139,8 @@ fn hosted(fields: Fields, at: &Path<'_>, cx: &mut Context) -> Option<Value> {
     if let Some((_, beta)) = BETAS.iter().find(|(beginning, _)| kind.starts_with(beginning)) {
         cx.beta(beta);
     }
-    let name = fields.get("name").and_then(Value::as_str).map(|name| cx.names.wire(name).to_owned());
-    if let Some(name) = name {
+    let name = fields.get("name").and_then(Value::as_str).filter(|_| kind == "custom");
+    if let Some(name) = name.map(|name| cx.names.wire(name).to_owned()) {
         fields.insert("name".to_owned(), Value::String(name));
     }
     Some(Value::Object(fields))
@@ -122,7 +153,7 @@ fn search_tool(options: Value, cx: &mut Context) -> Result<Value, Failure> {
     let at = at.key("web_search_options");
     let mut options = Fields::of(options, &at)?;
     let mut tool =
-        Map::from_iter([("type".to_owned(), json!("web_search_20250305")), ("name".to_owned(), json!("web_search"))]);
+        Map::from_iter([("type".to_owned(), json!("web_search_20250305")), ("name".to_owned(), json!(WEB_SEARCH))]);
     if let Some(size) = options.string("search_context_size", &at)? {
         let max_uses = match size.as_str() {
             "low" => json!(1),
@@ -252,14 +283,16 @@ impl Tools {
 
     /// Adds a tool whose input is the answer, and makes the model call it, or another one if there are any.
     ///
-    /// With a thinking budget nothing can be forced: the model is only told to.
+    /// With a thinking budget nothing can be forced: the model is only told to. `has_tool_blocks`: the history has
+    /// calls, which Anthropic wants the tools for.
     pub(super) fn answer_in(
         &mut self,
         schema: Value,
         description: Option<String>,
-        thinking: &Thinking,
+        thinking: &mut Thinking,
+        has_tool_blocks: bool,
         cx: &mut Context,
-    ) -> Result<JsonTool, Failure> {
+    ) -> Result<String, Failure> {
         if !schema.is_object() {
             return Err(wrong_type(&Path::Root.key("response_format"), "an object", &schema));
         }
@@ -268,10 +301,18 @@ impl Tools {
         if let Some(description) = description {
             text = format!("{text} {description}");
         }
-        let callable = !self.tools.is_empty() && self.choice_type() != Some("none");
-        self.tools.push(json!({"type": "custom", "name": name, "description": text, "input_schema": schema}));
+        let forbidden = self.choice_type() == Some("none");
         let named = self.choice_type() == Some("tool");
+        let callable = !self.tools.is_empty() && !forbidden;
+        if forbidden && has_tool_blocks && cx.model.forces_tools() {
+            thinking.drop_budget(cx);
+        }
         let forced = thinking.budget.is_none() && cx.model.forces_tools();
+        if forbidden && !forced {
+            // The model could call them, for what is forbidden can't be said beside this tool.
+            self.tools.clear();
+        }
+        self.tools.push(json!({"type": "custom", "name": name, "description": text, "input_schema": schema}));
         if !forced {
             cx.warnings.approximated("response_format");
             self.choice = Some(json!({"type": "auto"}));
@@ -283,7 +324,7 @@ impl Tools {
         if callable && !named {
             self.one_call_at_most();
         }
-        Ok(JsonTool { name, forced })
+        Ok(name)
     }
 
     /// Writes `tools` and `tool_choice`.

@@ -57,6 +57,8 @@ pub(crate) fn meaning_of_chunks(id: &str, chunks: &[Value]) -> Value {
                 reasoning.get_or_insert_default().push_str(piece);
             }
             citations += usize::from(delta["provider_specific_fields"].get("citation").is_some());
+            let lists = delta["provider_specific_fields"]["citations"].as_array().into_iter().flatten();
+            citations += lists.filter_map(Value::as_array).map(Vec::len).sum::<usize>();
             for block in delta["thinking_blocks"].as_array().into_iter().flatten() {
                 merge_thinking(&mut thinking_blocks, block);
             }
