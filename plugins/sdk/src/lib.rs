@@ -16,7 +16,7 @@ mod provider;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use bindings::ai_api::plugin::log::{Level, log};
+pub use bindings::ai_api::plugin::log::Level;
 pub use bindings::ai_api::plugin::types::{FailureKind, Loss};
 pub use bindings::exports::ai_api::plugin::provider::{
     Batch, Begun, Call, Completion, Credential, Ending, Event, Failure, Framing, Header, HttpRequest, HttpResponse,
@@ -26,3 +26,11 @@ pub use bindings::exports::ai_api::plugin::provider::{
 pub use provider::{Adapter, AdapterExchange};
 pub use provider::{Begin, Provider};
 pub use serde_json;
+
+/// Writes a line to the operator's log; in native tests, to standard error. Never log prompts or answers.
+pub fn log(level: Level, message: &str) {
+    #[cfg(target_arch = "wasm32")]
+    bindings::ai_api::plugin::log::log(level, message);
+    #[cfg(not(target_arch = "wasm32"))]
+    eprintln!("{level:?}: {message}");
+}
