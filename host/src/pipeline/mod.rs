@@ -122,7 +122,8 @@ impl Pipeline {
         prepare::refuse_banned(&body)?;
         prepare::require(incoming.operation, &body)?;
         entry.model = Some(requested_model.to_owned());
-        entry.streaming = body.boolean("stream")?.unwrap_or(false);
+        // Embeddings don't stream, whatever a client says.
+        entry.streaming = incoming.operation != Operation::Embeddings && body.boolean("stream")?.unwrap_or(false);
 
         let route = self.router.route(requested_model).map_err(|unknown| GatewayError::UnknownModel {
             model: requested_model.to_owned(),
