@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,7 +23,11 @@ const IDLE: Duration = Duration::from_secs(60);
 const LINGER: Duration = Duration::from_secs(10);
 
 /// The body of an answer.
-pub struct Body(Kind);
+pub struct Body {
+    kind: Kind,
+    /// Held as long as the answer is under way.
+    under_way: Option<Arc<()>>,
+}
 
 enum Kind {
     Whole(Option<Bytes>),
@@ -34,22 +39,27 @@ enum Kind {
 impl Body {
     /// A body that is here.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self(Kind::Whole(Some(bytes.into())))
+        Self { kind: Kind::Whole(Some(bytes.into())), under_way: None }
     }
 
     /// A body that comes in pieces.
     pub fn stream(reply: StreamReply) -> Self {
-        Self(Kind::Reply(Some(reply)))
+        Self { kind: Kind::Reply(Some(reply)), under_way: None }
     }
 
     pub(super) fn is_stream(&self) -> bool {
-        !matches!(self.0, Kind::Whole(_))
+        !matches!(self.kind, Kind::Whole(_))
+    }
+
+    /// Keeps `token` until the answer is out, or can't be.
+    pub(super) fn hold(&mut self, token: Arc<()>) {
+        self.under_way = Some(token);
     }
 
     /// Hands the request's entry to the stream.
     pub(super) fn attach(&mut self, entry: Entry) {
-        if let Kind::Reply(reply) = &mut self.0 {
-            self.0 = match reply.take() {
+        if let Kind::Reply(reply) = &mut self.kind {
+            self.kind = match reply.take() {
                 Some(reply) => Kind::Stream(reply.into_bytes(entry, error::event)),
                 None => Kind::Whole(None),
             };
@@ -68,7 +78,7 @@ impl http_body::Body for Body {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Whole(bytes) => {
                 Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
             }
@@ -80,11 +90,11 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Kind::Whole(bytes) if bytes.as_ref().is_none_or(Bytes::is_empty))
+        matches!(&self.kind, Kind::Whole(bytes) if bytes.as_ref().is_none_or(Bytes::is_empty))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Kind::Reply(_) | Kind::Stream(_) => SizeHint::default(),
         }

@@ -1,7 +1,7 @@
 //! Accepts connections, and lets go of them when the process is asked to end.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -9,6 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::Gateway;
 
@@ -19,6 +20,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long open calls may go on once the process is asked to end. Kubernetes kills after 30 s by default.
 const DRAIN: Duration = Duration::from_secs(25);
+/// How long a connection without a call is left open then.
+const IDLE_AT_THE_END: Duration = Duration::from_secs(1);
 /// What a connection may hold of an answer that its client doesn't take. A full one stops reading from the provider.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// How an HTTP/2 connection begins: <https://www.rfc-editor.org/rfc/rfc9113#section-3.4>.
@@ -28,6 +31,7 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// through once more, it waits no longer.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: impl AsyncFnMut()) {
     let open = GracefulShutdown::new();
+    let (close, closing) = watch::channel(false);
     let protocols = Arc::new(Protocols::new());
     loop {
         let accepted = tokio::select! {
@@ -36,7 +40,9 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: impl 
         };
         match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(connection(stream, gateway.clone(), protocols.clone(), open.watcher()));
+                let connection =
+                    Connection { gateway: gateway.clone(), protocols: protocols.clone(), closing: closing.clone() };
+                tokio::spawn(connection.run(stream, open.watcher()));
             }
             // Out of file descriptors, mostly: give calls a moment to end instead of spinning.
             Err(error) => {
@@ -46,6 +52,8 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: impl 
         }
     }
     drop(listener);
+    // Nobody listens where nobody is connected.
+    let _ = close.send(true);
     tracing::info!("draining: no new connections, waiting for open calls");
     tokio::select! {
         () = open.shutdown() => {}
@@ -75,24 +83,63 @@ impl Protocols {
     }
 }
 
-async fn connection(stream: TcpStream, gateway: Arc<Gateway>, protocols: Arc<Protocols>, open: Watcher) {
-    // Without it a small answer waits 40 ms for the client's acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "can't switch Nagle's algorithm off");
+/// What a connection needs.
+struct Connection {
+    gateway: Arc<Gateway>,
+    protocols: Arc<Protocols>,
+    /// Turns true when the process is asked to end.
+    closing: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn run(mut self, stream: TcpStream, open: Watcher) {
+        // Without it a small answer waits 40 ms for the client's acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "can't switch Nagle's algorithm off");
+        }
+        let speaks_http2 = tokio::select! {
+            seen = tokio::time::timeout(FIRST_BYTES_TIMEOUT, speaks_http2(&stream)) => seen,
+            _ = self.closing.wait_for(|closing| *closing) => return,
+        };
+        let Ok(Some(speaks_http2)) = speaks_http2 else { return };
+        let token = Arc::new(());
+        let under_way = Arc::downgrade(&token);
+        let gateway = self.gateway.clone();
+        let service = service_fn(move |request| {
+            let (gateway, token) = (gateway.clone(), token.clone());
+            async move {
+                let mut response = gateway.handle(request).await;
+                response.body_mut().hold(token);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let stream = TokioIo::new(stream);
+        let serve = async {
+            if speaks_http2 {
+                open.watch(self.protocols.http2.serve_connection(stream, service)).await
+            } else {
+                open.watch(self.protocols.http1.serve_connection(stream, service)).await
+            }
+        };
+        tokio::select! {
+            ended = serve => if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended");
+            },
+            () = idle_at_the_end(self.closing, &under_way) => {}
+        }
     }
-    let Ok(Some(speaks_http2)) = tokio::time::timeout(FIRST_BYTES_TIMEOUT, speaks_http2(&stream)).await else { return };
-    let service = service_fn(move |request| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, Infallible>(gateway.handle(request).await) }
-    });
-    let stream = TokioIo::new(stream);
-    let ended = if speaks_http2 {
-        open.watch(protocols.http2.serve_connection(stream, service)).await
-    } else {
-        open.watch(protocols.http1.serve_connection(stream, service)).await
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended");
+}
+
+/// Through when the process is to end and no call is under way on a connection: half a request doesn't hold up the end.
+async fn idle_at_the_end(mut closing: watch::Receiver<bool>, under_way: &Weak<()>) {
+    // The sender lives as long as the server.
+    let _ = closing.wait_for(|closing| *closing).await;
+    loop {
+        tokio::time::sleep(IDLE_AT_THE_END).await;
+        // One is the service's own.
+        if under_way.strong_count() <= 1 {
+            return;
+        }
     }
 }
 

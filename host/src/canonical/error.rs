@@ -94,13 +94,15 @@ fn complete(mut error: Map<String, Value>, status: u16) -> Option<Map<String, Va
     if !error.get("type").is_some_and(Value::is_string) {
         error.insert("type".to_owned(), Value::String(error_type(status).to_owned()));
     }
-    // SDKs take `code` for a word.
-    if let Some(Value::Number(code)) = error.get("code") {
-        let code = Value::String(code.to_string());
-        error.insert("code".to_owned(), code);
+    // SDKs take both for words.
+    for key in ["param", "code"] {
+        let word = match error.get(key) {
+            Some(Value::String(_)) => continue,
+            Some(Value::Number(number)) => Value::String(number.to_string()),
+            _ => Value::Null,
+        };
+        error.insert(key.to_owned(), word);
     }
-    error.entry("param").or_insert(Value::Null);
-    error.entry("code").or_insert(Value::Null);
     Some(error)
 }
 
@@ -145,6 +147,18 @@ mod tests {
             let error = ProviderError::new("vendor", 418, &headers, body.as_bytes());
             assert_eq!(error.message(), message, "{body}");
             assert!(error.error.get("type").is_some_and(Value::is_string), "{body}");
+        }
+    }
+
+    #[test]
+    fn param_and_code_are_words_or_null() {
+        for (given, told) in
+            [("\"w\"", "\"w\""), ("500", "\"500\""), ("true", "null"), ("{}", "null"), ("null", "null")]
+        {
+            let body = format!(r#"{{"error":{{"message":"m","type":"t","param":{given},"code":{given}}}}}"#);
+            let error = ProviderError::new("x", 400, &HeaderMap::new(), body.as_bytes()).error;
+            let expected = format!(r#"{{"message":"m","type":"t","param":{told},"code":{told}}}"#);
+            assert_eq!(Value::Object(error).to_string(), expected);
         }
     }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use super::{Redactor, UpstreamError};
 
 /// How long, and how much, is read after an answer's own end.
-const READ_OUT: Duration = Duration::from_secs(1);
+const READ_OUT: Duration = Duration::from_secs(5);
 const MAX_READ_OUT_BYTES: usize = 64 << 10;
 
 /// A provider's answer: the head is here, the rest is coming. Dropped, the connection is dropped.
