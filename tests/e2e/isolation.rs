@@ -98,6 +98,17 @@ async fn an_answer_that_is_no_canonical_json_fails_its_own_call() {
 }
 
 #[tokio::test]
+async fn a_whole_answer_where_a_stream_was_asked_for_fails_its_own_call() {
+    let house = House::open().await;
+    for behaviour in ["whole-answer", "whole-answer-late"] {
+        let answer = house.gateway.client().stream(&format!("hostile/{behaviour}"), "hi").await.answer().await;
+        house.assert_fails_alone(behaviour, &answer).await;
+        assert_eq!((answer.status, answer.error()["code"].as_str()), (502, Some("plugin_failed")), "{behaviour}");
+    }
+    assert_eq!(house.ask("whole-answer").await.content(), "whole");
+}
+
+#[tokio::test]
 async fn a_stream_that_fails_inside_the_guest_fails_its_own_call() {
     let house = House::open().await;
     for behaviour in ["trap-events", "loop-events", "hoard-events", "bad-json-events", "bad-utf8-events"] {

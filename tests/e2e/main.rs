@@ -2,6 +2,9 @@
 
 #![allow(clippy::indexing_slicing, reason = "test code: a panic is a failed test, with the line that did it")]
 
+mod accounting;
+mod backpressure;
+mod connections;
 mod differential;
 mod drain;
 mod exceptions;
@@ -12,6 +15,9 @@ mod http;
 mod http_auth;
 mod http_errors;
 mod isolation;
+mod leaks;
+mod model_names;
+mod odd_answers;
 mod operator;
 mod params;
 mod replay;

@@ -265,7 +265,7 @@ impl LiveStream {
 }
 
 /// Panics unless `error` is an OpenAI error object.
-pub(crate) fn check_error(error: &Value) {
+pub fn check_error(error: &Value) {
     assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "no message: {error}");
     assert!(error["type"].is_string(), "no type: {error}");
     for key in ["param", "code"] {

@@ -47,7 +47,9 @@ struct Counts {
     connections: usize,
     requests: usize,
     abandoned: usize,
+    answered: usize,
     closed: usize,
+    written: usize,
 }
 
 type Answer = dyn Fn(&Received) -> Reply + Send + Sync;
@@ -142,6 +144,11 @@ impl FakeUpstream {
         self.state.counts.borrow().connections
     }
 
+    /// How many bytes of answers left this server; some may still be in the kernel's buffers.
+    pub fn written(&self) -> usize {
+        self.state.counts.borrow().written
+    }
+
     /// How many connections the gateway dropped while an answer was under way.
     pub fn abandoned(&self) -> usize {
         self.state.counts.borrow().abandoned
@@ -150,6 +157,11 @@ impl FakeUpstream {
     /// Waits until `count` requests have come.
     pub async fn asked(&self, count: usize) {
         self.wait("a request to the upstream", |counts| counts.requests >= count).await;
+    }
+
+    /// Waits until `count` answers have been sent to their last byte.
+    pub async fn answered(&self, count: usize) {
+        self.wait("the upstream to answer", |counts| counts.answered >= count).await;
     }
 
     /// Waits until the gateway has dropped `count` connections in the middle of an answer.
@@ -224,10 +236,14 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
         state.received.lock().expect("no test panics inside").push(request);
         state.counts.send_modify(|counts| counts.requests += 1);
         let (mut reading, mut writing) = stream.split();
+        let mut output = Output { writing: &mut writing, state: &state };
         let after = tokio::select! {
-            after = write_reply(&mut writing, &reply) => after.ok(),
+            after = write_reply(&mut output, &reply) => after.ok(),
             () = peer_gone(&mut reading, &mut buffer) => None,
         };
+        if after.is_some() {
+            state.counts.send_modify(|counts| counts.answered += 1);
+        }
         match after {
             Some(After::KeepOpen) => {}
             Some(After::Close) => {
@@ -248,7 +264,24 @@ async fn peer_gone(reading: &mut ReadHalf<'_>, buffer: &mut BytesMut) {
     while matches!(reading.read_buf(buffer).await, Ok(count) if count > 0) {}
 }
 
-async fn write_reply(writing: &mut WriteHalf<'_>, reply: &Reply) -> io::Result<After> {
+/// Counts what it writes.
+struct Output<'a, 'b> {
+    writing: &'a mut WriteHalf<'b>,
+    state: &'a State,
+}
+
+impl Output<'_, '_> {
+    async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = self.writing.write(bytes).await?;
+            self.state.counts.send_modify(|counts| counts.written += written);
+            bytes.advance(written);
+        }
+        Ok(())
+    }
+}
+
+async fn write_reply(writing: &mut Output<'_, '_>, reply: &Reply) -> io::Result<After> {
     for step in &reply.before_head {
         match step {
             Step::Send(bytes) => writing.write_all(bytes).await?,

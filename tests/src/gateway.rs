@@ -98,6 +98,15 @@ impl Gateway {
         eventually(&format!("the log to say {text:?}"), || self.log().contains(text).then_some(())).await;
     }
 
+    /// The log line of one request, once it is there; needs `JSON_LOGS`.
+    pub async fn entry(&self, call_id: &str) -> Value {
+        let of_request = |line: &str| {
+            let entry: Value = serde_json::from_str(line).ok()?;
+            (entry["message"] == "request" && entry["call_id"] == call_id).then_some(entry)
+        };
+        eventually("the log line of a request", || self.log().lines().find_map(of_request)).await
+    }
+
     /// Asks the process to end, as `docker stop` does.
     pub fn terminate(&self) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();

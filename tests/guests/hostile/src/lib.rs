@@ -63,7 +63,8 @@ impl Provider for Hostile {
         self.seen.push_str(&format!(" head {status} {headers:?}"));
         self.misbehave("head");
         let framing = ai_api_plugin_sdk::Framing::Sse;
-        Ok(if self.streaming { Reading::Events(framing) } else { Reading::Whole })
+        let streams = self.streaming && self.behaviour != "whole-answer-late";
+        Ok(if streams { Reading::Events(framing) } else { Reading::Whole })
     }
 
     fn streaming(&self) -> bool {
@@ -113,6 +114,8 @@ impl Hostile {
                 let text = String::from_utf8_lossy(&chunk("fine", None)).replacen('{', "{\n\n", 1);
                 Ok(Begun::ReplyStream(batch(vec![text.into_bytes(), chunk("", Some("stop"))], true)))
             }
+            // Also where a stream was asked for.
+            "whole-answer" => reply(answer("whole").to_string().into_bytes()),
             "lying-status" => {
                 let status = argument.parse().unwrap_or(200);
                 Err(Failure { status, ..failure::failure(FailureKind::Upstream, "all is well") })
