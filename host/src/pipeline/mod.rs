@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::canonical::RequestBody;
 use crate::config::{Config, Credential};
-use crate::plugin::{Operation, Plugin, Registry};
+use crate::plugin::{Operation, Plugin, Registry, Support};
 use crate::router::{Route, Router};
 use crate::upstream::Upstream;
 use crate::usage::{Entry, ServedBy};
@@ -138,20 +138,7 @@ impl Pipeline {
         if let Some(text) = &deployment.mock_response {
             return mock::answer(text, incoming.operation, requested_model, &body, entry);
         }
-        if let Some(reason) = &deployment.unusable {
-            return Err(GatewayError::Unusable { model: requested_model.to_owned(), reason: reason.clone() });
-        }
-        if let Credential::Missing { variable } = &deployment.credential {
-            return Err(GatewayError::NoCredential { model: requested_model.to_owned(), variable: variable.clone() });
-        }
-        let Some(plugin) = self.plugins.plugin(&deployment.plugin) else {
-            let reason = format!("no plugin serves the provider '{}'", deployment.provider);
-            return Err(GatewayError::Unusable { model: requested_model.to_owned(), reason });
-        };
-        let Some(support) = plugin.manifest.support(incoming.operation) else {
-            let (provider, operation) = (deployment.provider.clone(), incoming.operation);
-            return Err(GatewayError::UnsupportedOperation { provider, operation });
-        };
+        let (plugin, support) = self.serving(&route, incoming.operation, requested_model)?;
         let call = Call {
             operation: incoming.operation,
             body: &body,
@@ -170,6 +157,29 @@ impl Pipeline {
         };
         entry.usage = spent;
         answer
+    }
+
+    /// The plugin that serves a route, and how, if the deployment can be served at all.
+    fn serving(
+        &self,
+        route: &Route,
+        operation: Operation,
+        requested_model: &str,
+    ) -> Result<(&Arc<Plugin>, &Support), GatewayError> {
+        let deployment = &route.target.deployment;
+        let unusable = |reason| GatewayError::Unusable { model: requested_model.to_owned(), reason };
+        if let Some(reason) = &deployment.unusable {
+            return Err(unusable(reason.clone()));
+        }
+        if let Credential::Missing { variable } = &deployment.credential {
+            return Err(GatewayError::NoCredential { model: requested_model.to_owned(), variable: variable.clone() });
+        }
+        let plugin = self.plugins.plugin(&deployment.plugin);
+        let plugin =
+            plugin.ok_or_else(|| unusable(format!("no plugin serves the provider '{}'", deployment.provider)))?;
+        let support = plugin.manifest.support(operation);
+        let unsupported = || GatewayError::UnsupportedOperation { provider: deployment.provider.clone(), operation };
+        Ok((plugin, support.ok_or_else(unsupported)?))
     }
 }
 

@@ -65,7 +65,7 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// It said so. Its words are for the client: a provider's may quote the prompt, so the log has the kind only.
-    #[error("{:?}, status {}", .0.kind, .0.status)]
+    #[error("{}", kind_and_status(.0))]
     Failed(Failure),
     /// It trapped.
     #[error("the plugin trapped: {0}")]
@@ -82,4 +82,11 @@ pub enum CallError {
     /// No instance is free for it.
     #[error("no plugin instance is free: {0}")]
     Busy(String),
+}
+
+/// `RateLimited (429)`
+fn kind_and_status(failure: &Failure) -> String {
+    let kind = format!("{:?}", failure.kind);
+    let kind = kind.trim_start_matches("FailureKind::");
+    if failure.status == 0 { kind.to_owned() } else { format!("{kind} ({})", failure.status) }
 }
