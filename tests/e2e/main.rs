@@ -10,6 +10,7 @@ mod drain;
 mod exceptions;
 mod faults;
 mod faults_midstream;
+mod goldens;
 mod harness;
 mod http;
 mod http_auth;
