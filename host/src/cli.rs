@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::app::{self, Options};
 use crate::config::{self, ConfigError, Environment, Loaded, Origin};
 use crate::telemetry;
+
+/// LiteLLM's.
+const DEFAULT_PORT: u16 = 4000;
 
 /// One OpenAI-compatible door to all AI providers.
 #[derive(Debug, Parser)]
@@ -26,12 +30,12 @@ struct Serve {
     /// ./config.yml, then the built-in one.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The address to listen on [default: 0.0.0.0, or 127.0.0.1 for the built-in configuration]
-    #[arg(long, env = "HOST", value_name = "ADDR")]
+    /// The address to listen on [default: $HOST, else 0.0.0.0, or 127.0.0.1 for the built-in configuration]
+    #[arg(long, value_name = "ADDR")]
     host: Option<String>,
-    /// The port to listen on; 0 takes any that is free
-    #[arg(long, env = "PORT", value_name = "N", default_value_t = 4000)]
-    port: u16,
+    /// The port to listen on; 0 takes any that is free [default: $PORT, else 4000]
+    #[arg(long, value_name = "N")]
+    port: Option<u16>,
     /// Load a provider plugin from a file; may be given several times
     #[arg(long, value_name = "FILE.wasm")]
     plugin: Vec<PathBuf>,
@@ -43,12 +47,15 @@ enum Command {
     Check {
         /// The configuration [default: the one that would be served]
         file: Option<PathBuf>,
+        /// The same
+        #[arg(long, short, value_name = "FILE", conflicts_with = "file")]
+        config: Option<PathBuf>,
     },
     /// Ask a gateway on this machine whether it is alive: for container health checks
     Health {
-        /// Its port
-        #[arg(long, env = "PORT", value_name = "N", default_value_t = 4000)]
-        port: u16,
+        /// Its port [default: $PORT, else 4000]
+        #[arg(long, value_name = "N")]
+        port: Option<u16>,
     },
 }
 
@@ -57,8 +64,8 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let environment = Environment::process();
         let done = match self.command {
-            Some(Command::Check { file }) => return check(file, &environment),
-            Some(Command::Health { port }) => health(port),
+            Some(Command::Check { file, config }) => return check(file.or(config), &environment),
+            Some(Command::Health { port }) => port_or(port, &environment).and_then(health),
             None => serve(self.serve, &environment),
         };
         match done {
@@ -71,8 +78,20 @@ impl Cli {
 fn serve(options: Serve, environment: &Environment) -> anyhow::Result<()> {
     let loaded = load(options.config, environment)?;
     telemetry::start(&loaded.config.logging);
-    let options = Options { host: options.host, port: options.port, plugins: options.plugin };
+    let host = options.host.or_else(|| environment.get("HOST").map(str::to_owned));
+    let options = Options { host, port: port_or(options.port, environment)?, plugins: options.plugin };
     runtime()?.block_on(app::run(loaded, environment, options))
+}
+
+/// The port that was given, else the environment's, where an empty variable counts as unset.
+fn port_or(given: Option<u16>, environment: &Environment) -> anyhow::Result<u16> {
+    match (given, environment.get("PORT")) {
+        (Some(port), _) => Ok(port),
+        (None, Some(text)) => {
+            text.trim().parse().with_context(|| format!("the variable PORT is '{text}', no port's number"))
+        }
+        (None, None) => Ok(DEFAULT_PORT),
+    }
 }
 
 fn load(file: Option<PathBuf>, environment: &Environment) -> Result<Loaded, ConfigError> {
@@ -106,7 +125,7 @@ fn health(port: u16) -> anyhow::Result<()> {
         client.get(url).send().await?.error_for_status()
     };
     let _ = rustls::crypto::ring::default_provider().install_default();
-    runtime()?.block_on(ask)?;
+    runtime()?.block_on(ask).with_context(|| format!("no gateway answers at 127.0.0.1:{port}"))?;
     Ok(())
 }
 

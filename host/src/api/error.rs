@@ -57,7 +57,10 @@ fn public(error: &GatewayError) -> Public {
         GatewayError::UnknownPath(path) => plain(
             404,
             Some("unknown_url"),
-            format!("There is nothing at {path}. See GET /v1/models and the API's documentation."),
+            format!(
+                "There is nothing at {path}. Served are /v1/chat/completions, /v1/completions, /v1/embeddings, \
+                 /v1/images/generations, /v1/models, /v1/model/info, /health/liveliness and /health/readiness."
+            ),
         ),
         GatewayError::WrongMethod { allowed } => {
             let message = format!("This path takes {allowed} only.");

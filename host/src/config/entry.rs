@@ -11,7 +11,7 @@ use super::deployment::{Credential, Deployment};
 use super::known::{self, Section, Support};
 use super::model_list::Context;
 use super::node::{Value, holds_a_secret};
-use super::params::Params;
+use super::params::{Params, unquoted};
 use super::providers::Provider;
 use super::report::{Report, Severity};
 use super::target::{self, Target};
@@ -186,7 +186,7 @@ impl<'a> Entry<'a> {
                 .map(|name| format!(" (did you mean `{name}`?)"))
                 .unwrap_or_default();
             at.warn(
-                format!("the provider `{provider}` is not in the table{hint}: a plugin of this name must be installed"),
+                format!("the provider `{provider}` is not in the table{hint}: calls to this model fail unless a plugin of this name is loaded"),
                 report,
             );
         }
@@ -212,7 +212,7 @@ impl<'a> Entry<'a> {
                     at.warn(format!("sent to the provider as a request parameter; did you mean `{near}`?"), report);
                 }
                 if !at.node.is_none() {
-                    defaults.insert(key.to_owned(), at.node.to_json());
+                    defaults.insert(key.to_owned(), unquoted(key, at.node.to_json()));
                 }
             }
         }

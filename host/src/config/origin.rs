@@ -31,7 +31,8 @@ impl Default for Folders<'_> {
 
 /// The configuration to use: `--config`, `CONFIG_FILE_PATH`, `/app/config.yaml`, `/app/config.yml`,
 /// `./config.yaml`, `./config.yml`, else the built-in one. A file that was named is returned whether
-/// it exists or not, so that a typo is an error and not another configuration.
+/// it exists or not, so that a typo is an error and not another configuration; so is a folder of that name,
+/// which a container engine makes where the file to be mounted is missing.
 pub fn find(flag: Option<PathBuf>, environment: &Environment) -> Origin {
     find_in(flag, environment, Folders::default())
 }
@@ -44,7 +45,7 @@ pub fn find_in(flag: Option<PathBuf>, environment: &Environment, folders: Folder
     let candidates = [folders.app, folders.current]
         .into_iter()
         .flat_map(|folder| ["config.yaml", "config.yml"].map(|name| folder.join(name)));
-    candidates.into_iter().find(|path| path.is_file()).map_or(Origin::BuiltIn, Origin::File)
+    candidates.into_iter().find(|path| path.exists()).map_or(Origin::BuiltIn, Origin::File)
 }
 
 impl fmt::Display for Origin {

@@ -1,5 +1,7 @@
 //! `litellm_params`, with the values of `litellm_credential_name` for the keys that it lacks.
 
+use serde_json::Value as Json;
+
 use super::at::At;
 use super::node::Value;
 use super::report::Report;
@@ -61,4 +63,46 @@ fn credentials<'a>(root: &At<'a>) -> impl Iterator<Item = (&'a str, At<'a>)> + u
             _ => None,
         }
     })
+}
+
+/// A request parameter as the API wants it: LiteLLM's users write numbers and truths in quotes, too.
+pub(super) fn unquoted(key: &str, value: Json) -> Json {
+    let Json::String(text) = &value else { return value };
+    let parsed = serde_json::from_str::<Json>(&text.trim().to_ascii_lowercase()).ok();
+    let fits = |parsed: &Json| match key {
+        "frequency_penalty"
+        | "max_completion_tokens"
+        | "max_tokens"
+        | "n"
+        | "presence_penalty"
+        | "seed"
+        | "temperature"
+        | "top_k"
+        | "top_logprobs"
+        | "top_p" => parsed.is_number(),
+        "logprobs" | "parallel_tool_calls" | "store" | "stream" => parsed.is_boolean(),
+        _ => false,
+    };
+    parsed.filter(fits).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_quoted_number_is_one_where_the_api_wants_one() {
+        for (key, value, becomes) in [
+            ("max_tokens", json!("100"), json!(100)),
+            ("temperature", json!(" 0.5"), json!(0.5)),
+            ("store", json!("False"), json!(false)),
+            ("max_tokens", json!("many"), json!("many")),
+            ("user", json!("100"), json!("100")),
+            ("seed", json!(7), json!(7)),
+        ] {
+            assert_eq!(unquoted(key, value), becomes, "{key}");
+        }
+    }
 }

@@ -72,6 +72,9 @@ impl Plugin {
     /// The bytes are no plugin that this host can run.
     pub async fn load(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<Self, LoadError> {
         let file = file.to_owned();
+        if !bytes.starts_with(b"\0asm") {
+            return Err(LoadError::NotAComponent { file, reason: "it is not WebAssembly".to_owned() });
+        }
         let component = match Component::new(&runtime.engine, bytes) {
             Ok(component) => component,
             Err(error) => return Err(LoadError::NotAComponent { file, reason: format!("{error:#}") }),
