@@ -70,20 +70,27 @@ fn compare(golden: &Golden, upstream: &FakeUpstream) {
 fn goldens(plugin: &str, snapshot: impl Fn(&str) -> String) -> Vec<Golden> {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
     let folder = plugins.join(plugin).join("golden/request");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the plugin has fixtures")
+        .map(|entry| entry.expect("the folder can be read").path())
+        .collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     files
         .iter()
         .filter_map(|file| {
             let name = file.file_stem()?.to_string_lossy().into_owned();
-            let fixture: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-            let snapshot = std::fs::read_to_string(plugins.join(snapshot(&name))).unwrap();
-            let expected: Value = serde_json::from_str(snapshot.splitn(3, "---").nth(2).unwrap()).unwrap();
+            let fixture: Value = serde_json::from_str(&read(file)).expect("a fixture is JSON");
+            let snapshot = read(&plugins.join(snapshot(&name)));
+            let expected: Value = serde_json::from_str(snapshot.splitn(3, "---").nth(2)?).expect("a snapshot is JSON");
             let model = fixture["model"].as_str()?.to_owned();
             let chat = fixture["body"].get("messages").is_some();
             let body = fixture["body"].clone();
             chat.then_some(Golden { name, model, body, expected })
         })
         .collect()
+}
+
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
