@@ -135,7 +135,6 @@ fn public(error: &GatewayError) -> Public {
         GatewayError::Plugin { plugin, source } => {
             plain(502, Some("plugin_failed"), format!("The plugin {plugin} failed this call: {}.", kind_of(source)))
         }
-        GatewayError::Internal(_) => plain(500, None, "The gateway failed; its log says why.".to_owned()),
     }
 }
 

@@ -119,9 +119,6 @@ pub enum GatewayError {
         /// How.
         source: CallError,
     },
-    /// The gateway's own fault.
-    #[error("{0}")]
-    Internal(String),
 }
 
 impl GatewayError {

@@ -5,8 +5,8 @@ use http::Method;
 
 use super::answer::{Answer, StreamReply};
 use super::prepare::prepare;
-use super::relay::{End, Piece, Relay};
-use super::{Call, GatewayError, Patience, Pipeline, warnings};
+use super::relay::{End, Piece, Relay, next_chunk};
+use super::{Call, GatewayError, Patience, Pipeline, unix_seconds, warnings};
 use crate::canonical::is_object;
 use crate::plugin::{
     self, Batch, Begun, Completion, Ending, Event, Exchange, Framing, HeaderParam, HttpRequest, HttpResponse, Reading,
@@ -60,11 +60,10 @@ impl Pipeline {
             .max_output_tokens(self.config.models(), &call.route.model)
             .map(|limit| limit.to_string());
         let params: Vec<(&str, &str)> = limit.iter().map(|limit| ("max_output_tokens", limit.as_str())).collect();
-        let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
         call.plugin
             .begin(plugin::Call {
                 id: call.id,
-                created,
+                created: unix_seconds(),
                 operation: call.operation,
                 model: &call.route.model,
                 requested_model: call.requested_model,
@@ -146,9 +145,9 @@ impl Pipeline {
         let name = &call.plugin.manifest.name;
         let base = self.base_url(call)?;
         let url = join(base, &request.path, &request.query).map_err(|error| GatewayError::path(name, &error))?;
-        let placement = call.plugin.manifest.placement();
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
-        let headers = guest_headers(headers, &placement).map_err(|error| GatewayError::header(name, &error))?;
+        let headers = guest_headers(headers, &call.plugin.manifest.placement)
+            .map_err(|error| GatewayError::header(name, &error))?;
         let method = match request.method.as_str() {
             "GET" => Method::GET,
             "POST" => Method::POST,
@@ -172,11 +171,7 @@ impl Translated {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let read = match &mut self.source {
-            Some(source) => source.chunk(self.patience.total).await,
-            None => Ok(None),
-        };
-        let chunk = match read {
+        let chunk = match next_chunk(&mut self.source, self.patience).await {
             Ok(Some(chunk)) => chunk,
             Ok(None) => return self.finish().await,
             Err(error) => return self.broke(error).await,

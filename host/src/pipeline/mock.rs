@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, StreamReply};
 use super::relay::End;
-use super::{GatewayError, prepare};
+use super::{GatewayError, prepare, unix_seconds};
 use crate::canonical::RequestBody;
 use crate::plugin::{Operation, Usage};
 use crate::stream::{DONE, push_data_frame};
@@ -33,7 +33,7 @@ pub(super) fn answer(
         return Err(GatewayError::Unusable { model: model.to_owned(), reason });
     }
     entry.usage = Some(USAGE);
-    let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let created = unix_seconds();
     let id = format!("chatcmpl-{}", entry.call_id);
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30});
     if !entry.streaming {

@@ -17,7 +17,7 @@ mod relay;
 mod warnings;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -181,6 +181,11 @@ impl Pipeline {
         let unsupported = || GatewayError::UnsupportedOperation { provider: deployment.provider.clone(), operation };
         Ok((plugin, support.ok_or_else(unsupported)?))
     }
+}
+
+/// `created` of an answer.
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The client's own wish comes before the deployment's.

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::answer::Answer;
 use super::prepare::prepare;
-use super::relay::{End, Piece, Relay};
+use super::relay::{End, Piece, Relay, next_chunk};
 use super::{Call, GatewayError, Patience, Pipeline};
 use crate::canonical::{AnswerView, ChunkView, ProviderError};
 use crate::plugin::{Operation, Usage};
@@ -82,12 +82,13 @@ impl Pipeline {
         }
         let media_type = source.media_type();
         let body = self.read_whole(call, &mut source).await?;
-        *spent = AnswerView::parse(&body).and_then(|view| view.usage());
+        let view = AnswerView::parse(&body);
+        *spent = view.as_ref().and_then(AnswerView::usage);
         if !status.is_success() {
             let error = ProviderError::new(provider, status.as_u16(), source.headers(), &body);
             return Err(refused(provider, error));
         }
-        let Some(view) = AnswerView::parse(&body) else {
+        let Some(view) = view else {
             return Err(GatewayError::bad_answer(provider, format!("answered with {}", described(&media_type, &body))));
         };
         if view.is_error() {
@@ -119,10 +120,9 @@ impl Pipeline {
             headers.insert(name, value.clone());
         }
         if let crate::config::Credential::Key(key) = &deployment.credential {
-            let placement = call.plugin.manifest.placement();
-            crate::upstream::place(&placement, key.expose(), &mut outbound.url, headers).map_err(|reason| {
-                GatewayError::Unusable { model: call.requested_model.to_owned(), reason: reason.to_owned() }
-            })?;
+            crate::upstream::place(&call.plugin.manifest.placement, key.expose(), &mut outbound.url, headers).map_err(
+                |reason| GatewayError::Unusable { model: call.requested_model.to_owned(), reason: reason.to_owned() },
+            )?;
         }
         let patience = if call.streaming { call.patience.for_first() } else { call.patience.for_all() };
         let sent = self.upstream.send(outbound, patience).await;
@@ -147,10 +147,7 @@ impl Native {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let read = match &mut self.source {
-            Some(source) => source.chunk(self.patience.total).await,
-            None => Ok(None),
-        };
+        let read = next_chunk(&mut self.source, self.patience).await;
         let chunk = read.map_err(|error| GatewayError::upstream(&self.provider, error))?;
         self.events.clear();
         let decoded = match &chunk {

@@ -7,6 +7,7 @@ use super::exchange::Translated;
 use super::native::Native;
 use super::{GatewayError, Patience};
 use crate::plugin::Usage;
+use crate::upstream::{Source, UpstreamError};
 
 /// A stream that is under way.
 #[derive(Debug)]
@@ -66,11 +67,21 @@ impl Relay {
         let (first, end) = match tokio::time::timeout(patience.for_first(), first).await {
             Ok(first) => first?,
             Err(_) => {
-                let source =
-                    crate::upstream::UpstreamError::Timeout { waiting_for: "first event", after: patience.first };
+                let source = UpstreamError::Timeout { waiting_for: "first event", after: patience.first };
                 return Err(GatewayError::upstream(provider, source));
             }
         };
         Ok(StreamReply { first, end, relay: Some(self) })
+    }
+}
+
+/// The next bytes of a stream; `None` at its end, also where its source was taken because the answer is whole.
+pub(super) async fn next_chunk(
+    source: &mut Option<Source>,
+    patience: Patience,
+) -> Result<Option<Bytes>, UpstreamError> {
+    match source {
+        Some(source) => source.chunk(patience.total).await,
+        None => Ok(None),
     }
 }

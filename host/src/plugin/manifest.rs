@@ -15,8 +15,8 @@ pub struct Manifest {
     pub version: String,
     /// Where requests go when the operator gave no `api_base`.
     pub base_url: Option<Url>,
-    /// How the provider takes a key.
-    pub credential: Credential,
+    /// Where the provider's key goes on a request.
+    pub placement: Placement,
     /// What it serves.
     pub operations: Vec<Support>,
 }
@@ -45,19 +45,6 @@ impl Operation {
 }
 
 impl Manifest {
-    /// Where the provider's key goes on a request.
-    pub fn placement(&self) -> Placement {
-        match &self.credential {
-            Credential::None => Placement::None,
-            Credential::Bearer => Placement::Bearer,
-            // Checked when the manifest was read.
-            Credential::Header(name) => {
-                HeaderName::from_bytes(name.as_bytes()).map_or(Placement::None, Placement::Header)
-            }
-            Credential::Query(name) => Placement::Query(name.clone()),
-        }
-    }
-
     /// How `operation` is served, if it is.
     pub fn support(&self, operation: Operation) -> Option<&Support> {
         self.operations.iter().find(|support| support.operation == operation)
@@ -87,13 +74,16 @@ impl TryFrom<wit::Manifest> for Manifest {
                 _ => return Err(format!("base-url '{}' is no http(s) URL", text.escape_debug())),
             },
         };
-        match &raw.credential {
-            Credential::Header(name) if HeaderName::from_bytes(name.as_bytes()).is_err() => {
-                return Err(format!("'{}' is no header name for a credential", name.escape_debug()));
-            }
+        let placement = match raw.credential {
+            Credential::None => Placement::None,
+            Credential::Bearer => Placement::Bearer,
+            Credential::Header(name) => match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) => Placement::Header(name),
+                Err(_) => return Err(format!("'{}' is no header name for a credential", name.escape_debug())),
+            },
             Credential::Query(name) if name.is_empty() => return Err("the credential's parameter has no name".into()),
-            _ => {}
-        }
+            Credential::Query(name) => Placement::Query(name),
+        };
         if raw.operations.is_empty() {
             return Err("it serves no operation".to_owned());
         }
@@ -102,6 +92,6 @@ impl TryFrom<wit::Manifest> for Manifest {
             .into_iter()
             .map(|s| Support { operation: s.operation, native: s.native, translated: s.translated })
             .collect();
-        Ok(Self { name: raw.name, version: raw.version, base_url, credential: raw.credential, operations })
+        Ok(Self { name: raw.name, version: raw.version, base_url, placement, operations })
     }
 }

@@ -42,11 +42,6 @@ impl Registry {
         self.plugins.get(name)
     }
 
-    /// Every plugin, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
-        self.plugins.values()
-    }
-
     /// Adds a plugin; one of the same name gives way.
     pub fn insert(&mut self, plugin: Plugin) {
         self.plugins.insert(plugin.manifest.name.clone(), Arc::new(plugin));
