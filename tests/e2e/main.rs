@@ -24,3 +24,4 @@ mod params;
 mod replay;
 mod stream;
 mod trio;
+mod upgrade;

@@ -135,7 +135,7 @@ impl Node {
 }
 
 /// Whether values of keys with this name may be secrets.
-pub(super) fn holds_a_secret(key: &str) -> bool {
+pub fn holds_a_secret(key: &str) -> bool {
     const MARKS: [&str; 8] = ["key", "secret", "password", "token", "credential", "authorization", "cookie", "header"];
     const HARMLESS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
     let key = key.to_ascii_lowercase();

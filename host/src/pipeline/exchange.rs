@@ -1,5 +1,7 @@
 //! A provider with a wire of its own: through its plugin, there and back.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Method;
 
@@ -9,11 +11,15 @@ use super::relay::{End, Piece, Relay, next_chunk};
 use super::{Call, GatewayError, Patience, Pipeline, unix_seconds, warnings};
 use crate::canonical::is_object;
 use crate::plugin::{
-    self, Batch, Begun, Completion, Ending, Event, Exchange, Framing, HeaderParam, HttpRequest, HttpResponse, Reading,
-    Usage,
+    self, Batch, Begun, Completion, Ending, Event, Exchange, FollowUp, Framing, HeaderParam, HttpRequest, HttpResponse,
+    Reading, Settled, Usage,
 };
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
 use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, join, visible_headers};
+
+/// How often a plugin may ask its provider again for one answer, and how soon at best.
+const MAX_FOLLOW_UPS: u32 = 1_000;
+const SOONEST_FOLLOW_UP: Duration = Duration::from_millis(100);
 
 /// A translated stream under way.
 #[derive(Debug)]
@@ -29,6 +35,19 @@ pub(super) struct Translated {
     provider: String,
     redactor: Redactor,
     patience: Patience,
+}
+
+/// What one request to the provider came to.
+enum Asked {
+    Answered(Answer),
+    /// There is no answer yet.
+    Again(Exchange, FollowUp),
+}
+
+impl FollowUp {
+    fn after(&self) -> Duration {
+        Duration::from_millis(u64::from(self.after_ms))
+    }
 }
 
 impl Pipeline {
@@ -74,14 +93,38 @@ impl Pipeline {
             .await
     }
 
-    /// Sends what the plugin made of the call, and reads the answer as the plugin says.
+    /// Sends what the plugin made of the call, and what it still asks for, until an answer is there.
     async fn ask(
+        &self,
+        call: &Call<'_>,
+        exchange: Exchange,
+        request: HttpRequest,
+        spent: &mut Option<Usage>,
+    ) -> Result<Answer, GatewayError> {
+        let (mut exchange, mut request) = (exchange, request);
+        for _ in 0..=MAX_FOLLOW_UPS {
+            match self.ask_once(call, exchange, request, spent).await? {
+                Asked::Answered(answer) => return Ok(answer),
+                Asked::Again(same, next) => {
+                    call.patience
+                        .sleep(next.after().max(SOONEST_FOLLOW_UP))
+                        .await
+                        .map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
+                    (exchange, request) = (same, next.request);
+                }
+            }
+        }
+        Err(refused(&call.plugin.manifest.name, "asked its provider more often than 1,000 times for one answer"))
+    }
+
+    /// Sends one request, and reads its answer as the plugin says.
+    async fn ask_once(
         &self,
         call: &Call<'_>,
         mut exchange: Exchange,
         request: HttpRequest,
         spent: &mut Option<Usage>,
-    ) -> Result<Answer, GatewayError> {
+    ) -> Result<Asked, GatewayError> {
         let name = &call.plugin.manifest.name;
         let target = &call.route.target;
         let provider = &target.deployment.provider;
@@ -97,7 +140,7 @@ impl Pipeline {
         match exchange.head(status, &headers).await.map_err(failed)? {
             Reading::Verbatim => {
                 drop((headers, visible));
-                self.relay_canonical(call, source, spent).await
+                self.relay_canonical(call, source, spent).await.map(Asked::Answered)
             }
             Reading::Whole => {
                 let headers: Vec<(String, String)> =
@@ -106,7 +149,10 @@ impl Pipeline {
                 let headers: Vec<HeaderParam<'_>> =
                     headers.iter().map(|(name, value)| HeaderParam { name, value }).collect();
                 let response = HttpResponse { status, headers: &headers, body: &body };
-                whole(call, exchange.whole(response).await.map_err(failed)?, spent)
+                match exchange.whole(response).await.map_err(failed)? {
+                    Settled::Done(completion) => whole(call, completion, spent).map(Asked::Answered),
+                    Settled::Again(next) => Ok(Asked::Again(exchange, next)),
+                }
             }
             Reading::Events(framing) => {
                 drop((headers, visible));
@@ -123,6 +169,9 @@ impl Pipeline {
                 let decoder = match framing {
                     Framing::Sse => Decoder::sse(),
                     Framing::JsonLines => Decoder::json_lines(),
+                    Framing::AwsEventStream => {
+                        return Err(refused(name, "reads AWS event streams, which the gateway can't yet"));
+                    }
                 };
                 let translated = Translated {
                     exchange,
@@ -135,7 +184,8 @@ impl Pipeline {
                     redactor: target.redactor.clone(),
                     patience: call.patience,
                 };
-                Ok(Answer::stream(Relay::Translated(Box::new(translated)).start(call.patience, provider, spent).await?))
+                let relay = Relay::Translated(Box::new(translated));
+                Ok(Asked::Answered(Answer::stream(relay.start(call.patience, provider, spent).await?)))
             }
         }
     }
@@ -144,7 +194,7 @@ impl Pipeline {
     fn outbound(&self, call: &Call<'_>, request: HttpRequest) -> Result<Outbound, GatewayError> {
         let name = &call.plugin.manifest.name;
         let base = self.base_url(call)?;
-        let url = join(base, &request.path, &request.query).map_err(|error| GatewayError::path(name, &error))?;
+        let url = join(&base, &request.path, &request.query).map_err(|error| GatewayError::path(name, &error))?;
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
         let headers = guest_headers(headers, &call.plugin.manifest.placement)
             .map_err(|error| GatewayError::header(name, &error))?;

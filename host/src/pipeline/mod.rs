@@ -27,7 +27,7 @@ use crate::canonical::RequestBody;
 use crate::config::{Config, Credential};
 use crate::plugin::{Operation, Plugin, Registry, Support};
 use crate::router::{Route, Router};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, UpstreamError};
 use crate::usage::{Entry, ServedBy};
 
 pub use answer::{Answer, AnswerBody, StreamReply};
@@ -90,6 +90,18 @@ impl Patience {
     /// What is left of the time for a whole answer.
     fn for_all(&self) -> Duration {
         self.total.saturating_sub(self.began.elapsed())
+    }
+
+    /// Waits for `time`.
+    ///
+    /// # Errors
+    /// There isn't that much time left.
+    async fn sleep(&self, time: Duration) -> Result<(), UpstreamError> {
+        if time >= self.for_all() {
+            return Err(UpstreamError::Timeout { waiting_for: "answer", after: self.total });
+        }
+        tokio::time::sleep(time).await;
+        Ok(())
     }
 
     /// What is left of the time for the first piece of a stream.

@@ -1,5 +1,7 @@
 //! A provider that speaks the canonical wire: bytes go through, the plugin is left out.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -44,7 +46,7 @@ impl Pipeline {
     ) -> Result<Answer, GatewayError> {
         let body = prepare(call, true)?;
         let base = self.base_url(call)?;
-        let url = join(base, path, &[]).map_err(|error| GatewayError::path(&call.plugin.manifest.name, &error))?;
+        let url = join(&base, path, &[]).map_err(|error| GatewayError::path(&call.plugin.manifest.name, &error))?;
         let outbound = Outbound { method: Method::POST, url, headers: HeaderMap::new(), body };
         let source = self.send(call, outbound).await?;
         self.relay_canonical(call, source, spent).await
@@ -132,12 +134,17 @@ impl Pipeline {
     }
 
     /// Where the deployment's requests go.
-    pub(super) fn base_url<'a>(&self, call: &Call<'a>) -> Result<&'a url::Url, GatewayError> {
-        let own = call.route.target.deployment.api_base.as_ref();
-        own.or(call.plugin.manifest.base_url.as_ref()).ok_or_else(|| GatewayError::Unusable {
-            model: call.requested_model.to_owned(),
-            reason: "it has no api_base, and its provider has no address of its own".to_owned(),
-        })
+    pub(super) fn base_url<'a>(&self, call: &Call<'a>) -> Result<Cow<'a, url::Url>, GatewayError> {
+        let deployment = &call.route.target.deployment;
+        let unusable = |reason| GatewayError::Unusable { model: call.requested_model.to_owned(), reason };
+        match (&deployment.api_base, &call.plugin.manifest.base_url) {
+            (Some(own), _) => Ok(Cow::Borrowed(own)),
+            (None, Some(template)) => {
+                let value = |name: &str| deployment.default_params.get(name).and_then(serde_json::Value::as_str);
+                template.fill(value).map(Cow::Owned).map_err(unusable)
+            }
+            (None, None) => Err(unusable("it has no api_base, and its provider has no address of its own".to_owned())),
+        }
     }
 }
 

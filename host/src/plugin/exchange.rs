@@ -11,8 +11,7 @@ use super::engine::ticks;
 use super::limits::Limits;
 use super::state::GuestState;
 use super::{
-    Batch, Begun, Call, CallError, Completion, Ending, Event, Failure, HeaderParam, HttpResponse, Plugin, Reading,
-    Warning,
+    Batch, Begun, Call, CallError, Ending, Event, Failure, HeaderParam, HttpResponse, Plugin, Reading, Settled, Warning,
 };
 
 /// One call's instance. Dropped, it is gone, whatever it was doing.
@@ -71,7 +70,7 @@ impl Exchange {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn whole(&mut self, response: HttpResponse<'_>) -> Result<Completion, CallError> {
+    pub async fn whole(&mut self, response: HttpResponse<'_>) -> Result<Settled, CallError> {
         guest_call!(self, call_whole, response)
     }
 

@@ -1,9 +1,9 @@
 //! What a plugin says of itself, checked.
 
 use http::HeaderName;
-use url::Url;
 
-use super::{Credential, Operation, bindings::v0_1::exports::ai_api::plugin::provider as wit};
+use super::base_url::{BaseUrl, is_parameter_name};
+use super::{Credential, Operation, bindings::v0_1::exports::ai_api::plugin::provider::Manifest as Raw};
 use crate::upstream::Placement;
 
 /// What a plugin is.
@@ -14,11 +14,15 @@ pub struct Manifest {
     /// The plugin's own version.
     pub version: String,
     /// Where requests go when the operator gave no `api_base`.
-    pub base_url: Option<Url>,
+    pub base_url: Option<BaseUrl>,
     /// Where the provider's key goes on a request.
     pub placement: Placement,
     /// What it serves.
     pub operations: Vec<Support>,
+    /// Settings of a deployment that it wants to see, those in its base URL among them.
+    pub parameters: Vec<String>,
+    /// Whether an instance may serve one call after another.
+    pub reusable: bool,
 }
 
 /// One operation that a plugin serves.
@@ -59,20 +63,17 @@ impl Support {
     }
 }
 
-impl TryFrom<wit::Manifest> for Manifest {
+impl TryFrom<Raw> for Manifest {
     type Error = String;
 
-    fn try_from(raw: wit::Manifest) -> Result<Self, String> {
+    fn try_from(raw: Raw) -> Result<Self, String> {
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.chars().all(named) {
             return Err(format!("'{}' is no name: letters, digits, '-' and '_' only", raw.name.escape_debug()));
         }
         let base_url = match raw.base_url.as_str() {
             "" => None,
-            text => match Url::parse(text) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
-                _ => return Err(format!("base-url '{}' is no http(s) URL", text.escape_debug())),
-            },
+            template => Some(BaseUrl::parse(template)?),
         };
         let placement = match raw.credential {
             Credential::None => Placement::None,
@@ -83,15 +84,36 @@ impl TryFrom<wit::Manifest> for Manifest {
             },
             Credential::Query(name) if name.is_empty() => return Err("the credential's parameter has no name".into()),
             Credential::Query(name) => Placement::Query(name),
+            Credential::AwsSigv4(service) => Placement::AwsSigV4 { service },
+            Credential::GoogleServiceAccount(scope) => Placement::GoogleServiceAccount { scope },
         };
         if raw.operations.is_empty() {
             return Err("it serves no operation".to_owned());
         }
-        let operations = raw
-            .operations
-            .into_iter()
+        let operations = (raw.operations.into_iter())
             .map(|s| Support { operation: s.operation, native: s.native, translated: s.translated })
             .collect();
-        Ok(Self { name: raw.name, version: raw.version, base_url, placement, operations })
+        let parameters = parameters(raw.parameters, base_url.as_ref())?;
+        let Raw { name, version, reusable, .. } = raw;
+        Ok(Self { name, version, base_url, placement, operations, parameters, reusable })
     }
+}
+
+/// What a deployment may be asked for: names, once each, none of which could be a secret's.
+fn parameters(named: Vec<String>, base_url: Option<&BaseUrl>) -> Result<Vec<String>, String> {
+    let mut parameters: Vec<String> = base_url.map(|base| base.placeholders().to_vec()).unwrap_or_default();
+    for name in named {
+        if !parameters.contains(&name) {
+            parameters.push(name);
+        }
+    }
+    for name in &parameters {
+        if !is_parameter_name(name) {
+            return Err(format!("'{}' is no parameter's name: letters, digits and '_' only", name.escape_debug()));
+        }
+        if crate::config::may_hold_a_secret(name) {
+            return Err(format!("it asks for the parameter '{name}', which may hold a secret"));
+        }
+    }
+    Ok(parameters)
 }

@@ -3,6 +3,7 @@
 //! Nothing here knows sockets or keys: a plugin turns bytes into bytes. An [`Exchange`] is one call in an instance
 //! of its own; what it hands back is checked before anything acts on it.
 
+mod base_url;
 mod bindings;
 mod builtin;
 pub mod engine;
@@ -13,11 +14,12 @@ mod manifest;
 mod registry;
 mod state;
 
+pub use base_url::BaseUrl;
 pub use bindings::v0_1::ai_api::plugin::types::{
     Call, Failure, FailureKind, HeaderParam, HeaderResult, HttpRequest, HttpResponse, Loss, Operation, Usage, Warning,
 };
 pub use bindings::v0_1::exports::ai_api::plugin::provider::{
-    Batch, Begun, Completion, Credential, Ending, Event, Framing, Reading,
+    Batch, Begun, Completion, Credential, Ending, Event, FollowUp, Framing, Reading, Settled,
 };
 pub use builtin::BUILT_IN;
 pub use engine::Runtime;

@@ -14,6 +14,16 @@ pub enum Placement {
     Header(HeaderName),
     /// A query parameter.
     Query(String),
+    /// AWS Signature Version 4 over the whole request.
+    AwsSigV4 {
+        /// The service's name: `bedrock`.
+        service: String,
+    },
+    /// A bearer token, got with the key of a Google service account.
+    GoogleServiceAccount {
+        /// The OAuth scope.
+        scope: String,
+    },
 }
 
 /// Puts `key` on a request. Header values are marked as sensitive, so that nothing prints them.
@@ -34,6 +44,8 @@ pub fn place(placement: &Placement, key: &str, url: &mut Url, headers: &mut Head
         Placement::Bearer => drop(headers.insert(header::AUTHORIZATION, sensitive(format!("Bearer {key}"))?)),
         Placement::Header(name) => drop(headers.insert(name, sensitive(key.to_owned())?)),
         Placement::Query(name) => drop(url.query_pairs_mut().append_pair(name, key)),
+        Placement::AwsSigV4 { .. } => return Err("the gateway can't sign requests for AWS yet"),
+        Placement::GoogleServiceAccount { .. } => return Err("the gateway can't get tokens from Google yet"),
     }
     Ok(())
 }

@@ -36,6 +36,8 @@ impl Provider for Anthropic {
             base_url: "https://api.anthropic.com".to_owned(),
             credential: Credential::Header("x-api-key".to_owned()),
             operations: vec![Support { operation: Operation::ChatCompletions, native: None, translated: Vec::new() }],
+            parameters: Vec::new(),
+            reusable: false,
         }
     }
 

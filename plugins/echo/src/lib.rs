@@ -24,6 +24,8 @@ impl Provider for Echo {
             base_url: String::new(),
             credential: Credential::None,
             operations: vec![Support { operation: Operation::ChatCompletions, native: None, translated: Vec::new() }],
+            parameters: Vec::new(),
+            reusable: false,
         }
     }
 

@@ -52,6 +52,8 @@ impl Provider for Gemini {
             base_url: "https://generativelanguage.googleapis.com/v1beta".to_owned(),
             credential: Credential::Header("x-goog-api-key".to_owned()),
             operations: vec![translated(Operation::ChatCompletions), translated(Operation::Embeddings)],
+            parameters: Vec::new(),
+            reusable: false,
         }
     }
 

@@ -30,6 +30,8 @@ impl Provider for OpenAi {
                 native(Operation::Embeddings),
                 native(Operation::ImagesGenerations),
             ],
+            parameters: Vec::new(),
+            reusable: false,
         }
     }
 

@@ -19,8 +19,8 @@ pub mod testing;
 pub use bindings::ai_api::plugin::log::Level;
 pub use bindings::ai_api::plugin::types::{FailureKind, Loss};
 pub use bindings::exports::ai_api::plugin::provider::{
-    Batch, Begun, Call, Completion, Credential, Ending, Event, Failure, Framing, Header, HttpRequest, HttpResponse,
-    Manifest, Operation, Reading, Support, Usage, Warning,
+    Batch, Begun, Call, Completion, Credential, Ending, Event, Failure, FollowUp, Framing, Header, HttpRequest,
+    HttpResponse, Manifest, Operation, Reading, Settled, Support, Usage, Warning,
 };
 #[doc(hidden)]
 pub use provider::{Adapter, AdapterExchange};

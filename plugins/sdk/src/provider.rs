@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use crate::bindings::exports::ai_api::plugin::provider as wit;
 use crate::{
-    Batch, Begun, Call, Completion, Ending, Event, Failure, Framing, Header, HttpResponse, Manifest, Reading, Warning,
+    Batch, Begun, Call, Completion, Ending, Event, Failure, Framing, Header, HttpResponse, Manifest, Reading, Settled,
+    Warning,
 };
 
 /// One call's translation, from the client's request to the end of the answer.
@@ -40,6 +41,14 @@ pub trait Provider: Sized + 'static {
     /// # Errors
     /// The provider refused or failed, or its answer makes no sense.
     fn whole(&mut self, response: HttpResponse) -> Result<Completion, Failure>;
+
+    /// What the gateway calls for a whole answer: [`Provider::whole`], unless the answer still has to be fetched.
+    ///
+    /// # Errors
+    /// Those of [`Provider::whole`].
+    fn settle(&mut self, response: HttpResponse) -> Result<Settled, Failure> {
+        self.whole(response).map(Settled::Done)
+    }
 
     /// Translates the events of one network read.
     ///
@@ -91,8 +100,8 @@ impl<P: Provider> wit::GuestExchange for AdapterExchange<P> {
         self.0.borrow_mut().head(status, &headers)
     }
 
-    fn whole(&self, response: HttpResponse) -> Result<Completion, Failure> {
-        self.0.borrow_mut().whole(response)
+    fn whole(&self, response: HttpResponse) -> Result<Settled, Failure> {
+        self.0.borrow_mut().settle(response)
     }
 
     fn events(&self, events: Vec<Event>) -> Result<Batch, Failure> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     Begin, Begun, Call, Completion, Ending, Event, Failure, Header, HttpRequest, HttpResponse, Operation, Provider,
-    Reading, Usage, Warning,
+    Reading, Settled, Usage, Warning,
 };
 
 /// What a provider answers in a test.
@@ -91,7 +91,10 @@ fn drive<P: Provider>(
         Reading::Verbatim => outcome.answer = Some(json(&upstream.body)),
         Reading::Whole => {
             let Upstream { status, headers, body } = upstream.clone();
-            answered(outcome, exchange.whole(HttpResponse { status, headers, body })?)?;
+            match exchange.settle(HttpResponse { status, headers, body })? {
+                Settled::Done(completion) => answered(outcome, completion)?,
+                Settled::Again(_) => panic!("a call that asks again has more than one answer to be tested with"),
+            }
         }
         Reading::Events(_) => {
             for events in split_events(&upstream.body).chunks(events_per_read.max(1)) {

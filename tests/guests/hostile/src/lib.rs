@@ -45,6 +45,8 @@ impl Provider for Hostile {
             base_url: String::new(),
             credential: Credential::Bearer,
             operations: vec![Support { operation: Operation::ChatCompletions, native: None, translated: Vec::new() }],
+            parameters: Vec::new(),
+            reusable: false,
         }
     }
 
