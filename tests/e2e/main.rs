@@ -25,3 +25,4 @@ mod replay;
 mod stream;
 mod trio;
 mod upgrade;
+mod wit_reference;
