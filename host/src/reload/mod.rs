@@ -100,12 +100,13 @@ pub async fn prepare(
     let shelf = Shelf::new(runtime, &sources.files).await?;
     let (sender, commands) = mpsc::channel(8);
     let file = ConfigFile::new(&config, &report, environment);
+    let (registry, plugins) = shelf.arrange();
     let state = State {
         authenticator: Authenticator::new(&config.general),
         folder: None,
-        plugins: Vec::new(),
+        plugins,
         config: file.status(),
-        pipeline: Pipeline::new(config, shelf.arrange().0, upstream),
+        pipeline: Pipeline::new(config, registry, upstream),
     };
     let folder = Folder::choose(sources.folder.as_deref(), environment, &state.pipeline.config);
     let live = Arc::new(Live { state: ArcSwap::from_pointee(state), commands: sender, metrics: Metrics::default() });
