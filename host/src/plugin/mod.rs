@@ -26,4 +26,4 @@ pub use engine::Runtime;
 pub use error::{CallError, LoadError};
 pub use exchange::Exchange;
 pub use manifest::{Manifest, Support};
-pub use registry::{Plugin, Registry};
+pub use registry::{Life, Plugin, Registry};

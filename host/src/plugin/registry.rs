@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use wasmtime::component::Component;
 
@@ -25,7 +25,7 @@ pub struct Plugin {
 }
 
 /// The plugins that are loaded, by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
     plugins: BTreeMap<String, Arc<Plugin>>,
 }
@@ -42,13 +42,42 @@ impl Registry {
         self.plugins.get(name)
     }
 
+    /// The plugin that serves a provider: one of the provider's own name, else the one that its row of the table
+    /// names. So a plugin that is called `groq` takes over from the one that speaks for all vendors like it.
+    pub fn serving(&self, provider: &str, plugin: &str) -> Option<&Arc<Plugin>> {
+        self.plugin(provider).or_else(|| self.plugin(plugin))
+    }
+
+    /// Every plugin, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.plugins.values()
+    }
+
     /// Adds a plugin; one of the same name gives way.
-    pub fn insert(&mut self, plugin: Plugin) {
-        self.plugins.insert(plugin.manifest.name.clone(), Arc::new(plugin));
+    pub fn insert(&mut self, plugin: impl Into<Arc<Plugin>>) {
+        let plugin = plugin.into();
+        self.plugins.insert(plugin.manifest.name.clone(), plugin);
+    }
+}
+
+/// Tells whether a plugin, or an instance of it, still lives: a call that began with it keeps it.
+#[derive(Clone, Debug)]
+pub struct Life(Weak<str>);
+
+impl Life {
+    /// Whether anything of it is left.
+    pub fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
     }
 }
 
 impl Plugin {
+    /// Watches over it without keeping it.
+    pub fn life(&self) -> Life {
+        // Every instance holds the name, for its log lines.
+        Life(Arc::downgrade(&self.name))
+    }
+
     /// Loads the component in `file`.
     ///
     /// # Errors
