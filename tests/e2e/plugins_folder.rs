@@ -217,6 +217,7 @@ async fn of_two_files_with_one_name_the_first_serves() {
     assert_eq!(client.chat("model", "hi").await.content(), A);
     let shadowed = becomes(&client, &second, "shadowed").await;
     assert!(shadowed["reason"].as_str().is_some_and(|reason| reason.contains("1.wasm")), "{shadowed}");
+    gateway.logged("a plugin does not serve: shadowed by").await;
     fs::remove_file(first).expect("the file is there");
     answers(&client, B).await;
 }
@@ -293,6 +294,55 @@ async fn a_folder_mounted_from_a_config_map_is_swapped_by_its_link() {
 
     answers(&client, B).await;
     assert!(!gateway.log().contains("removed plugin"), "it was never gone: {}", gateway.log());
+}
+
+#[tokio::test]
+async fn a_change_that_the_system_does_not_tell_is_found_all_the_same() {
+    let (upstream, home) = (provider(), TempDir::new());
+    let path = |name: &str| home.path().join(name);
+    for (version, marker) in [("v1", A), ("v2", B)] {
+        fs::create_dir_all(path(version).join("share/plugins")).expect("a folder can be made");
+        fs::write(path(version).join("share/plugins/acme.wasm"), plugin(marker)).expect("the folder is writable");
+    }
+    symlink("v1", path("current")).expect("a link can be made");
+    let folder = path("current").join("share/plugins");
+    let gateway = gateway(&upstream).arg("--plugins").arg(folder.display().to_string()).start().await;
+    assert_eq!(gateway.client().chat("model", "hi").await.content(), A);
+
+    // Two folders up: nothing that is watched has changed.
+    symlink("v2", path("next")).expect("a link can be made");
+    fs::rename(path("next"), path("current")).expect("a link can be renamed");
+
+    answers(&gateway.client(), B).await;
+}
+
+#[tokio::test]
+async fn another_folder_in_the_configuration_is_gone_over_to_at_once() {
+    let (upstream, home) = (provider(), TempDir::new());
+    for (folder, marker) in [("one", A), ("two", B)] {
+        fs::create_dir(home.path().join(folder)).expect("a folder can be made");
+        fs::write(home.path().join(folder).join("acme.wasm"), plugin(marker)).expect("the folder is writable");
+    }
+    let config = |folder: &str| {
+        json!({
+            "model_list": [{"model_name": "model", "litellm_params": {"model": "acme/m", "api_base": upstream.origin()}}],
+            "general_settings": {"master_key": "sk-e2e-folder-3"},
+            "ai_api_settings": {"plugins": folder},
+        })
+        .to_string()
+    };
+    let file = home.write("config.yml", config("one"));
+    let gateway = Gateway::with_file(&file, "sk-e2e-folder-3").start().await;
+    let client = gateway.client();
+    assert_eq!(client.chat("model", "hi").await.content(), A);
+
+    home.write("config.yml", config("two"));
+
+    // In between there is no moment without a plugin.
+    eventually_async("the other folder's plugin", async || {
+        (client.chat("model", "hi").await.content() == B).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
