@@ -36,7 +36,8 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     check_master_key(&config, address.ip())?;
     announce(&config, &report);
     raise_file_limit();
-    let runtime = Runtime::new(cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let runtime = Runtime::with_limits(cache_folder(environment), config.plugin_limits.clone())
+        .map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let plugins = load_plugins(&runtime, &options.plugins).await?;
     let authenticator = Authenticator::new(&config.general);
     let root_path = config.root_path.as_str().to_owned();

@@ -34,6 +34,7 @@ mod models;
 mod node;
 mod origin;
 mod params;
+mod plugin_limits;
 mod providers;
 mod report;
 mod retirements;
@@ -54,6 +55,7 @@ pub use general::{General, Logging};
 pub use models::{ModelLimits, ModelTable};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
+pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
 pub use report::{Finding, Report, Severity};
 pub use root_path::RootPath;
@@ -93,6 +95,8 @@ pub struct Config {
     pub root_path: RootPath,
     /// The providers known by name.
     pub providers: Providers,
+    /// `ai_api_settings.plugin_limits`.
+    pub plugin_limits: PluginLimitsTable,
 }
 
 /// Why there is no configuration.
@@ -161,7 +165,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let deployments = model_list::read(&context, report);
     let aliases = aliases::read(root, &deployments, report);
     let root_path = RootPath::read(environment, report);
-    Config { origin, deployments, aliases, general, logging, root_path, providers }
+    let plugin_limits = PluginLimitsTable::read(root, report);
+    Config { origin, deployments, aliases, general, logging, root_path, providers, plugin_limits }
 }
 
 /// Where to point at for what no file says.
