@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::{self, Options};
 use crate::config::{self, ConfigError, Environment, Loaded, Origin};
+use crate::reload::{self, Sources};
 use crate::telemetry;
 
 /// LiteLLM's.
@@ -39,6 +40,10 @@ struct Serve {
     /// Load a provider plugin from a file; may be given several times
     #[arg(long, value_name = "FILE.wasm")]
     plugin: Vec<PathBuf>,
+    /// Serve every provider plugin in a folder, and watch it for changes [default: $AI_API_PLUGINS, else
+    /// ai_api_settings.plugins, else plugins.d beside the configuration, else /app/plugins]
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +55,9 @@ enum Command {
         /// The same
         #[arg(long, short, value_name = "FILE", conflicts_with = "file")]
         config: Option<PathBuf>,
+        /// The folder of provider plugins, each of which is loaded [default: the one that would be served]
+        #[arg(long, value_name = "DIR")]
+        plugins: Option<PathBuf>,
     },
     /// Ask a gateway on this machine whether it is alive: for container health checks
     Health {
@@ -64,7 +72,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let environment = Environment::process();
         let done = match self.command {
-            Some(Command::Check { file, config }) => return check(file.or(config), &environment),
+            Some(Command::Check { file, config, plugins }) => return check(file.or(config), plugins, &environment),
             Some(Command::Health { port }) => port_or(port, &environment).and_then(health),
             None => serve(self.serve, &environment),
         };
@@ -79,7 +87,8 @@ fn serve(options: Serve, environment: &Environment) -> anyhow::Result<()> {
     let loaded = load(options.config, environment)?;
     telemetry::start(&loaded.config.logging);
     let host = options.host.or_else(|| environment.get("HOST").map(str::to_owned));
-    let options = Options { host, port: port_or(options.port, environment)?, plugins: options.plugin };
+    let plugins = Sources { files: options.plugin, folder: options.plugins };
+    let options = Options { host, port: port_or(options.port, environment)?, plugins };
     runtime()?.block_on(app::run(loaded, environment, options))
 }
 
@@ -98,14 +107,22 @@ fn load(file: Option<PathBuf>, environment: &Environment) -> Result<Loaded, Conf
     config::load(config::find(file, environment), environment)
 }
 
-fn check(file: Option<PathBuf>, environment: &Environment) -> ExitCode {
+fn check(file: Option<PathBuf>, plugins: Option<PathBuf>, environment: &Environment) -> ExitCode {
     let origin = file.map_or_else(|| config::find(None, environment), Origin::File);
     let report = match config::load(origin, environment) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            let plugins = Sources { files: Vec::new(), folder: plugins };
+            let checked = runtime().map_err(anyhow::Error::from);
+            let checked =
+                checked.and_then(|runtime| runtime.block_on(reload::check(&mut loaded, environment, &plugins)));
+            if let Err(error) = checked {
+                return fail(&error);
+            }
             let rendered = loaded.report.render(&mut std::io::stdout());
             return match (rendered, loaded.config.master_key_problem()) {
                 (Err(error), _) => fail(&error.into()),
                 (Ok(()), Some(problem)) => fail(&anyhow::anyhow!("it would not start: {problem}")),
+                (Ok(()), None) if loaded.report.has_errors() => ExitCode::FAILURE,
                 (Ok(()), None) => ExitCode::SUCCESS,
             };
         }

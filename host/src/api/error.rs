@@ -59,7 +59,8 @@ fn public(error: &GatewayError) -> Public {
             Some("unknown_url"),
             format!(
                 "There is nothing at {path}. Served are /v1/chat/completions, /v1/completions, /v1/embeddings, \
-                 /v1/images/generations, /v1/models, /v1/model/info, /health/liveliness and /health/readiness."
+                 /v1/images/generations, /v1/models, /v1/model/info, /plugins, /config/reload, /metrics, \
+                 /health/liveliness and /health/readiness."
             ),
         ),
         GatewayError::WrongMethod { allowed } => {
@@ -126,6 +127,10 @@ fn public(error: &GatewayError) -> Public {
         },
         GatewayError::BadAnswer { provider, what } => {
             plain(502, Some("upstream_malformed"), format!("The provider {provider} {what}."))
+        }
+        GatewayError::ConfigRefused(errors) => {
+            let message = format!("The configuration was not reloaded, the one in use stays: {errors}");
+            plain(400, Some("invalid_configuration"), message)
         }
         GatewayError::Plugin { source: CallError::Failed(failure), .. } => of_failure(failure),
         GatewayError::Plugin { plugin, source: error @ CallError::Busy(_) } => {

@@ -24,6 +24,7 @@ mod date;
 mod deployment;
 mod entry;
 mod environment;
+mod fingerprint;
 mod general;
 mod headers;
 mod include;
@@ -51,6 +52,7 @@ pub use aliases::Alias;
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
+pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
 pub use models::{ModelLimits, ModelTable};
 pub use node::holds_a_secret as may_hold_a_secret;
@@ -97,6 +99,10 @@ pub struct Config {
     pub providers: Providers,
     /// `ai_api_settings.plugin_limits`.
     pub plugin_limits: PluginLimitsTable,
+    /// `ai_api_settings.plugins`: the folder of plugins, relative to the configuration's file.
+    pub plugins: Option<PathBuf>,
+    /// What tells it from another.
+    pub fingerprint: Fingerprint,
 }
 
 /// Why there is no configuration.
@@ -143,9 +149,11 @@ pub fn load(origin: Origin, environment: &Environment) -> Result<Loaded, ConfigE
         }
         Origin::BuiltIn => {
             let name = "built-in config.yml".into();
-            include::Tree { root: include::parse_root(BUILT_IN, &name, &mut report), files: vec![name] }
+            let root = include::parse_root(BUILT_IN, &name, &mut report);
+            include::Tree { root, files: vec![name], paths: Vec::new() }
         }
     };
+    report.was_read(std::mem::take(&mut tree.paths));
     // A file that can't be parsed has no keys: errors about those would be wrong.
     if report.has_errors() {
         return Err(ConfigError::Invalid(report.finish(&tree.files)));
@@ -166,7 +174,16 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let aliases = aliases::read(root, &deployments, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
-    Config { origin, deployments, aliases, general, logging, root_path, providers, plugin_limits }
+    let plugins = plugins(root, &origin, report);
+    let fingerprint = Fingerprint::of(root.node);
+    Config { origin, deployments, aliases, general, logging, root_path, providers, plugin_limits, plugins, fingerprint }
+}
+
+/// The folder of plugins, if the configuration names one.
+fn plugins(root: &At<'_>, origin: &Origin, report: &mut Report) -> Option<PathBuf> {
+    let at = root.map("ai_api_settings", report)?.get("plugins")?;
+    let folder = at.text(report).filter(|folder| !folder.trim().is_empty())?;
+    Some(origin.folder().join(folder))
 }
 
 /// Where to point at for what no file says.

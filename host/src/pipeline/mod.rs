@@ -40,9 +40,9 @@ const MAX_MODEL_BYTES: usize = 256;
 #[derive(Debug)]
 pub struct Pipeline {
     /// What the operator wrote.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Model names to deployments.
-    pub router: Router,
+    pub router: Arc<Router>,
     /// Translators.
     pub plugins: Registry,
     upstream: Upstream,
@@ -113,7 +113,19 @@ impl Patience {
 impl Pipeline {
     /// Puts the parts together.
     pub fn new(config: Config, plugins: Registry, upstream: Upstream) -> Self {
-        Self { router: Router::new(&config), config, plugins, upstream }
+        Self { router: Arc::new(Router::new(&config)), config: Arc::new(config), plugins, upstream }
+    }
+
+    /// The same with other plugins. The router is shared, with whose turn it is.
+    pub fn with_plugins(&self, plugins: Registry) -> Self {
+        let (config, router) = (self.config.clone(), self.router.clone());
+        Self { config, router, plugins, upstream: self.upstream.clone() }
+    }
+
+    /// The same with another configuration: connections to providers stay open. Turns begin anew; a router that
+    /// remembers failures of deployments has to hand them on here.
+    pub fn with_config(&self, config: Config) -> Self {
+        Self::new(config, self.plugins.clone(), self.upstream.clone())
     }
 
     /// Answers one call.
@@ -186,7 +198,7 @@ impl Pipeline {
         if let Credential::Missing { variable } = &deployment.credential {
             return Err(GatewayError::NoCredential { model: requested_model.to_owned(), variable: variable.clone() });
         }
-        let plugin = self.plugins.plugin(&deployment.plugin);
+        let plugin = self.plugins.serving(&deployment.provider, &deployment.plugin);
         let plugin =
             plugin.ok_or_else(|| unusable(format!("no plugin serves the provider '{}'", deployment.provider)))?;
         let support = plugin.manifest.support(operation);

@@ -40,5 +40,5 @@ pub use error::{CallError, LoadError};
 pub use exchange::Exchange;
 pub use manifest::{Manifest, Support};
 pub use quarantine::Standing;
-pub use registry::{Plugin, Registry};
+pub use registry::{Life, Plugin, Registry};
 pub use stats::{Fault, StatsSnapshot};

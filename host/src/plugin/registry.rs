@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::account::Account;
@@ -31,7 +31,7 @@ pub struct Plugin {
 }
 
 /// The plugins that are loaded, by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
     plugins: BTreeMap<String, Arc<Plugin>>,
 }
@@ -48,13 +48,42 @@ impl Registry {
         self.plugins.get(name)
     }
 
+    /// The plugin that serves a provider: one of the provider's own name, else the one that its row of the table
+    /// names. So a plugin that is called `groq` takes over from the one that speaks for all vendors like it.
+    pub fn serving(&self, provider: &str, plugin: &str) -> Option<&Arc<Plugin>> {
+        self.plugin(provider).or_else(|| self.plugin(plugin))
+    }
+
+    /// Every plugin, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.plugins.values()
+    }
+
     /// Adds a plugin; one of the same name gives way.
-    pub fn insert(&mut self, plugin: Plugin) {
-        self.plugins.insert(plugin.manifest.name.clone(), Arc::new(plugin));
+    pub fn insert(&mut self, plugin: impl Into<Arc<Plugin>>) {
+        let plugin = plugin.into();
+        self.plugins.insert(plugin.manifest.name.clone(), plugin);
+    }
+}
+
+/// Tells whether a plugin, or an instance of it, still lives: a call that began with it keeps it.
+#[derive(Clone, Debug)]
+pub struct Life(Weak<Account>);
+
+impl Life {
+    /// Whether anything of it is left.
+    pub fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
     }
 }
 
 impl Plugin {
+    /// Watches over it without keeping it.
+    pub fn life(&self) -> Life {
+        // Every instance holds it, for its limits.
+        Life(Arc::downgrade(&self.account))
+    }
+
     /// Loads the component in `file`.
     ///
     /// # Errors
@@ -64,9 +93,17 @@ impl Plugin {
         let unreadable = |source| LoadError::Read { file: name.clone(), source };
         // Before it is read, for it may be larger than memory.
         let size = tokio::fs::metadata(file).await.map_err(unreadable)?.len();
-        load::check_size(&name, size, runtime.limits().max_wasm_bytes)?;
+        Self::check_size(runtime, &name, size)?;
         let bytes = tokio::fs::read(file).await.map_err(unreadable)?;
         Self::load(runtime, &name, &bytes).await
+    }
+
+    /// Whether a file of so many bytes may be read as a plugin.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn check_size(runtime: &Runtime, file: &str, bytes: u64) -> Result<(), LoadError> {
+        load::check_size(file, bytes, runtime.limits().max_wasm_bytes)
     }
 
     /// Loads a component: check, compile, link, ask what it is, warm up.
