@@ -48,11 +48,7 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     // On standard output, so that a script can wait for it and read the port.
     writeln!(std::io::stdout(), "listening on http://{bound}{root_path}").context("writing to standard output")?;
     // It ends with the process.
-    tokio::spawn(async move {
-        if let Err(error) = reloader.run().await {
-            tracing::error!("neither plugins nor the configuration are reloaded: {error:#}");
-        }
-    });
+    tokio::spawn(reloader.run());
     server::serve(Arc::new(Gateway { live }), listener, stop).await;
     tracing::info!("ended");
     Ok(())
@@ -104,7 +100,7 @@ fn announce(config: &Config) {
 }
 
 /// Where compiled plugins are kept, so that the next start takes milliseconds.
-fn cache_folder(environment: &Environment) -> Option<PathBuf> {
+pub fn cache_folder(environment: &Environment) -> Option<PathBuf> {
     let own = environment.get("AI_API_CACHE_DIR").map(PathBuf::from);
     let shared = || environment.get("XDG_CACHE_HOME").map(|folder| Path::new(folder).join("ai-api"));
     let home = || environment.get("HOME").map(|folder| Path::new(folder).join(".cache/ai-api"));

@@ -113,8 +113,9 @@ fn check(file: Option<PathBuf>, plugins: Option<PathBuf>, environment: &Environm
         Ok(mut loaded) => {
             let plugins = Sources { files: Vec::new(), folder: plugins };
             let checked = runtime().map_err(anyhow::Error::from);
-            let checked =
-                checked.and_then(|runtime| runtime.block_on(reload::check(&mut loaded, environment, &plugins)));
+            let checked = checked.and_then(|runtime| {
+                runtime.block_on(reload::check(&mut loaded, environment, &plugins, app::cache_folder(environment)))
+            });
             if let Err(error) = checked {
                 return fail(&error);
             }

@@ -17,6 +17,8 @@ pub struct Fingerprint {
     models: BTreeMap<String, Vec<[u8; 32]>>,
     /// By path: `general_settings.master_key`.
     settings: BTreeMap<String, [u8; 32]>,
+    /// Of everything, for what the others don't tell: the order.
+    whole: [u8; 32],
 }
 
 /// What differs between two configurations, by name; no value is in it.
@@ -37,7 +39,7 @@ pub struct Changes {
 impl Fingerprint {
     /// Of a whole tree, with its variables filled in.
     pub(super) fn of(root: &Node) -> Self {
-        let mut fingerprint = Self::default();
+        let mut fingerprint = Self { whole: digest(root), ..Self::default() };
         for (section, node) in root.entries() {
             match (section.as_str(), &node.value) {
                 ("model_list", _) => fingerprint.add_models(node),
@@ -87,15 +89,6 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-// === impl Changes ===
-
-impl Changes {
-    /// Whether nothing differs.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     names.cloned().collect()
 }
@@ -128,7 +121,7 @@ mod tests {
             changes.settings,
             ["general_settings.master_key", "general_settings.max_request_size_mb", "router_settings.timeout"]
         );
-        assert!(old.changes(&old).is_empty());
+        assert_eq!(old.changes(&old), Changes::default());
     }
 
     #[test]
@@ -137,5 +130,13 @@ mod tests {
         let new = of("model_list:\n- {model_name: a, x: 1}\n- {model_name: a, x: 2}\n");
 
         assert_eq!(old.changes(&new).models_changed, ["a"]);
+    }
+
+    #[test]
+    fn another_order_is_another_configuration_without_a_change_to_tell() {
+        let old = of("model_list:\n- {model_name: a}\n- {model_name: b}\n");
+        let new = of("model_list:\n- {model_name: b}\n- {model_name: a}\n");
+
+        assert!(old != new && old.changes(&new) == Changes::default());
     }
 }

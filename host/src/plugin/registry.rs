@@ -54,11 +54,6 @@ impl Registry {
         self.plugin(provider).or_else(|| self.plugin(plugin))
     }
 
-    /// Every plugin, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
-        self.plugins.values()
-    }
-
     /// Adds a plugin; one of the same name gives way.
     pub fn insert(&mut self, plugin: impl Into<Arc<Plugin>>) {
         let plugin = plugin.into();

@@ -1,6 +1,6 @@
 //! What `ai-api check` says about plugins: each file, and whether it could be loaded.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::folder::Folder;
@@ -9,11 +9,17 @@ use super::{Digest, Sources};
 use crate::config::{Environment, Loaded, Severity};
 use crate::plugin::{BUILT_IN, Runtime};
 
-/// Loads every plugin that a start would load, and adds to the report what becomes of it.
+/// Loads every plugin that a start would load, and adds to the report what becomes of it. Compiled code is kept in
+/// `cache`.
 ///
 /// # Errors
 /// The machine can't run plugins at all.
-pub async fn check(loaded: &mut Loaded, environment: &Environment, sources: &Sources) -> anyhow::Result<()> {
+pub async fn check(
+    loaded: &mut Loaded,
+    environment: &Environment,
+    sources: &Sources,
+    cache: Option<PathBuf>,
+) -> anyhow::Result<()> {
     let folder = Folder::choose(sources.folder.as_deref(), environment, &loaded.config);
     let report = &mut loaded.report;
     let mut files = sources.files.iter().rev().cloned().collect::<Vec<_>>();
@@ -30,10 +36,10 @@ pub async fn check(loaded: &mut Loaded, environment: &Environment, sources: &Sou
     if files.is_empty() {
         return Ok(());
     }
-    // Nothing is kept: a check leaves no traces.
+    // What is compiled here needs not be at the start that follows.
     let limits = loaded.config.plugin_limits.clone();
-    let runtime = Arc::new(Runtime::with_limits(None, limits).map_err(|error| anyhow::anyhow!("{error:#}"))?);
-    let mut serving: Vec<(String, std::path::PathBuf)> = Vec::new();
+    let runtime = Arc::new(Runtime::with_limits(cache, limits).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+    let mut serving: Vec<(String, PathBuf)> = Vec::new();
     for file in files {
         let (name, version, short) = match describe(&runtime, &file).await {
             Ok(described) => described,

@@ -70,7 +70,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// They can't be used; everything that is wrong with them, a line each.
-    pub(super) async fn read(&mut self, current: &Config) -> Result<Loaded, String> {
+    pub(super) async fn read(&mut self) -> Result<Loaded, String> {
         let (origin, environment, files) = (self.origin.clone(), self.environment.clone(), self.files.clone());
         // Looked at first: what changes while it is read is a reason to read it again.
         let read = move || (stamps(&files), config::load(origin, &environment));
@@ -79,14 +79,14 @@ impl ConfigFile {
         let checked = read.and_then(|(seen, read)| {
             self.settling.see(Instant::now(), seen);
             self.settling.take_all();
-            self.checked(read, current)
+            self.checked(read)
         });
         self.error = checked.as_ref().err().cloned();
         checked
     }
 
-    fn checked(&mut self, read: Result<Loaded, ConfigError>, current: &Config) -> Result<Loaded, String> {
-        let mut loaded = match read {
+    fn checked(&mut self, read: Result<Loaded, ConfigError>) -> Result<Loaded, String> {
+        let loaded = match read {
             Ok(loaded) => loaded,
             Err(error @ ConfigError::Read { .. }) => return Err(format!("{:#}", anyhow::Error::from(error))),
             Err(ConfigError::Invalid(report)) => {
@@ -100,12 +100,6 @@ impl ConfigFile {
             return Err(format!("{}: {problem}", self.origin));
         }
         self.files = loaded.report.files().to_vec();
-        // Where the gateway is mounted is said to clients at its start.
-        let root_path = current.root_path.clone();
-        let moved = std::mem::replace(&mut loaded.config.root_path, root_path) != current.root_path;
-        if moved {
-            tracing::warn!("SERVER_ROOT_PATH has another value by now: it needs a restart");
-        }
         Ok(loaded)
     }
 
@@ -135,17 +129,22 @@ impl ConfigFile {
     }
 }
 
-/// What `new` changes of `old`.
-pub(super) fn difference(old: &Config, new: &Config) -> Reloaded {
+/// What `new` changes of `old`. What can't change while the gateway runs is put back.
+pub(super) fn difference(old: &Config, new: &mut Config) -> Reloaded {
     let mut needs_restart = Vec::new();
-    if old.logging.json != new.logging.json {
+    if std::mem::replace(&mut new.logging.json, old.logging.json) != old.logging.json {
         needs_restart.push("litellm_settings.json_logs");
     }
-    if old.logging.level != new.logging.level {
+    if std::mem::replace(&mut new.logging.level, old.logging.level) != old.logging.level {
         needs_restart.push("litellm_settings.set_verbose");
     }
-    if old.plugin_limits.stack_bytes != new.plugin_limits.stack_bytes {
+    let (was, is) = (old.plugin_limits.stack_bytes, &mut new.plugin_limits.stack_bytes);
+    if std::mem::replace(is, was) != was {
         needs_restart.push("ai_api_settings.plugin_limits.*.stack_kb");
+    }
+    // Clients were told it at the start.
+    if std::mem::replace(&mut new.root_path, old.root_path.clone()) != old.root_path {
+        needs_restart.push("environment_variables.SERVER_ROOT_PATH");
     }
     Reloaded { changes: old.fingerprint.changes(&new.fingerprint), needs_restart }
 }

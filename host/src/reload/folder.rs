@@ -46,11 +46,6 @@ impl Folder {
         &self.candidates
     }
 
-    /// Whether somebody asked for this very folder.
-    pub(super) fn is_named(&self) -> bool {
-        self.named
-    }
-
     /// The plugins in it, in the order of their names. Links are followed: that is how a ConfigMap is mounted.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -72,7 +72,8 @@ pub struct Reloader {
     settling: Settling,
     watcher: Watcher,
     commands: mpsc::Receiver<Command>,
-    /// The trouble with the folder that is in the log already.
+    hangup: Signal,
+    /// What the log says of the folder.
     told: Option<String>,
 }
 
@@ -89,6 +90,7 @@ struct Look {
 ///
 /// # Errors
 /// A plugin inside the binary, or one that was named as a file, can't be loaded. Those in the folder are only reported.
+/// Or the system gives no signals.
 pub async fn prepare(
     runtime: Arc<Runtime>,
     upstream: Upstream,
@@ -100,12 +102,13 @@ pub async fn prepare(
     let shelf = Shelf::new(runtime, &sources.files).await?;
     let (sender, commands) = mpsc::channel(8);
     let file = ConfigFile::new(&config, &report, environment);
+    let (registry, plugins) = shelf.arrange();
     let state = State {
         authenticator: Authenticator::new(&config.general),
         folder: None,
-        plugins: Vec::new(),
+        plugins,
         config: file.status(),
-        pipeline: Pipeline::new(config, shelf.arrange().0, upstream),
+        pipeline: Pipeline::new(config, registry, upstream),
     };
     let folder = Folder::choose(sources.folder.as_deref(), environment, &state.pipeline.config);
     let live = Arc::new(Live { state: ArcSwap::from_pointee(state), commands: sender, metrics: Metrics::default() });
@@ -119,6 +122,7 @@ pub async fn prepare(
         settling: Settling::default(),
         watcher: Watcher::new(),
         commands,
+        hangup: signal(SignalKind::hangup()).context("waiting for SIGHUP")?,
         told: None,
         config: file,
     };
@@ -133,18 +137,14 @@ pub async fn prepare(
 
 impl Reloader {
     /// Runs as long as the process.
-    ///
-    /// # Errors
-    /// The system gives no signals.
-    pub async fn run(mut self) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup()).context("waiting for SIGHUP")?;
+    pub async fn run(mut self) {
         loop {
             let next = [self.settling.next(), self.config.next(), self.shelf.next()].into_iter().flatten().min();
             let wake = next.map_or(POLL, |next| next.saturating_duration_since(Instant::now()).min(POLL));
             tokio::select! {
                 () = self.watcher.changed() => tokio::time::sleep(FLOCK).await,
                 () = tokio::time::sleep(wake) => {}
-                _ = hangup.recv() => {
+                _ = self.hangup.recv() => {
                     // It has told what is wrong.
                     let _ = self.reload_config(true).await;
                 }
@@ -195,6 +195,7 @@ impl Reloader {
     fn publish_plugins(&self, folder: Option<PathBuf>) {
         let current = self.live.state();
         let (registry, plugins) = self.shelf.arrange();
+        tell_shadowed(&current.plugins, &plugins);
         self.live.state.store(Arc::new(State {
             pipeline: current.pipeline.with_plugins(registry),
             authenticator: current.authenticator.clone(),
@@ -210,7 +211,7 @@ impl Reloader {
         let current = self.live.state();
         let old = &current.pipeline.config;
         let known = self.config.error().map(str::to_owned);
-        let Loaded { config, mut report } = match self.config.read(old).await {
+        let Loaded { mut config, mut report } = match self.config.read().await {
             Ok(loaded) => loaded,
             Err(error) => {
                 if asked || known.as_ref() != Some(&error) {
@@ -226,7 +227,7 @@ impl Reloader {
             self.publish_config(&current, None);
             return Ok(Reloaded::default());
         }
-        let reloaded = config_file::difference(old, &config);
+        let reloaded = config_file::difference(old, &mut config);
         let limits = (config.plugin_limits != old.plugin_limits).then(|| config.plugin_limits.clone());
         self.config.tell_warnings(&mut report, &current.pipeline.plugins);
         self.folder = Folder::choose(self.sources.folder.as_deref(), &self.environment, &config);
@@ -253,23 +254,26 @@ impl Reloader {
         }));
     }
 
-    /// Logs, once, that the folder can't be read or isn't there although somebody named it.
+    /// Logs how the folder does, once for each time that it does otherwise.
     fn tell_folder(&mut self, error: Option<&io::Error>, path: Option<&Path>) {
-        let trouble = match (error, path) {
-            (Some(error), Some(path)) => Some(format!("the plugin folder {} can't be read: {error}", path.display())),
-            (None, Some(path)) if self.folder.is_named() && !path.is_dir() => {
-                Some(format!("the plugin folder {} isn't there; waiting for it", path.display()))
+        let news = path.map(|path| {
+            let shown = path.display();
+            match error {
+                Some(error) => (false, format!("the plugin folder {shown} can't be read: {error}")),
+                None if path.is_dir() => (true, format!("watching the plugin folder {shown}")),
+                None => (false, format!("the plugin folder {shown} isn't there; waiting for it")),
             }
-            _ => None,
-        };
-        if trouble != self.told {
-            match (&trouble, path) {
-                (Some(trouble), _) => tracing::warn!("{trouble}"),
-                (None, Some(path)) => tracing::info!("the plugin folder {} is there", path.display()),
-                (None, None) => {}
-            }
-            self.told = trouble;
+        });
+        let text = news.as_ref().map(|(_, text)| text.clone());
+        if text == self.told {
+            return;
         }
+        match &news {
+            Some((false, text)) => tracing::warn!("{text}"),
+            Some((true, text)) => tracing::info!("{text}"),
+            None => tracing::info!("the plugin folder is gone"),
+        }
+        self.told = text;
     }
 }
 
@@ -291,6 +295,16 @@ impl Look {
             config: config_file::stamps(config),
             watched: watch::folders_of(paths),
             folder: plugins,
+        }
+    }
+}
+
+/// Says which files have a plugin that doesn't serve since its name is taken.
+fn tell_shadowed(old: &[PluginStatus], new: &[PluginStatus]) {
+    for status in new.iter().filter(|status| status.standing == Standing::Shadowed) {
+        let known = |old: &PluginStatus| old.file == status.file && old.reason == status.reason;
+        if let (Some(file), Some(reason), false) = (&status.file, &status.reason, old.iter().any(known)) {
+            tracing::warn!(file = %file.display(), "a plugin does not serve: {reason}");
         }
     }
 }
