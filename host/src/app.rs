@@ -34,7 +34,8 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     check_master_key(&loaded.config, address.ip())?;
     announce(&loaded.config);
     raise_file_limit();
-    let runtime = Runtime::new(cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let runtime = Runtime::with_limits(cache_folder(environment), loaded.config.plugin_limits.clone())
+        .map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let root_path = loaded.config.root_path.as_str().to_owned();
     let (live, reloader) =
         reload::prepare(Arc::new(runtime), Upstream::new()?, loaded, environment, options.plugins).await?;

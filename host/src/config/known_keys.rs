@@ -50,7 +50,7 @@ pub(super) const CREDENTIAL: Rows =
     &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
 
 /// AI-API's own section.
-pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins")];
+pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[

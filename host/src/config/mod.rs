@@ -35,6 +35,7 @@ mod models;
 mod node;
 mod origin;
 mod params;
+mod plugin_limits;
 mod providers;
 mod report;
 mod retirements;
@@ -56,6 +57,7 @@ pub use general::{General, Logging};
 pub use models::{ModelLimits, ModelTable};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
+pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
 pub use report::{Finding, Report, Severity};
 pub use root_path::RootPath;
@@ -95,6 +97,8 @@ pub struct Config {
     pub root_path: RootPath,
     /// The providers known by name.
     pub providers: Providers,
+    /// `ai_api_settings.plugin_limits`.
+    pub plugin_limits: PluginLimitsTable,
     /// `ai_api_settings.plugins`: the folder of plugins, relative to the configuration's file.
     pub plugins: Option<PathBuf>,
     /// What tells it from another.
@@ -169,9 +173,10 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let deployments = model_list::read(&context, report);
     let aliases = aliases::read(root, &deployments, report);
     let root_path = RootPath::read(environment, report);
+    let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
     let fingerprint = Fingerprint::of(root.node);
-    Config { origin, deployments, aliases, general, logging, root_path, providers, plugins, fingerprint }
+    Config { origin, deployments, aliases, general, logging, root_path, providers, plugin_limits, plugins, fingerprint }
 }
 
 /// The folder of plugins, if the configuration names one.

@@ -37,7 +37,8 @@ pub async fn check(
         return Ok(());
     }
     // What is compiled here needs not be at the start that follows.
-    let runtime = Arc::new(Runtime::new(cache).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+    let limits = loaded.config.plugin_limits.clone();
+    let runtime = Arc::new(Runtime::with_limits(cache, limits).map_err(|error| anyhow::anyhow!("{error:#}"))?);
     let mut serving: Vec<(String, PathBuf)> = Vec::new();
     for file in files {
         let (name, version, short) = match describe(&runtime, &file).await {

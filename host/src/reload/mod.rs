@@ -228,10 +228,15 @@ impl Reloader {
             return Ok(Reloaded::default());
         }
         let reloaded = config_file::difference(old, &mut config);
+        let limits = (config.plugin_limits != old.plugin_limits).then(|| config.plugin_limits.clone());
         self.config.tell_warnings(&mut report, &current.pipeline.plugins);
         self.folder = Folder::choose(self.sources.folder.as_deref(), &self.environment, &config);
         self.config.accepted();
         self.publish_config(&current, Some(current.pipeline.with_config(config)));
+        if let Some(limits) = limits {
+            self.shelf.set_limits(limits, &self.live);
+            self.publish_plugins(current.folder.clone());
+        }
         self.live.metrics.config_reloaded(true);
         tell(&reloaded);
         Ok(reloaded)

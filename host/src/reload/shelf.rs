@@ -11,10 +11,9 @@ use tokio::time::Instant;
 use super::Live;
 use super::settle::Stamp;
 use super::state::{Digest, LoadedPlugin, PluginStatus, Standing};
+use crate::config::PluginLimitsTable;
 use crate::plugin::{BUILT_IN, LoadError, Plugin, Registry, Runtime};
 
-/// A larger file is not even read.
-const MAX_FILE_BYTES: u64 = 128 << 20;
 /// A file that can't be loaded may be one that is still being written: the log waits for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -86,6 +85,10 @@ impl Shelf {
     pub(super) async fn update(&mut self, file: &Path, stamp: Option<Stamp>, live: &Live) -> Outcome {
         let Some(stamp) = stamp else { return self.remove(file, live) };
         let (path, known) = (file.to_owned(), self.files.entry(file.to_owned()).or_default());
+        // Before it is read, for it may be larger than memory.
+        if let Err(error) = Plugin::check_size(&self.runtime, &file.display().to_string(), stamp.bytes()) {
+            return known.fail(in_one_line(error), None);
+        }
         // Blocking threads, here and below: a slow disk and a compiler hold up nobody's call.
         let read = tokio::task::spawn_blocking(move || read(&path, stamp)).await;
         let bytes = match read.unwrap_or_else(|error| Content::Bad(error.to_string())) {
@@ -117,6 +120,16 @@ impl Shelf {
             tracing::info!(plugin = manifest.name, version = manifest.version, file = %file.display(), "removed plugin");
         }
         Outcome::Changed
+    }
+
+    /// Puts every plugin under other limits. What is loaded stays loaded.
+    pub(super) fn set_limits(&mut self, limits: PluginLimitsTable, live: &Live) {
+        self.runtime.set_limits(limits);
+        let loaded = self.files.values_mut().filter_map(|slot| slot.loaded.as_mut());
+        for loaded in loaded.chain(&mut self.built_in) {
+            loaded.plugin = Arc::new(loaded.plugin.with_limits(&self.runtime));
+            live.metrics.version_born(&loaded.plugin);
+        }
     }
 
     /// The reason that one of the files that were named can't be loaded.
@@ -239,11 +252,8 @@ fn claim<'a>(
 
 /// Reads a file that should be as `stamp` says.
 fn read(path: &Path, stamp: Stamp) -> Content {
-    if stamp.bytes() > MAX_FILE_BYTES {
-        return Content::Bad(format!("it is larger than {} MB, which no plugin may be", MAX_FILE_BYTES >> 20));
-    }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.bytes()).unwrap_or_default());
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    let read = std::fs::File::open(path).and_then(|file| file.take(stamp.bytes() + 1).read_to_end(&mut bytes));
     match read {
         _ if Stamp::of(path) != Some(stamp) => Content::Changing,
         Ok(_) => Content::Bytes(bytes),
