@@ -64,7 +64,11 @@ impl Default for Cloud {
     /// For a deployment that calls nobody.
     fn default() -> Self {
         let unset = |names: &str| Lack::Unset(names.to_owned());
-        Self { aws: Err(unset("AWS_ACCESS_KEY_ID")), aws_region: None, google: Err(unset("GOOGLE_APPLICATION_CREDENTIALS")) }
+        Self {
+            aws: Err(unset("AWS_ACCESS_KEY_ID")),
+            aws_region: None,
+            google: Err(unset("GOOGLE_APPLICATION_CREDENTIALS")),
+        }
     }
 }
 
@@ -75,11 +79,15 @@ impl Cloud {
             text(params, &["aws_region_name"], report).or_else(|| first(environment, &REGIONS).map(str::to_owned));
         let aws = aws(params, environment, report);
         let google = service_account::read(params, environment);
-        let means_google = provider.starts_with("vertex") || params.entries().any(|(key, _)| key.starts_with("vertex_"));
+        let means_google =
+            provider.starts_with("vertex") || params.entries().any(|(key, _)| key.starts_with("vertex_"));
         let means_aws = params.entries().any(|(key, _)| key.starts_with("aws_") && key != "aws_region_name");
         let mut warn = |key: &str, lack: Option<&Lack>| {
             if let Some(lack) = lack {
-                params.raw(key).unwrap_or_else(|| params.model_or_self()).warn(format!("{lack}: calls to this model will fail"), report);
+                params
+                    .raw(key)
+                    .unwrap_or_else(|| params.model_or_self())
+                    .warn(format!("{lack}: calls to this model will fail"), report);
             }
         };
         warn("aws_secret_access_key", aws.as_ref().err().filter(|_| means_aws));
@@ -109,9 +117,14 @@ fn aws(params: &Params<'_>, environment: &Environment, report: &mut Report) -> R
     ];
     let own = NAMES.map(|(key, _)| text(params, &[key], report));
     let ambient = own.iter().all(Option::is_none);
-    let [id, secret, token] = if ambient { NAMES.map(|(_, name)| environment.get(name).map(str::to_owned)) } else { own };
+    let [id, secret, token] =
+        if ambient { NAMES.map(|(_, name)| environment.get(name).map(str::to_owned)) } else { own };
     let lacks = |(key, variable): (&str, &str)| {
-        Lack::Unset(if ambient { format!("{variable} (or litellm_params.{key})") } else { format!("litellm_params.{key}") })
+        Lack::Unset(if ambient {
+            format!("{variable} (or litellm_params.{key})")
+        } else {
+            format!("litellm_params.{key}")
+        })
     };
     let [id_names, secret_names, _] = NAMES;
     let key = |value: Option<String>, names| value.map(|text| Secret::new(text.trim())).ok_or_else(|| lacks(names));

@@ -11,6 +11,7 @@ use super::base_url;
 use super::cloud::Cloud;
 use super::credential::{self, Wanted};
 use super::deployment::{Credential, Deployment};
+use super::environment::Environment;
 use super::known::{self, Section, Support};
 use super::model_list::Context;
 use super::node::{Value, holds_a_secret};
@@ -18,7 +19,6 @@ use super::params::{Params, unquoted};
 use super::providers::Provider;
 use super::report::{Report, Severity};
 use super::target::{self, Target};
-use super::environment::Environment;
 use super::{catch_all, cloud, headers, retirements};
 
 /// An entry whose mandatory keys are there.
@@ -217,7 +217,9 @@ impl<'a> Entry<'a> {
             } else {
                 let meaning = match row {
                     Some(_) => "a default request parameter",
-                    None => "a setting of the plugin, if it asks for one of this name; else a default request parameter",
+                    None => {
+                        "a setting of the plugin, if it asks for one of this name; else a default request parameter"
+                    }
                 };
                 Support::Honoured(meaning).report(&at, report);
                 if let Some(near) = known::misspelt_parameter(key) {

@@ -67,7 +67,9 @@ pub(super) fn read(params: &Params<'_>, environment: &Environment) -> Result<Fou
         (None, None) => match VARIABLES.iter().find_map(|name| Some((environment.get(name)?, *name))) {
             Some((text, name)) => (text.to_owned(), name, true),
             None => {
-                return Err(Lack::Unset("GOOGLE_APPLICATION_CREDENTIALS (or litellm_params.vertex_credentials)".to_owned()));
+                return Err(Lack::Unset(
+                    "GOOGLE_APPLICATION_CREDENTIALS (or litellm_params.vertex_credentials)".to_owned(),
+                ));
             }
         },
     };
@@ -95,8 +97,15 @@ fn parse(json: &str) -> Result<ServiceAccount, String> {
     let mandatory = |key: &str| text(key).ok_or_else(|| format!("it has no {key}"));
     match text("type").as_deref() {
         Some("service_account") => {}
-        Some("authorized_user" | "external_account" | "impersonated_service_account" | "external_account_authorized_user") => {
-            return Err("it is no key of a service account, and other kinds of credentials are not supported yet".to_owned());
+        Some(
+            "authorized_user"
+            | "external_account"
+            | "impersonated_service_account"
+            | "external_account_authorized_user",
+        ) => {
+            return Err(
+                "it is no key of a service account, and other kinds of credentials are not supported yet".to_owned()
+            );
         }
         _ => return Err("it is no key of a service account: its type is not `service_account`".to_owned()),
     }

@@ -202,7 +202,8 @@ impl Pipeline {
         let name = &call.plugin.manifest.name;
         let placement = &call.plugin.manifest.placement;
         guest_query(&request.query, placement).map_err(|error| GatewayError::query(name, &error))?;
-        let url = join(&call.binding.base, &request.path, &request.query).map_err(|error| GatewayError::path(name, &error))?;
+        let url = join(&call.binding.base, &request.path, &request.query)
+            .map_err(|error| GatewayError::path(name, &error))?;
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
         let headers = guest_headers(headers, placement).map_err(|error| GatewayError::header(name, &error))?;
         let method = match request.method.as_str() {

@@ -80,9 +80,8 @@ impl Upstream {
                 let plain = "its AWS keys are those of the environment";
                 at_home(keys, deployment, base, &AWS, plain, "aws_access_key_id and aws_secret_access_key")?;
                 let region = deployment.cloud.aws_region.as_deref();
-                let region = region.ok_or_else(|| {
-                    NoCredential::Unset("AWS_REGION (or litellm_params.aws_region_name)".to_owned())
-                })?;
+                let region = region
+                    .ok_or_else(|| NoCredential::Unset("AWS_REGION (or litellm_params.aws_region_name)".to_owned()))?;
                 let AwsKeys { access_key_id, secret_access_key, session_token } = &keys.value;
                 let secrets = [access_key_id, secret_access_key].into_iter().chain(session_token);
                 let redactor = Redactor::new(secrets.map(Secret::expose));
@@ -139,9 +138,8 @@ fn with_key(placement: &Placement, credential: &Credential) -> Result<Authentica
 /// A header's value that nothing prints.
 pub(super) fn sensitive(text: String) -> Result<HeaderValue, NoCredential> {
     let value = HeaderValue::from_maybe_shared(bytes::Bytes::from(text));
-    let mut value = value.map_err(|_| {
-        NoCredential::Unusable("the provider's key has characters that no header can hold".to_owned())
-    })?;
+    let mut value = value
+        .map_err(|_| NoCredential::Unusable("the provider's key has characters that no header can hold".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }

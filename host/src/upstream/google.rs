@@ -125,7 +125,10 @@ impl Tokens {
     }
 
     /// The exchange under way, or a new one.
-    fn exchange(self: &Arc<Self>, state: &mut State) -> Shared<BoxFuture<'static, Result<Arc<Token>, CredentialError>>> {
+    fn exchange(
+        self: &Arc<Self>,
+        state: &mut State,
+    ) -> Shared<BoxFuture<'static, Result<Arc<Token>, CredentialError>>> {
         if let Some(running) = &state.exchange {
             return running.clone();
         }
