@@ -195,7 +195,7 @@ async fn a_key_file_that_is_none_is_told_at_start_and_by_check_without_a_word_of
         (with("client_email", Value::Null), "it has no client_email"),
         (with("token_uri", json!("SECRETSECRET")), "its token_uri is no URL"),
         (with("token_uri", json!("file:///SECRETSECRET")), "its token_uri is no http(s) URL"),
-        ("x".repeat(100_000), "larger than 64 KiB"),
+        ("x".repeat(100_000), "larger than 64 KiB, so it is no key file"),
     ] {
         let home = TempDir::new();
         let account = home.write("account.json", content).display().to_string();
@@ -229,6 +229,6 @@ async fn the_environments_account_doesnt_go_to_an_address_that_only_a_plugin_nam
         .await;
     let answer = gateway.client().chat("m/echo", "hi").await;
     assert_eq!((answer.status, answer.error()["code"].as_str()), (503, Some("model_unavailable")));
-    assert!(answer.message().contains("europe-west4-probe.example"), "{}", answer.message());
+    assert!(answer.message().contains("europe-west4-probe.cloud.example"), "{}", answer.message());
     assert_eq!(endpoint.hits(), 0);
 }

@@ -9,7 +9,7 @@ pub struct Special;
 
 impl Kind for Special {
     const NAME: &'static str = "probe-google";
-    const BASE_URL: &'static str = "https://{vertex_location}-probe.example/v1/projects/{vertex_project}";
+    const BASE_URL: &'static str = "https://{vertex_location}-probe.cloud.example/v1/projects/{vertex_project}";
     const PARAMETERS: &'static [&'static str] = &["vertex_location"];
     const FRAMING: Framing = Framing::Sse;
 
