@@ -4,6 +4,7 @@
 
 mod accounting;
 mod backpressure;
+mod cloud;
 mod connections;
 mod differential;
 mod drain;
@@ -17,6 +18,7 @@ mod http_auth;
 mod http_errors;
 mod isolation;
 mod leaks;
+mod memory_scan;
 mod model_names;
 mod odd_answers;
 mod operator;
