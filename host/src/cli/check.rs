@@ -1,0 +1,41 @@
+//! `ai-api check`: what of a configuration is honoured.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::fail;
+use crate::config::{self, ConfigError, Environment, Origin};
+
+/// Which configuration to look at.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The configuration [default: the one that would be served]
+    file: Option<PathBuf>,
+    /// The same
+    #[arg(long, short, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl Check {
+    /// Prints the report; a failure when the gateway would not start with it.
+    pub(super) fn run(self, environment: &Environment) -> ExitCode {
+        let file = self.file.or(self.config);
+        let origin = file.map_or_else(|| config::find(None, environment), Origin::File);
+        let report = match config::load(origin, environment) {
+            Ok(loaded) => {
+                let rendered = loaded.report.render(&mut std::io::stdout());
+                return match (rendered, loaded.config.master_key_problem()) {
+                    (Err(error), _) => fail(&error.into()),
+                    (Ok(()), Some(problem)) => fail(&anyhow::anyhow!("it would not start: {problem}")),
+                    (Ok(()), None) => ExitCode::SUCCESS,
+                };
+            }
+            Err(ConfigError::Invalid(report)) => report,
+            Err(error) => return fail(&error.into()),
+        };
+        match report.render(&mut std::io::stdout()) {
+            Ok(()) => ExitCode::FAILURE,
+            Err(error) => fail(&error.into()),
+        }
+    }
+}
