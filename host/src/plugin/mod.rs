@@ -9,6 +9,7 @@ mod builtin;
 pub mod engine;
 mod error;
 mod exchange;
+pub mod imports;
 mod limits;
 mod manifest;
 mod registry;
