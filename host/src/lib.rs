@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod pipeline;
 pub mod plugin;
+pub mod record;
 pub mod router;
 pub mod stream;
 pub mod telemetry;
