@@ -2,6 +2,7 @@
 
 mod check;
 mod health;
+mod paint;
 mod plugin;
 mod record;
 mod serve;

@@ -18,10 +18,8 @@ use crate::upstream::{guest_headers, join};
 pub enum Cuts {
     /// So many at a time.
     Every(usize),
-    /// Two reads, the first with so many events.
+    /// Two reads, the first with so many events. Wherever bytes are cut, this is what the decoder makes of it.
     At(usize),
-    /// Bytes in two reads, cut there; where only events are known, all at once.
-    Byte(usize),
 }
 
 /// What became of a call.
@@ -186,9 +184,10 @@ async fn stream(
         return Ok(End::Stream);
     }
     // The client is told that the provider broke off, whatever the plugin makes of it.
-    let claims = last.done;
-    take(last, played)?;
-    Ok(if claims { End::Stream } else { End::Cut })
+    if take(last, played)? {
+        return refused("says that the answer is complete where the provider broke off");
+    }
+    Ok(End::Cut)
 }
 
 /// Takes a piece of a stream. True if it was the last one.
@@ -230,7 +229,8 @@ fn base_url(manifest: &Manifest) -> Result<Url, String> {
     }
 }
 
-type Events = Vec<(Option<String>, Vec<u8>)>;
+/// Names and data.
+pub type Events = Vec<(Option<String>, Vec<u8>)>;
 
 impl Answer {
     /// The body's bytes; of a stream of which only the events are known, as server-sent events.
@@ -256,13 +256,9 @@ impl Answer {
 
     /// The events of each read.
     fn reads(&self, framing: Framing, cuts: Cuts) -> Result<Vec<Events>, Stop> {
-        let events = match (&self.content, cuts) {
-            (Content::Events(events), _) => events.clone(),
-            (Content::Bytes(bytes), Cuts::Byte(at)) => {
-                let (first, second) = bytes.split_at(at.min(bytes.len()));
-                return self.decode(framing, &[first, second]);
-            }
-            (Content::Bytes(bytes), _) => self.decode(framing, &[bytes])?.concat(),
+        let events = match &self.content {
+            Content::Events(events) => events.clone(),
+            Content::Bytes(bytes) => self.decode(framing, bytes)?,
         };
         Ok(match cuts {
             Cuts::Every(count) => events.chunks(count.max(1)).map(<[_]>::to_vec).collect(),
@@ -270,31 +266,33 @@ impl Answer {
                 let (first, second) = events.split_at(at.min(events.len()));
                 vec![first.to_vec(), second.to_vec()]
             }
-            Cuts::Byte(_) => vec![events],
         })
     }
 
-    /// How many events there are.
-    pub fn count_events(&self, framing: Framing) -> usize {
-        self.reads(framing, Cuts::Every(usize::MAX)).map_or(0, |reads| reads.concat().len())
-    }
-
-    fn decode(&self, framing: Framing, pieces: &[&[u8]]) -> Result<Vec<Events>, Stop> {
+    fn decode(&self, framing: Framing, bytes: &[u8]) -> Result<Events, Stop> {
         let Some(mut decoder) = decoder(framing) else {
             return refused("reads AWS event streams, of which a recording holds the events, not the bytes");
         };
-        let data = |event: StreamEvent| Some((event.name, event.data?.to_vec()));
-        let mut reads = Vec::new();
-        for piece in pieces {
-            let mut events = Vec::new();
-            decoder.push(piece, &mut events).map_err(|error| Stop::Refused(format!("gets a stream where {error}")))?;
-            reads.push(events.into_iter().filter_map(data).collect());
-        }
+        let mut events = Vec::new();
+        decoder.push(bytes, &mut events).map_err(|error| Stop::Refused(format!("gets a stream where {error}")))?;
         // What a broken connection leaves is no event.
         if self.ending == RecordedEnding::Complete {
-            reads.push(decoder.finish().into_iter().filter_map(data).collect());
+            events.extend(decoder.finish());
         }
-        Ok(reads)
+        let data = |event: StreamEvent| Some((event.name, event.data?.to_vec()));
+        Ok(events.into_iter().filter_map(data).collect())
+    }
+
+    /// A streamed answer's events: `None` where it is no stream that can be taken apart.
+    pub fn events(&self) -> Option<Events> {
+        match &self.content {
+            Content::Events(events) => Some(events.clone()),
+            Content::Bytes(bytes) => match self.media_type()?.as_str() {
+                "text/event-stream" => self.decode(Framing::Sse, bytes).ok(),
+                "application/x-ndjson" | "application/jsonl" => self.decode(Framing::JsonLines, bytes).ok(),
+                _ => None,
+            },
+        }
     }
 }
 
