@@ -103,11 +103,15 @@ fn chat(look: &mut Look<'_>, answer: &Value) {
             let at = format!("{at}message.tool_calls[{number}].");
             look.text(&format!("{at}id"), &call["id"]);
             look.is(&format!("{at}type"), &call["type"], "function");
-            look.text(&format!("{at}function.name"), &call["function"]["name"]);
-            let arguments = &call["function"]["arguments"];
+            look.text(&format!("{at}function.name"), function(call, "name"));
+            let arguments = function(call, "arguments");
             look.must(arguments.is_string(), || format!("{at}function.arguments is {arguments}, not JSON text"));
         }
     }
+}
+
+fn function<'a>(call: &'a Value, field: &str) -> &'a Value {
+    call.get("function").and_then(|function| function.get(field)).unwrap_or(&Value::Null)
 }
 
 fn completion(look: &mut Look<'_>, answer: &Value) {
@@ -212,7 +216,7 @@ fn delta(look: &mut Look<'_>, at: &str, delta: &Value, seen: &mut Seen) {
             Some(index) if index == seen.calls => {
                 seen.calls += 1;
                 look.text(&format!("{at}id"), &call["id"]);
-                look.text(&format!("{at}function.name"), &call["function"]["name"]);
+                look.text(&format!("{at}function.name"), function(call, "name"));
             }
             _ => look.must(false, || format!("{at}index is {}, where {} is next", call["index"], seen.calls)),
         }

@@ -81,9 +81,8 @@ pub(super) async fn losses_are_told(subject: &Subject<'_>) -> Verdict {
         ("user", json!("conformance-user")),
         ("x_conformance", json!("conformance-extra")),
     ] {
-        let mut more = json!({});
-        more[name] = value.clone();
-        let body = with(samples::minimal(operation), more);
+        let more = serde_json::Map::from_iter([(name.to_owned(), value.clone())]);
+        let body = with(samples::minimal(operation), more.into());
         let played = play(subject.plugin, &subject.scene(operation, &model, &body), Cuts::Every(1)).await;
         let told =
             played.warnings.iter().any(|warning| warning.path == name || warning.path.starts_with(&format!("{name}[")));
@@ -103,7 +102,10 @@ fn holds(haystack: &Value, needle: &Value) -> bool {
         Value::Object(map) => map.values().any(|value| holds(value, needle)),
         Value::Number(_) => haystack.as_f64() == needle.as_f64(),
         // A provider may want numbers as text.
-        Value::String(text) => needle.as_str().map_or_else(|| *text == needle.to_string(), |needle| text == needle),
+        Value::String(text) => {
+            let needle = needle.as_str().map_or_else(|| needle.to_string(), str::to_owned);
+            *text == needle
+        }
         _ => false,
     }
 }

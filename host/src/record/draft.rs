@@ -26,7 +26,7 @@ const KEPT_HEADERS: &[&str] = &[
 /// A copy of the bytes as they pass; what is written is made of it later, elsewhere.
 pub(super) struct Draft {
     /// `None` once it was given up.
-    copied: Option<Copied>,
+    copied: Option<Box<Copied>>,
     jobs: mpsc::Sender<Job>,
     tally: Arc<Tally>,
 }
@@ -69,7 +69,7 @@ impl Draft {
             answers: Vec::new(),
             held: Held { bytes: 0, tally: Arc::clone(&tally) },
         };
-        let mut draft = Self { copied: Some(copied), jobs, tally };
+        let mut draft = Self { copied: Some(Box::new(copied)), jobs, tally };
         if let Some(copied) = draft.with_room(call.body.len()) {
             copied.body = call.body.to_vec();
         }
@@ -83,7 +83,7 @@ impl Draft {
             self.tally.lose(why);
             self.copied = None;
         }
-        self.copied.as_mut()
+        self.copied.as_deref_mut()
     }
 
     /// The same for the answer that is coming in.

@@ -305,9 +305,10 @@ fn split(bytes: &[u8]) -> (Option<Value>, Option<String>, Option<String>) {
         return (None, None, None);
     }
     if text.starts_with(['{', '[']) {
-        match serde_json::from_str::<Value>(text) {
-            Ok(value) if value.to_string() == text => return (Some(value), None, None),
-            _ => {}
+        let value = serde_json::from_str::<Value>(text).ok();
+        let again = value.as_ref().map(Value::to_string);
+        if again.as_deref() == Some(text) {
+            return (value, None, None);
         }
     }
     (None, Some(text.to_owned()), None)

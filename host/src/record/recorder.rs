@@ -47,7 +47,7 @@ pub(super) struct Tally {
 }
 
 pub(super) enum Job {
-    Write(Copied),
+    Write(Box<Copied>),
     /// Tell when everything before it is written.
     Flush(oneshot::Sender<()>),
 }
