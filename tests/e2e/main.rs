@@ -4,6 +4,7 @@
 
 mod accounting;
 mod backpressure;
+mod conformance;
 mod connections;
 mod differential;
 mod drain;
@@ -21,6 +22,8 @@ mod model_names;
 mod odd_answers;
 mod operator;
 mod params;
+mod plugin_cli;
+mod record;
 mod replay;
 mod stream;
 mod trio;
