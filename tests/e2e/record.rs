@@ -94,8 +94,8 @@ async fn what_passed_a_plugin_is_recorded_and_gives_the_same_when_it_is_played()
     assert!(run.success && run.said.contains("ok    cuts"), "{}", run.said);
     // Played, a recording gives what the client got.
     let request = home.write("request.json", whole["call"]["body"].to_string());
-    let file = std::fs::read_dir(&folder).expect("a folder").map(|file| file.expect("a file").path());
-    let file = file.filter(|file| std::fs::read_to_string(file).expect("text").contains("claude-whole")).next();
+    let mut files = std::fs::read_dir(&folder).expect("a folder").map(|file| file.expect("a file").path());
+    let file = files.find(|file| std::fs::read_to_string(file).expect("text").contains("claude-whole"));
     let (request, file) = (request.to_str().expect("UTF-8"), file.expect("one of them"));
     let upstream = file.to_str().expect("UTF-8");
     let run =
