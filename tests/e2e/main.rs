@@ -5,6 +5,7 @@
 mod accounting;
 mod backpressure;
 mod cloud;
+mod conformance;
 mod connections;
 mod differential;
 mod drain;
@@ -23,7 +24,9 @@ mod model_names;
 mod odd_answers;
 mod operator;
 mod params;
+mod plugin_cli;
 mod plugins_folder;
+mod record;
 mod reload;
 mod replay;
 mod stream;

@@ -58,7 +58,7 @@ pub(super) async fn load(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<
         return Err(LoadError::Unsteady { file: file() });
     }
     let idle = (manifest.reusable && !runtime.is_deterministic()).then(|| IdleInstances::new(limits.idle_instances));
-    Ok(Plugin { manifest, digest, imports, account, idle, pre })
+    Ok(Plugin { manifest, digest, imports, account, idle, pre, watch: runtime.watch.clone() })
 }
 
 /// Whether a file is no larger than a plugin may be.

@@ -21,9 +21,11 @@ mod metered;
 mod per_second;
 mod quarantine;
 mod registry;
+mod shape;
 mod state;
 mod stats;
 mod wasi;
+mod witness;
 
 pub use base_url::BaseUrl;
 pub use bindings::v0_1::ai_api::plugin::types::{
@@ -41,4 +43,6 @@ pub use exchange::Exchange;
 pub use manifest::{Manifest, Support};
 pub use quarantine::Standing;
 pub use registry::{Life, Plugin, Registry};
+pub use shape::Shape;
 pub use stats::{Fault, StatsSnapshot};
+pub use witness::{Watch, Witness};
