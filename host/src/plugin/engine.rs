@@ -83,11 +83,11 @@ fn config(cache: Option<Cache>, allocation: InstanceAllocationStrategy) -> Confi
 fn pooling(instances: u32) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances * 4)
+        .total_core_instances(instances * 8)
         .total_memories(instances)
         .total_tables(instances * 2)
         .total_stacks(instances)
-        .max_core_instances_per_component(20)
+        .max_core_instances_per_component(64)
         .max_memories_per_component(4)
         .max_tables_per_component(8)
         .table_elements(100_000)
