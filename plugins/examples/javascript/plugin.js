@@ -1,8 +1,7 @@
 // Canonical to Acme's "talk" API and back.
 //
 // The gateway calls `describe` once, and then the methods of an `Exchange` for each call, in order: `begin`, `head`, and
-// `whole` or `events` … `end`. What a call has to remember is in its `Exchange`, nothing in globals: the manifest says
-// `reusable`, so that the next call may find this instance as this one leaves it.
+// `whole` or `events` … `end`. What a call has to remember is in its `Exchange`, nothing in globals.
 //
 // WIT's types in JavaScript: enums are their names, variants `{tag, val}`, options `null` or the value, lists of bytes
 // `Uint8Array`, numbers `number`. A failure is thrown as an object; any other error traps, and the gateway answers that
@@ -42,7 +41,9 @@ class Exchange {
   }
 
   static begin(call) {
-    const { body, includeUsage, warnings } = translate(call, JSON.parse(decode(call.body)));
+    const request = parse(call.body);
+    if (!isObject(request)) throw failure("invalid-request", "The request body is not valid JSON.");
+    const { body, includeUsage, warnings } = translate(call, request);
     const send = {
       method: "POST",
       path: "talk",
@@ -126,8 +127,8 @@ export const provider = {
       credential: { tag: "header", val: "acme-key" },
       operations: [{ operation: "chat-completions", native: null, translated: [] }],
       parameters: [],
-      // An engine of its own for each call would cost more than the call.
-      reusable: true,
+      // An instance of this engine costs a tenth of a millisecond: each call may have one of its own.
+      reusable: false,
     };
   },
   Exchange,
@@ -164,11 +165,11 @@ function translate(call, given) {
 
   const body = { engine: call.model, turns };
   if (instructions.length > 0) body.instructions = instructions.join("\n");
-  const isCount = (value) => Number.isInteger(value) && value >= 0;
+  const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
   const newer = take(request, "max_completion_tokens", isCount, "a whole number that is not negative");
   const older = take(request, "max_tokens", isCount, "a whole number that is not negative");
   body.limit = newer ?? older;
-  body.heat = take(request, "temperature", (value) => typeof value === "number", "a number");
+  body.heat = take(request, "temperature", Number.isFinite, "a number");
   if (call.streaming) body.stream = true;
 
   // What Acme lacks. `drop_params` decides whether that is an error.
@@ -282,8 +283,8 @@ function refusal(status, why, headers) {
 
 /** Dates are not read, for a plugin has no clock. */
 function retryAfterMs(headers) {
-  const seconds = Number.parseFloat(headers.find(({ name }) => name === "retry-after")?.value);
-  return seconds >= 0 && seconds < 1e9 ? Math.trunc(seconds * 1000) : null;
+  const value = headers.find(({ name }) => name === "retry-after")?.value.trim() ?? "";
+  return /^\d{1,9}(\.\d*)?$/.test(value) ? Math.trunc(Number(value) * 1000) : null;
 }
 
 // === JSON that somebody else wrote: nothing of it may be trusted to have the right type ===
@@ -311,9 +312,13 @@ function isOk(status) {
   return status >= 200 && status < 300;
 }
 
+/** `undefined` for what is no JSON, or holds what can't be passed on: half a surrogate pair. */
 function parse(bytes) {
   try {
-    return JSON.parse(decode(bytes));
+    const text = decode(bytes);
+    const value = JSON.parse(text);
+    // Only an escape can stand for half a character; `stringify` writes it as one again.
+    return /\\u/.test(text) && /\\ud[89a-f]/.test(JSON.stringify(value)) ? undefined : value;
   } catch {
     return undefined;
   }

@@ -6,6 +6,8 @@ The gateway makes an `Exchange` for each call and calls its methods in order: `b
 """
 
 import json
+import re
+from math import isfinite
 
 from componentize_py_types import Err
 from wit_world.exports import provider as p
@@ -57,7 +59,10 @@ class Exchange(p.Exchange):
 
     @classmethod
     def begin(cls, call: Call) -> tuple["Exchange", p.Begun, list[Warning]]:
-        request = {name: value for name, value in json.loads(call.body).items() if value is not None}
+        given = parse(call.body)
+        if not isinstance(given, dict):
+            raise failure(FailureKind.INVALID_REQUEST, "The request body is not valid JSON.")
+        request = {name: value for name, value in given.items() if value is not None}
         body, include_usage, warnings = translate(call, request)
         send = HttpRequest(
             method="POST",
@@ -96,9 +101,8 @@ class Exchange(p.Exchange):
     def events(self, events: list[p.Event]) -> p.Batch:
         chunks, usage, done = [], None, False
         for event in events:
-            try:
-                data = json.loads(event.data)
-            except (ValueError, RecursionError):
+            data = parse(event.data)
+            if data is NOT_JSON:
                 raise malformed("acme sent an event that is not JSON")
             if event.name == "word":
                 chunks.append(self.chunk(content=text(data, "text") or ""))
@@ -285,11 +289,8 @@ def retry_after_ms(headers: list[Header]) -> int | None:
     """Dates are not read, for a plugin has no clock."""
     for header in headers:
         if header.name == "retry-after":
-            try:
-                seconds = float(header.value)
-            except ValueError:
-                return None
-            return int(seconds * 1000) if 0 <= seconds < 1e9 else None
+            seconds = header.value.strip()
+            return int(float(seconds) * 1000) if re.fullmatch(r"\d{1,9}(\.\d*)?", seconds) else None
     return None
 
 
@@ -299,7 +300,7 @@ def retry_after_ms(headers: list[Header]) -> int | None:
 def take(request: dict, name: str, kind: type | tuple, expected: str):
     value = request.pop(name, None)
     right = value is None or isinstance(value, kind) and not isinstance(value, bool)
-    if not right or kind is int and value is not None and value < 0:
+    if not right or kind is int and value is not None and not 0 <= value < 2**64:
         raise wrong_type(name, expected, value)
     return value
 
@@ -313,11 +314,28 @@ def text(value: object, name: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+NOT_JSON = object()
+
+
 def parse(body: bytes) -> object:
+    """`NOT_JSON` for what is none, or holds what can't be passed on: half a surrogate pair, a number without end."""
     try:
-        return json.loads(body)
+        value = json.loads(body, parse_constant=not_finite, parse_float=finite)
+        # Only an escape can stand for half a character.
+        if b"\\u" in body:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError):
-        return None
+        return NOT_JSON
+
+
+def finite(digits: str) -> float:
+    number = float(digits)
+    return number if isfinite(number) else not_finite(digits)
+
+
+def not_finite(digits: str) -> float:
+    raise ValueError(digits)
 
 
 def to_json(value: dict) -> bytes:
