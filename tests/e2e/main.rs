@@ -7,6 +7,7 @@ mod backpressure;
 mod connections;
 mod differential;
 mod drain;
+mod examples;
 mod exceptions;
 mod faults;
 mod faults_midstream;
