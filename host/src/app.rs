@@ -13,6 +13,7 @@ use crate::auth::Authenticator;
 use crate::config::{Config, Environment, Loaded, Origin, Report, Severity};
 use crate::pipeline::Pipeline;
 use crate::plugin::{BUILT_IN, Plugin, Registry, Runtime};
+use crate::record::{self, Recorder};
 use crate::upstream::Upstream;
 
 /// Where to listen, and what else the command line says.
@@ -24,6 +25,8 @@ pub struct Options {
     pub port: u16,
     /// Plugins from files, beside the built-in ones.
     pub plugins: Vec<PathBuf>,
+    /// Where calls are recorded, if they are.
+    pub record: Option<record::Options>,
 }
 
 /// Runs the gateway until SIGTERM or SIGINT.
@@ -36,7 +39,11 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     check_master_key(&config, address.ip())?;
     announce(&config, &report);
     raise_file_limit();
-    let runtime = Runtime::new(cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let recorder = options.record.clone().map(Recorder::start).transpose()?;
+    let mut runtime = Runtime::new(cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    if let Some(recorder) = &recorder {
+        runtime = runtime.watched_by(Arc::clone(recorder) as _);
+    }
     let plugins = load_plugins(&runtime, &options.plugins).await?;
     let authenticator = Authenticator::new(&config.general);
     let root_path = config.root_path.as_str().to_owned();
@@ -50,6 +57,9 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     // On standard output, so that a script can wait for it and read the port.
     writeln!(std::io::stdout(), "listening on http://{bound}{root_path}").context("writing to standard output")?;
     server::serve(Arc::new(gateway), listener, stop).await;
+    if let Some(recorder) = recorder {
+        recorder.finish().await;
+    }
     tracing::info!("ended");
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 mod check;
 mod health;
+mod paint;
 mod plugin;
+mod record;
 mod serve;
 
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ enum Command {
     /// Write, check and try out provider plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Serve, and write what plugins were given and asked for to files: prompts and answers, never a key
+    Record(record::Record),
 }
 
 impl Cli {
@@ -39,6 +43,7 @@ impl Cli {
         let done = match self.command {
             Some(Command::Check(check)) => return check.run(&environment),
             Some(Command::Plugin(command)) => return command.run(&environment),
+            Some(Command::Record(record)) => record.run(&environment),
             Some(Command::Health(health)) => health.run(&environment),
             None => self.serve.run(&environment),
         };

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use crate::app::{self, Options};
 use crate::config::{self, ConfigError, Environment, Loaded};
+use crate::record;
 use crate::telemetry;
 
 /// LiteLLM's.
@@ -32,10 +33,19 @@ pub(super) struct Serve {
 impl Serve {
     /// Runs the gateway until it is asked to end.
     pub(super) fn run(self, environment: &Environment) -> anyhow::Result<()> {
+        self.run_recording(environment, None)
+    }
+
+    /// The same, where calls are recorded.
+    pub(super) fn run_recording(
+        self,
+        environment: &Environment,
+        record: Option<record::Options>,
+    ) -> anyhow::Result<()> {
         let loaded = load(self.config, environment)?;
         telemetry::start(&loaded.config.logging);
         let host = self.host.or_else(|| environment.get("HOST").map(str::to_owned));
-        let options = Options { host, port: port_or(self.port, environment)?, plugins: self.plugin };
+        let options = Options { host, port: port_or(self.port, environment)?, plugins: self.plugin, record };
         super::runtime()?.block_on(app::run(loaded, environment, options))
     }
 }

@@ -51,7 +51,7 @@ pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
 pub use general::{General, Logging};
-pub use models::{ModelLimits, ModelTable};
+pub use models::{ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
 pub use providers::{Provider, Providers};

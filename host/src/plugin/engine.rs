@@ -10,6 +10,7 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationSt
 use super::bindings::v0_1;
 use super::limits::{DEFAULT, TICK};
 use super::state::GuestState;
+use super::witness::Watch;
 
 /// How many instances may live at once. One is one open call.
 const INSTANCES: u32 = 10_000;
@@ -18,6 +19,7 @@ const INSTANCES: u32 = 10_000;
 pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) linker: Linker<GuestState>,
+    pub(super) watch: Option<Arc<dyn Watch>>,
     _ticker: Ticker,
 }
 
@@ -48,7 +50,13 @@ impl Runtime {
         v0_1::ai_api::plugin::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self { engine, linker, _ticker: ticker })
+        Ok(Self { engine, linker, watch: None, _ticker: ticker })
+    }
+
+    /// Lets `watch` look on at every exchange of the plugins that are loaded from now on.
+    #[must_use]
+    pub fn watched_by(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 }
 

@@ -10,6 +10,7 @@ use super::bindings::v0_1::{ProviderPlugin, ProviderPluginPre};
 use super::engine::ticks;
 use super::limits::Limits;
 use super::state::GuestState;
+use super::witness::Witness;
 use super::{
     Batch, Begun, Call, CallError, Ending, Event, Failure, HeaderParam, HttpResponse, Plugin, Reading, Settled, Warning,
 };
@@ -21,6 +22,8 @@ pub struct Exchange {
     /// The guest's own value for this call.
     resource: ResourceAny,
     limits: Limits,
+    /// Somebody who looks on.
+    witness: Option<Box<dyn Witness>>,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -42,10 +45,14 @@ macro_rules! guest_call {
 impl Exchange {
     pub(super) async fn begin(plugin: &Plugin, call: Call<'_>) -> Result<(Self, Begun, Vec<Warning>), CallError> {
         let limits = plugin.limits;
+        let mut witness = plugin.watch.as_ref().map(|watch| watch.begin(&plugin.manifest, &call));
         let (mut store, bindings) = instantiate(&plugin.pre, plugin.name.clone(), limits).await?;
         let called = bindings.ai_api_plugin_provider().exchange().call_begin(&mut store, call).await;
         let (resource, begun, warnings) = told(called, &store, &limits)?;
-        Ok((Self { store, bindings, resource, limits }, begun, warnings))
+        if let (Some(witness), Begun::Send(request)) = (&mut witness, &begun) {
+            witness.request(request);
+        }
+        Ok((Self { store, bindings, resource, limits, witness }, begun, warnings))
     }
 
     pub(super) async fn describe(
@@ -63,6 +70,9 @@ impl Exchange {
     /// # Errors
     /// See [`CallError`]; so for every call below.
     pub async fn head(&mut self, status: u16, headers: &[HeaderParam<'_>]) -> Result<Reading, CallError> {
+        if let Some(witness) = &mut self.witness {
+            witness.head(status, &mut headers.iter().map(|header| (header.name, header.value)));
+        }
         guest_call!(self, call_head, status, headers)
     }
 
@@ -71,7 +81,14 @@ impl Exchange {
     /// # Errors
     /// See [`CallError`].
     pub async fn whole(&mut self, response: HttpResponse<'_>) -> Result<Settled, CallError> {
-        guest_call!(self, call_whole, response)
+        if let Some(witness) = &mut self.witness {
+            witness.whole(response.body);
+        }
+        let settled = guest_call!(self, call_whole, response);
+        if let (Some(witness), Ok(Settled::Again(next))) = (&mut self.witness, &settled) {
+            witness.request(&next.request);
+        }
+        settled
     }
 
     /// Events of the provider's stream are here.
@@ -79,7 +96,14 @@ impl Exchange {
     /// # Errors
     /// See [`CallError`].
     pub async fn events(&mut self, events: &[Event<'_>]) -> Result<Batch, CallError> {
-        guest_call!(self, call_events, events)
+        if let Some(witness) = &mut self.witness {
+            witness.events(events);
+        }
+        let batch = guest_call!(self, call_events, events);
+        if let (Some(witness), Ok(Batch { done: true, .. })) = (&mut self.witness, &batch) {
+            witness.done();
+        }
+        batch
     }
 
     /// The provider's stream is over.
@@ -87,6 +111,9 @@ impl Exchange {
     /// # Errors
     /// See [`CallError`].
     pub async fn end(&mut self, ending: Ending) -> Result<Batch, CallError> {
+        if let Some(witness) = &mut self.witness {
+            witness.end(ending);
+        }
         guest_call!(self, call_end, ending)
     }
 }

@@ -14,6 +14,7 @@ mod limits;
 mod manifest;
 mod registry;
 mod state;
+mod witness;
 
 pub use base_url::BaseUrl;
 pub use bindings::v0_1::ai_api::plugin::types::{
@@ -28,3 +29,4 @@ pub use error::{CallError, LoadError};
 pub use exchange::Exchange;
 pub use manifest::{Manifest, Support};
 pub use registry::{Plugin, Registry};
+pub use witness::{Watch, Witness};

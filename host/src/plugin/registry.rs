@@ -10,6 +10,7 @@ use super::bindings::v0_1::ProviderPluginPre;
 use super::exchange::Exchange;
 use super::limits::{DEFAULT, Limits};
 use super::state::GuestState;
+use super::witness::Watch;
 use super::{CallError, LoadError, Manifest, Runtime};
 
 /// The interface that a provider exports.
@@ -22,6 +23,7 @@ pub struct Plugin {
     pub(super) name: Arc<str>,
     pub(super) limits: Limits,
     pub(super) pre: ProviderPluginPre<GuestState>,
+    pub(super) watch: Option<Arc<dyn Watch>>,
 }
 
 /// The plugins that are loaded, by name.
@@ -86,7 +88,7 @@ impl Plugin {
             Ok(raw) => Manifest::try_from(raw).map_err(|reason| LoadError::Manifest { file, reason })?,
             Err(source) => return Err(LoadError::Describe { file, source }),
         };
-        Ok(Self { name: Arc::from(manifest.name.as_str()), manifest, limits, pre })
+        Ok(Self { name: Arc::from(manifest.name.as_str()), manifest, limits, pre, watch: runtime.watch.clone() })
     }
 
     /// A call's own instance, before it has begun.
