@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::folder::Folder;
-use super::shelf::{in_one_line, load};
+use super::loader::{Loader, in_one_line};
 use super::{Digest, Sources};
 use crate::config::{Environment, Loaded, Severity};
 use crate::plugin::{BUILT_IN, Runtime};
@@ -37,10 +37,11 @@ pub async fn check(
         return Ok(());
     }
     // What is compiled here needs not be at the start that follows.
-    let runtime = Arc::new(Runtime::new(cache).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+    let runtime = Runtime::new(cache).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let mut loader = Loader::new(Arc::new(runtime))?;
     let mut serving: Vec<(String, PathBuf)> = Vec::new();
     for file in files {
-        let (name, version, short) = match describe(&runtime, &file).await {
+        let (name, version, short) = match describe(&mut loader, &file).await {
             Ok(described) => described,
             Err(reason) => {
                 report.note(Severity::Error, &file, reason);
@@ -61,11 +62,11 @@ pub async fn check(
 }
 
 /// Its name, version and digest.
-async fn describe(runtime: &Arc<Runtime>, file: &Path) -> Result<(String, String, String), String> {
+async fn describe(loader: &mut Loader, file: &Path) -> Result<(String, String, String), String> {
     let bytes = tokio::fs::read(file).await.map_err(|error| format!("can't be read: {error}"))?;
     let digest = Digest::of(&bytes);
     let shown = file.display().to_string();
-    match load(runtime, shown.clone(), bytes, digest).await {
+    match loader.load(shown.clone(), bytes, digest).await {
         Ok(loaded) => {
             let manifest = &loaded.plugin.manifest;
             Ok((manifest.name.clone(), manifest.version.clone(), digest.short()))

@@ -12,6 +12,7 @@
 mod check;
 mod config_file;
 mod folder;
+mod loader;
 mod metrics;
 mod settle;
 mod shelf;
@@ -39,6 +40,7 @@ use crate::upstream::Upstream;
 pub use check::check;
 use config_file::ConfigFile;
 pub use folder::Folder;
+use loader::Loader;
 pub use metrics::Metrics;
 use settle::{SETTLE, Settling, Stamp};
 use shelf::{Outcome, PATIENCE, Shelf};
@@ -99,7 +101,7 @@ pub async fn prepare(
     sources: Sources,
 ) -> anyhow::Result<(Arc<Live>, Reloader)> {
     let Loaded { config, mut report } = loaded;
-    let shelf = Shelf::new(runtime, &sources.files).await?;
+    let shelf = Shelf::new(Loader::new(runtime)?, &sources.files).await?;
     let (sender, commands) = mpsc::channel(8);
     let file = ConfigFile::new(&config, &report, environment);
     let (registry, plugins) = shelf.arrange();

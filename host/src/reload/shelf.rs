@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::Live;
+use super::loader::{Loader, in_one_line};
 use super::settle::Stamp;
 use super::state::{Digest, LoadedPlugin, PluginStatus, Standing};
-use crate::plugin::{BUILT_IN, LoadError, Plugin, Registry, Runtime};
+use crate::plugin::{BUILT_IN, LoadError, Registry};
 
 /// A larger file is not even read.
 const MAX_FILE_BYTES: u64 = 128 << 20;
@@ -20,7 +20,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// All plugins, and what became of each file.
 pub(super) struct Shelf {
-    runtime: Arc<Runtime>,
+    loader: Loader,
     built_in: Vec<LoadedPlugin>,
     /// `--plugin`, the last first: it has the last word.
     named: Vec<PathBuf>,
@@ -69,12 +69,13 @@ impl Shelf {
     ///
     /// # Errors
     /// One of them can't be loaded.
-    pub(super) async fn new(runtime: Arc<Runtime>, named: &[PathBuf]) -> Result<Self, LoadError> {
+    pub(super) async fn new(mut loader: Loader, named: &[PathBuf]) -> Result<Self, LoadError> {
         let mut built_in = Vec::new();
         for (name, bytes) in BUILT_IN {
-            built_in.push(load(&runtime, format!("built-in plugin {name}"), bytes.to_vec(), Digest::of(bytes)).await?);
+            let name = format!("built-in plugin {name}");
+            built_in.push(loader.load(name, bytes.to_vec(), Digest::of(bytes)).await?);
         }
-        Ok(Self { runtime, built_in, named: named.iter().rev().cloned().collect(), files: BTreeMap::new() })
+        Ok(Self { loader, built_in, named: named.iter().rev().cloned().collect(), files: BTreeMap::new() })
     }
 
     /// The files that were named one by one.
@@ -86,7 +87,7 @@ impl Shelf {
     pub(super) async fn update(&mut self, file: &Path, stamp: Option<Stamp>, live: &Live) -> Outcome {
         let Some(stamp) = stamp else { return self.remove(file, live) };
         let (path, known) = (file.to_owned(), self.files.entry(file.to_owned()).or_default());
-        // Blocking threads, here and below: a slow disk and a compiler hold up nobody's call.
+        // On another thread: a slow disk holds up nobody's call.
         let read = tokio::task::spawn_blocking(move || read(&path, stamp)).await;
         let bytes = match read.unwrap_or_else(|error| Content::Bad(error.to_string())) {
             Content::Bytes(bytes) => bytes,
@@ -100,7 +101,7 @@ impl Shelf {
         if known.failure.as_ref().is_some_and(|failure| failure.digest == Some(digest)) {
             return Outcome::Same;
         }
-        match load(&self.runtime, file.display().to_string(), bytes, digest).await {
+        match self.loader.load(file.display().to_string(), bytes, digest).await {
             Ok(loaded) => {
                 known.accept(file, loaded, live);
                 Outcome::Changed
@@ -249,33 +250,4 @@ fn read(path: &Path, stamp: Stamp) -> Content {
         Ok(_) => Content::Bytes(bytes),
         Err(error) => Content::Bad(error.to_string()),
     }
-}
-
-/// Compiles a plugin and asks it what it is.
-pub(super) async fn load(
-    runtime: &Arc<Runtime>,
-    name: String,
-    bytes: Vec<u8>,
-    digest: Digest,
-) -> Result<LoadedPlugin, LoadError> {
-    let (runtime, began, length) = (runtime.clone(), Instant::now(), bytes.len() as u64);
-    let (file, handle) = (name.clone(), tokio::runtime::Handle::current());
-    let compile = move || handle.block_on(Plugin::load(&runtime, &name, &bytes));
-    let plugin = match tokio::task::spawn_blocking(compile).await {
-        Ok(loaded) => loaded?,
-        Err(_) => return Err(LoadError::NotAComponent { file, reason: "the compiler gave up on it".to_owned() }),
-    };
-    Ok(LoadedPlugin {
-        plugin: Arc::new(plugin),
-        digest,
-        bytes: length,
-        took: began.elapsed(),
-        since: SystemTime::now(),
-    })
-}
-
-/// An error with its causes. Compilers like to write paragraphs.
-pub(super) fn in_one_line(error: LoadError) -> String {
-    let text = format!("{:#}", anyhow::Error::from(error));
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
