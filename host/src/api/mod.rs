@@ -8,6 +8,7 @@ mod home;
 mod inference;
 mod metrics;
 mod models;
+mod plugin_metrics;
 mod plugins;
 mod reload;
 mod respond;

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Body, respond};
-use crate::plugin::Manifest;
+use crate::plugin::{Fault, Manifest, Plugin, Standing};
 use crate::reload::{LoadedPlugin, PluginStatus, State};
 use crate::upstream::Placement;
 
@@ -48,14 +48,47 @@ fn describe(plugin: &mut Map<String, Value>, loaded: &LoadedPlugin) {
     plugin.extend([
         ("name".to_owned(), json!(name)),
         ("version".to_owned(), json!(version)),
-        ("digest".to_owned(), json!(format!("sha256:{}", loaded.digest))),
+        ("digest".to_owned(), json!(format!("sha256:{}", loaded.plugin.digest))),
         ("bytes".to_owned(), json!(loaded.bytes)),
         ("load_ms".to_owned(), json!(u64::try_from(loaded.took.as_millis()).unwrap_or(u64::MAX))),
         ("operations".to_owned(), operations.iter().map(|support| support.operation.path()).collect()),
         ("base_url".to_owned(), json!(base_url.as_ref().map(|base| base.template()))),
         ("credential".to_owned(), json!(credential(placement))),
         ("parameters".to_owned(), json!(parameters)),
+        ("imports".to_owned(), loaded.plugin.imports.iter().map(|import| import.name.as_str()).collect()),
+        ("quarantine".to_owned(), quarantine(&loaded.plugin)),
+        ("calls".to_owned(), calls(&loaded.plugin)),
     ]);
+}
+
+/// `null` while it serves.
+fn quarantine(plugin: &Plugin) -> Value {
+    match plugin.standing() {
+        Standing::Serving => Value::Null,
+        Standing::Out(left) => json!({"status": "out", "seconds_left": left.as_secs() + 1}),
+        Standing::Probing => json!({"status": "probing", "seconds_left": 0}),
+    }
+}
+
+/// Counts since the start, of all versions of this name.
+fn calls(plugin: &Plugin) -> Value {
+    let stats = plugin.stats();
+    let failed: Map<String, Value> = Fault::ALL
+        .into_iter()
+        .zip(stats.faults)
+        .map(|(fault, count)| (fault.name().to_owned(), json!(count)))
+        .collect();
+    json!({
+        "begun": stats.begun,
+        "finished": stats.finished,
+        "running": stats.running,
+        "failures": failed,
+        "cpu_seconds": stats.cpu.as_secs_f64(),
+        "peak_memory_bytes": stats.peak_memory_bytes,
+        "instances": stats.instances,
+        "instances_made": stats.instances_made,
+        "log_lines_dropped": stats.log_lines_dropped,
+    })
 }
 
 fn credential(placement: &Placement) -> &'static str {

@@ -19,6 +19,7 @@ mod aliases;
 mod at;
 mod base_url;
 mod catch_all;
+mod cloud;
 mod credential;
 mod date;
 mod deployment;
@@ -35,12 +36,14 @@ mod models;
 mod node;
 mod origin;
 mod params;
+mod plugin_limits;
 mod providers;
 mod report;
 mod retirements;
 mod review;
 mod root_path;
 mod secret;
+mod service_account;
 mod substitute;
 mod target;
 #[cfg(test)]
@@ -48,18 +51,21 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
-pub use models::{ModelLimits, ModelTable};
+pub use models::{ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
+pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
 pub use report::{Finding, Report, Severity};
 pub use root_path::RootPath;
 pub use secret::Secret;
+pub use service_account::ServiceAccount;
 pub use target::inferred as provider_of_bare_name;
 
 use at::At;
@@ -95,6 +101,8 @@ pub struct Config {
     pub root_path: RootPath,
     /// The providers known by name.
     pub providers: Providers,
+    /// `ai_api_settings.plugin_limits`.
+    pub plugin_limits: PluginLimitsTable,
     /// `ai_api_settings.plugins`: the folder of plugins, relative to the configuration's file.
     pub plugins: Option<PathBuf>,
     /// What tells it from another.
@@ -169,9 +177,10 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let deployments = model_list::read(&context, report);
     let aliases = aliases::read(root, &deployments, report);
     let root_path = RootPath::read(environment, report);
+    let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
     let fingerprint = Fingerprint::of(root.node);
-    Config { origin, deployments, aliases, general, logging, root_path, providers, plugins, fingerprint }
+    Config { origin, deployments, aliases, general, logging, root_path, providers, plugin_limits, plugins, fingerprint }
 }
 
 /// The folder of plugins, if the configuration names one.

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Sources;
 use super::folder::Folder;
-use super::loader::{Loader, in_one_line};
-use super::{Digest, Sources};
+use super::loader::{in_one_line, load};
 use crate::config::{Environment, Loaded, Severity};
 use crate::plugin::{BUILT_IN, Runtime};
 
@@ -37,11 +37,11 @@ pub async fn check(
         return Ok(());
     }
     // What is compiled here needs not be at the start that follows.
-    let runtime = Runtime::new(cache).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    let mut loader = Loader::new(Arc::new(runtime))?;
+    let limits = loaded.config.plugin_limits.clone();
+    let runtime = Arc::new(Runtime::with_limits(cache, limits).map_err(|error| anyhow::anyhow!("{error:#}"))?);
     let mut serving: Vec<(String, PathBuf)> = Vec::new();
     for file in files {
-        let (name, version, short) = match describe(&mut loader, &file).await {
+        let (name, version, short) = match describe(&runtime, &file).await {
             Ok(described) => described,
             Err(reason) => {
                 report.note(Severity::Error, &file, reason);
@@ -62,14 +62,13 @@ pub async fn check(
 }
 
 /// Its name, version and digest.
-async fn describe(loader: &mut Loader, file: &Path) -> Result<(String, String, String), String> {
+async fn describe(runtime: &Arc<Runtime>, file: &Path) -> Result<(String, String, String), String> {
     let bytes = tokio::fs::read(file).await.map_err(|error| format!("can't be read: {error}"))?;
-    let digest = Digest::of(&bytes);
     let shown = file.display().to_string();
-    match loader.load(shown.clone(), bytes, digest).await {
+    match load(runtime, shown.clone(), bytes).await {
         Ok(loaded) => {
             let manifest = &loaded.plugin.manifest;
-            Ok((manifest.name.clone(), manifest.version.clone(), digest.short()))
+            Ok((manifest.name.clone(), manifest.version.clone(), loaded.plugin.digest.short()))
         }
         Err(error) => {
             let reason = in_one_line(error);

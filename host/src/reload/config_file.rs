@@ -141,6 +141,10 @@ pub(super) fn difference(old: &Config, new: &mut Config) -> Reloaded {
     if std::mem::replace(&mut new.logging.level, old.logging.level) != old.logging.level {
         needs_restart.push("litellm_settings.set_verbose");
     }
+    let (was, is) = (old.plugin_limits.stack_bytes, &mut new.plugin_limits.stack_bytes);
+    if std::mem::replace(is, was) != was {
+        needs_restart.push("ai_api_settings.plugin_limits.*.stack_kb");
+    }
     // Clients were told it at the start.
     if std::mem::replace(&mut new.root_path, old.root_path.clone()) != old.root_path {
         needs_restart.push("environment_variables.SERVER_ROOT_PATH");

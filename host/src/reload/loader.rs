@@ -1,63 +1,27 @@
-//! Compiles plugins on threads of their own, which stand back when calls want the processor.
+//! From bytes to a plugin, away from the threads that serve.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::Context;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::state::{Digest, LoadedPlugin};
+use super::state::LoadedPlugin;
 use crate::plugin::{LoadError, Plugin, Runtime};
 
-/// Added to the process's own niceness: calls come first, and an idle machine compiles at full speed.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
-
-/// Makes plugins of bytes.
-pub(super) struct Loader {
-    runtime: Arc<Runtime>,
-    threads: rayon::ThreadPool,
-}
-
-impl Loader {
-    /// One that compiles on all processors.
-    ///
-    /// # Errors
-    /// There are no threads to be had.
-    pub(super) fn new(runtime: Arc<Runtime>) -> anyhow::Result<Self> {
-        let threads = rayon::ThreadPoolBuilder::new();
-        let threads = threads.thread_name(|index| format!("compile-{index}")).start_handler(|_| stand_back()).build();
-        Ok(Self { runtime, threads: threads.context("starting the threads that compile plugins")? })
-    }
-
-    /// Compiles a plugin and asks it what it is. One at a time, hence `mut`: a thread of the pool that waits for a part
-    /// of one would begin with another, inside the first.
-    ///
-    /// # Errors
-    /// It is no plugin that this host can run.
-    pub(super) async fn load(
-        &mut self,
-        file: String,
-        bytes: Vec<u8>,
-        digest: Digest,
-    ) -> Result<LoadedPlugin, LoadError> {
-        let (began, length) = (Instant::now(), bytes.len() as u64);
-        let (runtime, handle, name) = (self.runtime.clone(), Handle::current(), file.clone());
-        let (done, loaded) = oneshot::channel();
-        self.threads.spawn(move || {
-            let compile = || handle.block_on(Plugin::load(&runtime, &name, &bytes));
-            // A panic of the compiler must not end the process, which it does on a thread of this pool.
-            if let Ok(loaded) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(compile)) {
-                // Whoever waited may be gone with the process.
-                let _ = done.send(loaded);
-            }
-        });
-        let gave_up = |_| LoadError::NotAComponent { file, reason: "the compiler gave up on it".to_owned() };
-        let plugin = Arc::new(loaded.await.map_err(gave_up)??);
-        Ok(LoadedPlugin { plugin, digest, bytes: length, took: began.elapsed(), since: SystemTime::now() })
-    }
+/// Compiles a plugin and asks it what it is: both may take a while, so that neither is done where calls are.
+///
+/// # Errors
+/// It is no plugin that this host can run.
+pub(super) async fn load(runtime: &Arc<Runtime>, file: String, bytes: Vec<u8>) -> Result<LoadedPlugin, LoadError> {
+    let (began, length) = (Instant::now(), bytes.len() as u64);
+    let (runtime, handle, name) = (runtime.clone(), Handle::current(), file.clone());
+    let loading = move || handle.block_on(Plugin::load(&runtime, &name, &bytes));
+    let plugin = match tokio::task::spawn_blocking(loading).await {
+        Ok(loaded) => Arc::new(loaded?),
+        Err(_) => return Err(LoadError::NotAComponent { file, reason: "loading it failed".to_owned() }),
+    };
+    Ok(LoadedPlugin { plugin, bytes: length, took: began.elapsed(), since: SystemTime::now() })
 }
 
 /// No reason is longer.
@@ -75,20 +39,6 @@ pub(super) fn in_one_line(error: LoadError) -> String {
     }
     line
 }
-
-/// Lowers the priority of this thread alone: Linux counts a thread's number as a process's here.
-#[cfg(target_os = "linux")]
-fn stand_back() {
-    let this = Some(rustix::thread::gettid());
-    let lowered = rustix::process::getpriority_process(this)
-        .and_then(|now| rustix::process::setpriority_process(this, now.saturating_add(NICENESS).min(19)));
-    if let Err(error) = lowered {
-        tracing::debug!(%error, "compiling with the same priority as calls");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn stand_back() {}
 
 #[cfg(test)]
 mod tests {

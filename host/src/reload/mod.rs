@@ -40,13 +40,12 @@ use crate::upstream::Upstream;
 pub use check::check;
 use config_file::ConfigFile;
 pub use folder::Folder;
-use loader::Loader;
 use look::Look;
 pub use metrics::Metrics;
 use settle::{SETTLE, Settling};
 use shelf::{Outcome, PATIENCE, Shelf};
 use state::Command;
-pub use state::{ConfigStatus, Digest, Live, LoadedPlugin, PluginStatus, Reloaded, Standing, State};
+pub use state::{ConfigStatus, Live, LoadedPlugin, PluginStatus, Reloaded, Standing, State};
 use watch::Watcher;
 
 /// How often files are looked at although nothing was heard of them.
@@ -93,7 +92,7 @@ pub async fn prepare(
     sources: Sources,
 ) -> anyhow::Result<(Arc<Live>, Reloader)> {
     let Loaded { config, mut report } = loaded;
-    let shelf = Shelf::new(Loader::new(runtime)?, &sources.files).await?;
+    let shelf = Shelf::new(runtime, &sources.files).await?;
     let (sender, commands) = mpsc::channel(8);
     let file = ConfigFile::new(&config, &report, environment);
     let (registry, plugins) = shelf.arrange();
@@ -222,10 +221,15 @@ impl Reloader {
             return Ok(Reloaded::default());
         }
         let reloaded = config_file::difference(old, &mut config);
+        let limits = (config.plugin_limits != old.plugin_limits).then(|| config.plugin_limits.clone());
         self.config.tell_warnings(&mut report, &current.pipeline.plugins);
         self.folder = Folder::choose(self.sources.folder.as_deref(), &self.environment, &config);
         self.config.accepted();
         self.publish_config(&current, Some(current.pipeline.with_config(config)));
+        if let Some(limits) = limits {
+            self.shelf.set_limits(limits, &self.live);
+            self.publish_plugins(current.folder.clone());
+        }
         self.live.metrics.config_reloaded(true);
         tell(&reloaded);
         Ok(reloaded)

@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::Live;
-use super::loader::{Loader, in_one_line};
+use super::loader::{in_one_line, load};
 use super::settle::Stamp;
-use super::state::{Digest, LoadedPlugin, PluginStatus, Standing};
-use crate::plugin::{BUILT_IN, LoadError, Registry};
+use super::state::{LoadedPlugin, PluginStatus, Standing};
+use crate::config::PluginLimitsTable;
+use crate::plugin::{BUILT_IN, Digest, LoadError, Plugin, Registry, Runtime};
 
-/// A larger file is not even read.
-const MAX_FILE_BYTES: u64 = 128 << 20;
 /// A file that can't be loaded may be one that is still being written: the log waits for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// All plugins, and what became of each file.
 pub(super) struct Shelf {
-    loader: Loader,
+    runtime: Arc<Runtime>,
     built_in: Vec<LoadedPlugin>,
     /// `--plugin`, the last first: it has the last word.
     named: Vec<PathBuf>,
@@ -69,13 +69,12 @@ impl Shelf {
     ///
     /// # Errors
     /// One of them can't be loaded.
-    pub(super) async fn new(mut loader: Loader, named: &[PathBuf]) -> Result<Self, LoadError> {
+    pub(super) async fn new(runtime: Arc<Runtime>, named: &[PathBuf]) -> Result<Self, LoadError> {
         let mut built_in = Vec::new();
         for (name, bytes) in BUILT_IN {
-            let name = format!("built-in plugin {name}");
-            built_in.push(loader.load(name, bytes.to_vec(), Digest::of(bytes)).await?);
+            built_in.push(load(&runtime, format!("built-in plugin {name}"), bytes.to_vec()).await?);
         }
-        Ok(Self { loader, built_in, named: named.iter().rev().cloned().collect(), files: BTreeMap::new() })
+        Ok(Self { runtime, built_in, named: named.iter().rev().cloned().collect(), files: BTreeMap::new() })
     }
 
     /// The files that were named one by one.
@@ -87,6 +86,10 @@ impl Shelf {
     pub(super) async fn update(&mut self, file: &Path, stamp: Option<Stamp>, live: &Live) -> Outcome {
         let Some(stamp) = stamp else { return self.remove(file, live) };
         let (path, known) = (file.to_owned(), self.files.entry(file.to_owned()).or_default());
+        // Before it is read, for it may be larger than memory.
+        if let Err(error) = Plugin::check_size(&self.runtime, &file.display().to_string(), stamp.bytes()) {
+            return known.fail(in_one_line(error), None);
+        }
         // On another thread: a slow disk holds up nobody's call.
         let read = tokio::task::spawn_blocking(move || read(&path, stamp)).await;
         let bytes = match read.unwrap_or_else(|error| Content::Bad(error.to_string())) {
@@ -95,13 +98,13 @@ impl Shelf {
             Content::Bad(reason) => return known.fail(format!("can't read {}: {reason}", file.display()), None),
         };
         let digest = Digest::of(&bytes);
-        if known.loaded.as_ref().is_some_and(|loaded| loaded.digest == digest) {
+        if known.loaded.as_ref().is_some_and(|loaded| loaded.plugin.digest == digest) {
             return if known.failure.take().is_some() { Outcome::Changed } else { Outcome::Same };
         }
         if known.failure.as_ref().is_some_and(|failure| failure.digest == Some(digest)) {
             return Outcome::Same;
         }
-        match self.loader.load(file.display().to_string(), bytes, digest).await {
+        match load(&self.runtime, file.display().to_string(), bytes).await {
             Ok(loaded) => {
                 known.accept(file, loaded, live);
                 Outcome::Changed
@@ -118,6 +121,16 @@ impl Shelf {
             tracing::info!(plugin = manifest.name, version = manifest.version, file = %file.display(), "removed plugin");
         }
         Outcome::Changed
+    }
+
+    /// Puts every plugin under other limits. What is loaded stays loaded.
+    pub(super) fn set_limits(&mut self, limits: PluginLimitsTable, live: &Live) {
+        self.runtime.set_limits(limits);
+        let loaded = self.files.values_mut().filter_map(|slot| slot.loaded.as_mut());
+        for loaded in loaded.chain(&mut self.built_in) {
+            loaded.plugin = Arc::new(loaded.plugin.with_limits(&self.runtime));
+            live.metrics.version_born(&loaded.plugin);
+        }
     }
 
     /// The reason that one of the files that were named can't be loaded.
@@ -184,7 +197,7 @@ impl Slot {
             plugin = manifest.name,
             version = manifest.version,
             file = %file.display(),
-            digest = loaded.digest.short(),
+            digest = loaded.plugin.digest.short(),
             ms = loaded.took.as_millis() as u64,
             replaced,
             "loaded plugin"
@@ -240,11 +253,8 @@ fn claim<'a>(
 
 /// Reads a file that should be as `stamp` says.
 fn read(path: &Path, stamp: Stamp) -> Content {
-    if stamp.bytes() > MAX_FILE_BYTES {
-        return Content::Bad(format!("it is larger than {} MB, which no plugin may be", MAX_FILE_BYTES >> 20));
-    }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.bytes()).unwrap_or_default());
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    let read = std::fs::File::open(path).and_then(|file| file.take(stamp.bytes() + 1).read_to_end(&mut bytes));
     match read {
         _ if Stamp::of(path) != Some(stamp) => Content::Changing,
         Ok(_) => Content::Bytes(bytes),
