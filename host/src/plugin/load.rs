@@ -88,7 +88,7 @@ fn check_magic(file: &str, bytes: &[u8]) -> Result<(), LoadError> {
 /// Compiles, away from the threads that serve.
 async fn compile(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<(Component, Digest), LoadError> {
     let (engine, bytes) = (runtime.engine.clone(), bytes.to_vec());
-    let compiled = tokio::task::spawn_blocking(move || {
+    let compiled = runtime.compiler.run(move || {
         let digest = Digest::of(&bytes);
         Component::new(&engine, &bytes).map(|component| (component, digest))
     });

@@ -9,6 +9,7 @@ mod bindings;
 mod builtin;
 pub mod capabilities;
 mod checks;
+mod compiler;
 mod digest;
 pub mod engine;
 mod error;
