@@ -4,6 +4,7 @@
 
 mod accounting;
 mod backpressure;
+mod capabilities;
 mod connections;
 mod differential;
 mod drain;
@@ -17,13 +18,17 @@ mod http_auth;
 mod http_errors;
 mod isolation;
 mod leaks;
+mod limits;
 mod model_names;
 mod odd_answers;
 mod operator;
 mod params;
 mod plugins_folder;
+mod quarantine;
+mod refusals;
 mod reload;
 mod replay;
+mod reuse;
 mod stream;
 mod swap;
 mod trio;

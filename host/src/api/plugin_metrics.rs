@@ -29,8 +29,9 @@ struct Families {
 /// Adds what the plugins that serve have counted. Counts go on when a new version of a plugin is loaded.
 pub(super) fn register(registry: &mut Registry, state: &State) {
     let families = Families::default();
-    for plugin in state.pipeline.plugins.iter() {
-        families.add(plugin);
+    let serving = state.plugins.iter().filter(|status| status.standing.serves());
+    for loaded in serving.filter_map(|status| status.loaded.as_ref()) {
+        families.add(&loaded.plugin);
     }
     let Families { calls, failures, cpu, peak_memory, .. } = families;
     registry.register("ai_api_plugin_calls", "Calls that a plugin was asked to serve", calls);
