@@ -199,10 +199,15 @@ async fn a_guest_that_describes_itself_differently_each_time_is_refused() {
 
 #[tokio::test]
 async fn a_component_that_needs_more_than_its_limits_to_start_is_refused() {
-    for (key, limit) in [("memory_mb", 1), ("tables", 1), ("table_elements", 1), ("instances", 1)] {
-        let mut house = House::with_limits(json!({"hostile": {key: limit}})).await;
-        let says: &[&str] = if key == "instances" { &["instance count"] } else { &["its limit is 1", key] };
-        house.refuses("hostile.wasm", hostile(), says).await;
+    let wasi = patched("wasi", &[]);
+    for (key, says) in [
+        ("memory_mb", "MiB of memory to start, and its limit is 1 (plugin_limits: memory_mb)"),
+        ("tables", "tables, and its limit is 1 (plugin_limits: tables)"),
+        ("table_elements", "table elements, and its limit is 1 (plugin_limits: table_elements)"),
+        ("instances", "instance count"),
+    ] {
+        let mut house = House::with_limits(json!({"wasi": {key: 1}})).await;
+        house.refuses("wasi.wasm", &wasi, &[says]).await;
     }
 }
 
