@@ -145,6 +145,9 @@ impl Provider for Asks {
 /// component's bytes.
 const DESCRIBES: &str = "DESCRIBES-THE-SAME";
 
+/// Memory that it has from the beginning, more than the least that it can be limited to.
+static ROOM: [u8; 2 << 20] = [0; 2 << 20];
+
 /// One parameter, with a random name where the component says so.
 fn parameters() -> Vec<String> {
     if std::hint::black_box(DESCRIBES) == "DESCRIBES-ANOTHER!" {
@@ -182,6 +185,7 @@ fn ask(what: &str) -> Result<String, Failure> {
                 handles.push(monotonic_clock::subscribe_duration(1));
             }
         }
+        "room" => format!("{}", std::hint::black_box(&ROOM).len()),
         "exit" => {
             exit::exit(Ok(()));
             "still here".to_owned()
