@@ -30,6 +30,8 @@ pub(super) struct Binding {
     params: Vec<(String, String)>,
     /// Request parameters for requests that lack them, as JSON.
     pub(super) defaults: Vec<(String, String)>,
+    /// What is set in each request, as JSON.
+    pub(super) extra_body: Vec<(String, String)>,
     /// Authenticates its requests.
     pub(super) authenticator: Authenticator,
 }
@@ -68,6 +70,7 @@ impl Binding {
             native: native.collect(),
             params: shown(deployment, manifest, config).map_err(Unbound::Unusable)?,
             defaults: defaults(deployment, manifest),
+            extra_body: deployment.extra_body.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
             authenticator,
             base,
         })

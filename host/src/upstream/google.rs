@@ -52,10 +52,13 @@ pub(super) struct Tokens {
     state: Mutex<State>,
 }
 
+/// An exchange under way, which any number of calls can wait for.
+type Exchange = Shared<BoxFuture<'static, Result<Arc<Token>, CredentialError>>>;
+
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    exchange: Option<Shared<BoxFuture<'static, Result<Arc<Token>, CredentialError>>>>,
+    exchange: Option<Exchange>,
     /// No earlier than this is the next exchange begun in the background.
     next_try: Option<Instant>,
 }
@@ -202,10 +205,10 @@ impl Life {
 /// The JWT that is exchanged for a token; `None` where the key can't sign it.
 fn assertion(account: &ServiceAccount, scope: &str, at: SystemTime) -> Option<String> {
     let issued = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut header = json!({"alg": "RS256", "typ": "JWT"});
-    if let Some(id) = &account.key_id {
-        header["kid"] = Value::from(id.as_str());
-    }
+    let header = match &account.key_id {
+        Some(id) => json!({"alg": "RS256", "typ": "JWT", "kid": id}),
+        None => json!({"alg": "RS256", "typ": "JWT"}),
+    };
     let claims = json!({
         "iss": account.client_email,
         "scope": scope,

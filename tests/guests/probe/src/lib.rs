@@ -65,7 +65,7 @@ impl<K: Kind> Provider for Probe<K> {
         let (task, argument) = call.model.split_once(':').unwrap_or((&call.model, ""));
         let exchange = Self {
             task: task.to_owned(),
-            prompt: body["messages"][0]["content"].as_str().unwrap_or_default().to_owned(),
+            prompt: body.pointer("/messages/0/content").and_then(Value::as_str).unwrap_or_default().to_owned(),
             seen: format!("{:?}", call.params),
             rounds_left: argument.parse().unwrap_or(0),
             streaming: call.streaming,
