@@ -1,7 +1,7 @@
 //! A deployment's credentials for clouds, where a key alone doesn't do.
 //!
-//! Which of them a call needs the plugin's manifest says, and the configuration knows no manifest: so everything that is
-//! there is read, and what is not there is a reason, for the day that a plugin asks.
+//! Which of them a call needs the plugin's manifest says, and the configuration knows no manifest: so everything that
+//! is there is read, and what is not there is a reason, for the day that a plugin asks.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! What a deployment and its plugin come to together: worked out once, when a [`Pipeline`](super::Pipeline) is made.
 //!
 //! The configuration knows no manifest, and a manifest no deployment. Here they meet: where requests go, what of the
-//! deployment's parameters the plugin is shown and what is sent, and how requests are authenticated. What doesn't fit is
-//! kept as the error that each call then gets.
+//! deployment's parameters the plugin is shown and what is sent, and how requests are authenticated. What doesn't fit
+//! is kept as the error that each call then gets.
 
 use std::sync::Arc;
 

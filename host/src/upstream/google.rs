@@ -1,8 +1,8 @@
 //! Access tokens of Google service accounts.
 //!
 //! An assertion signed with the account's key is exchanged for a token at the `token_uri` of the key's file:
-//! <https://developers.google.com/identity/protocols/oauth2/service-account#httprest>. A token serves all calls until shortly before
-//! its end. One exchange runs at a time, in a task of its own, so that a client that leaves doesn't stop it; as long as
+//! <https://developers.google.com/identity/protocols/oauth2/service-account#httprest>. A token serves all calls until
+//! shortly before its end. One exchange runs at a time, in a task of its own, so that a client that leaves doesn't stop it; as long as
 //! the old token is good, nobody waits for it.
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! A provider that shows what a plugin is given, and that searches its own memory for secrets.
 //!
-//! One component has one manifest, so there is a component for each kind of credential: `tests/guests/probe-*` say what is
-//! special about theirs and take the rest from here. The model's name says what to do:
+//! One component has one manifest, so there is a component for each kind of credential: `tests/guests/probe-*` say what
+//! is special about theirs and take the rest from here. The model's name says what to do:
 //!
 //! - `echo`: asks the upstream and answers with all that was seen;
 //! - `params`: answers at once with `call.params` and the body;
