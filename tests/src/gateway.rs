@@ -50,6 +50,8 @@ pub struct Builder {
     config: Value,
     file: Option<PathBuf>,
     env: BTreeMap<String, String>,
+    /// What comes before the options.
+    command: Vec<String>,
     args: Vec<String>,
     key: String,
     home: TempDir,
@@ -57,7 +59,19 @@ pub struct Builder {
 
 /// A misbehaving guest, built as the shipped plugins are: `target/guests/NAME.wasm`.
 pub fn guest(name: &str) -> PathBuf {
-    let folder = std::env::var_os("AI_API_GUESTS").map_or_else(|| target_dir(&binary()).join("guests"), PathBuf::from);
+    component(&guests(), name)
+}
+
+/// A plugin that ships with the gateway: `target/plugins/NAME.wasm`.
+pub fn shipped(name: &str) -> PathBuf {
+    component(&guests().with_file_name("plugins"), name)
+}
+
+fn guests() -> PathBuf {
+    std::env::var_os("AI_API_GUESTS").map_or_else(|| target_dir(&binary()).join("guests"), PathBuf::from)
+}
+
+fn component(folder: &Path, name: &str) -> PathBuf {
     let file = folder.join(format!("{name}.wasm"));
     assert!(file.exists(), "{} is missing: run `make test`, which builds it", file.display());
     file
@@ -70,7 +84,8 @@ impl Gateway {
     pub fn builder() -> Builder {
         let config = json!({"model_list": [], "general_settings": {"master_key": MASTER_KEY}});
         let key = MASTER_KEY.to_owned();
-        Builder { config, file: None, env: BTreeMap::new(), args: Vec::new(), key, home: TempDir::new() }
+        let (command, args) = (Vec::new(), Vec::new());
+        Builder { config, file: None, env: BTreeMap::new(), command, args, key, home: TempDir::new() }
     }
 
     /// A gateway with an operator's own file, as it is; `key` is what its clients use.
@@ -109,7 +124,12 @@ impl Gateway {
 
     /// Asks the process to end, as `docker stop` does.
     pub fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal: `HUP`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(status.expect("`kill` runs").success(), "the gateway is gone already: {}", self.log());
     }
 
@@ -145,6 +165,13 @@ impl Gateway {
             follow(child.stderr.take().expect("piped"), Arc::clone(&log), None),
         ];
         (Self { child, origin: String::new(), key: String::new(), log, readers, _home: home }, listening)
+    }
+
+    /// Memory that the process holds, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// Whether the process still runs.
@@ -205,6 +232,13 @@ impl Builder {
         self
     }
 
+    /// Records into a folder.
+    #[must_use]
+    pub fn recording(mut self, into: &Path) -> Self {
+        self.command = vec!["record".to_owned(), "--into".to_owned(), into.display().to_string()];
+        self
+    }
+
     /// Adds a provider component.
     #[must_use]
     pub fn plugin(self, file: &Path) -> Self {
@@ -241,7 +275,7 @@ impl Builder {
             self.home.write("config.yaml", text)
         });
         let mut command = command(&self.home);
-        command.arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", "0"]);
+        command.args(&self.command).arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", "0"]);
         command.args(&self.args).envs(&self.env);
         command
     }

@@ -193,10 +193,10 @@ impl<'a> Entry<'a> {
                 .nearest(provider)
                 .map(|name| format!(" (did you mean `{name}`?)"))
                 .unwrap_or_default();
-            at.warn(
-                format!("the provider `{provider}` is not in the table{hint}: calls to this model fail unless a plugin of this name is loaded"),
-                report,
+            let message = format!(
+                "the provider `{provider}` is not in the table{hint}: calls to this model fail unless a plugin of this name is loaded"
             );
+            report.warn_of_plugin(at.place(), at.path.clone(), provider, message);
         }
         if let Some(notice) = retirements::notice(provider, model, context.environment.today()) {
             at.warn(format!("{} → {notice}", self.model_name), report);

@@ -56,7 +56,7 @@ impl Binding {
             return Err(Unbound::Unusable(reason.clone()));
         }
         let plugin = plugins
-            .plugin(&deployment.plugin)
+            .serving(&deployment.provider, &deployment.plugin)
             .ok_or_else(|| Unbound::Unusable(format!("no plugin serves the provider '{}'", deployment.provider)))?;
         let manifest = &plugin.manifest;
         let base = base_url(deployment, manifest).map_err(Unbound::Unusable)?;

@@ -119,6 +119,9 @@ pub enum GatewayError {
         /// What it did.
         what: String,
     },
+    /// The configuration can't be loaded again; the one in use stays.
+    #[error("the configuration was not reloaded")]
+    ConfigRefused(String),
     /// The plugin failed, or said that the provider did.
     #[error("{plugin}: {source}")]
     Plugin {

@@ -9,7 +9,6 @@ use super::answer::{Answer, StreamReply};
 use super::prepare::prepare;
 use super::relay::{End, Piece, Relay, next_chunk};
 use super::{Call, GatewayError, Patience, Pipeline, unix_seconds, warnings};
-use crate::canonical::is_object;
 use crate::plugin::{
     self, Batch, Begun, Completion, Ending, Event, Exchange, FollowUp, Framing, HeaderParam, HttpRequest, HttpResponse,
     Reading, Settled, Usage,
@@ -72,8 +71,8 @@ impl Pipeline {
         let warnings = warnings::judge(call, &lost)?;
         let answer = match begun {
             Begun::Send(request) => self.ask(call, exchange, request, spent).await?,
-            Begun::Reply(completion) => whole(call, completion, spent)?,
-            Begun::ReplyStream(batch) => Answer::stream(ready(name, batch, spent)?),
+            Begun::Reply(completion) => whole(completion, spent),
+            Begun::ReplyStream(batch) => Answer::stream(ready(batch, spent)),
         };
         Ok(Answer { warnings, ..answer })
     }
@@ -116,8 +115,9 @@ impl Pipeline {
         loop {
             match self.ask_once(call, exchange, request, spent).await? {
                 Asked::Answered(answer) => return Ok(answer),
-                Asked::Again(same, next) => {
-                    let wait = follow_ups.wait_for(&next).map_err(|why| refused(&call.plugin.manifest.name, why))?;
+                Asked::Again(mut same, next) => {
+                    let wait = follow_ups.wait_for(&next).map_err(|why| same.refuse(why));
+                    let wait = wait.map_err(|error| GatewayError::plugin(&call.plugin.manifest.name, error))?;
                     let slept = call.patience.sleep(wait).await;
                     slept.map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
                     (exchange, request) = (same, next.request);
@@ -137,7 +137,7 @@ impl Pipeline {
         let name = &call.plugin.manifest.name;
         let target = &call.route.target;
         let provider = &target.deployment.provider;
-        let outbound = self.outbound(call, request)?;
+        let outbound = self.outbound(call, request).inspect_err(|error| blame(&mut exchange, error))?;
         let mut source = self.send(call, outbound).await?;
         let status = source.status().as_u16();
         if !matches!(status, 200..300 | 400..600) {
@@ -159,17 +159,12 @@ impl Pipeline {
                     headers.iter().map(|(name, value)| HeaderParam { name, value }).collect();
                 let response = HttpResponse { status, headers: &headers, body: &body };
                 match exchange.whole(response).await.map_err(failed)? {
-                    Settled::Done(completion) => whole(call, completion, spent).map(Asked::Answered),
+                    Settled::Done(completion) => Ok(Asked::Answered(whole(completion, spent))),
                     Settled::Again(next) => Ok(Asked::Again(exchange, next)),
                 }
             }
             Reading::Events(framing) => {
                 drop((headers, visible));
-                if !call.streaming {
-                    return Err(failed(plugin::CallError::Refused(
-                        "reads a stream where the client asked for none".into(),
-                    )));
-                }
                 let media_type = source.media_type();
                 if media_type_of(framing).is_some_and(|expected| expected != media_type) {
                     let what = format!("answered with '{media_type}' instead of a stream of events");
@@ -240,7 +235,7 @@ impl Translated {
         if let Some(source) = self.source.take_if(|_| batch.done) {
             source.read_out();
         }
-        let piece = frame(&self.plugin, batch)?;
+        let piece = frame(batch);
         // What came before the failure came; the failure is told next.
         self.pending = decoded.err().map(|error| GatewayError::stream(&self.provider, error));
         Ok(piece)
@@ -268,14 +263,14 @@ impl Translated {
         self.events.extend(self.decoder.finish());
         let last = self.translate().await?;
         if last.done {
-            return frame(&self.plugin, last);
+            return Ok(frame(last));
         }
         let usage = last.usage;
-        let piece = frame(&self.plugin, last)?;
+        let piece = frame(last);
         let ended = self.exchange.end(Ending::Complete).await;
         let rest = ended
             .map_err(|error| GatewayError::plugin(&self.plugin, error))
-            .and_then(|rest| frame(&self.plugin, Batch { done: true, ..rest }));
+            .map(|rest| frame(Batch { done: true, ..rest }));
         match rest {
             Ok(rest) => {
                 let bytes = [piece.bytes, rest.bytes].concat().into();
@@ -310,54 +305,34 @@ fn media_type_of(framing: Framing) -> Option<&'static str> {
 }
 
 /// Canonical chunks as events for the client.
-fn frame(plugin: &str, batch: Batch) -> Result<Piece, GatewayError> {
+fn frame(batch: Batch) -> Piece {
     let mut out = Vec::with_capacity(batch.chunks.iter().map(|chunk| chunk.len() + 8).sum::<usize>() + DONE.len());
     for chunk in &batch.chunks {
-        check_chunk(plugin, chunk)?;
         push_data_frame(&mut out, chunk);
     }
     if batch.done {
         out.extend_from_slice(DONE);
     }
-    Ok(Piece { bytes: out.into(), usage: batch.usage, end: batch.done.then_some(End::Complete) })
+    Piece { bytes: out.into(), usage: batch.usage, end: batch.done.then_some(End::Complete) }
 }
 
 /// An answer that the plugin gave as a stream all at once.
-fn ready(plugin: &str, batch: Batch, spent: &mut Option<Usage>) -> Result<StreamReply, GatewayError> {
-    let piece = frame(plugin, Batch { done: true, ..batch })?;
+fn ready(batch: Batch, spent: &mut Option<Usage>) -> StreamReply {
+    let piece = frame(Batch { done: true, ..batch });
     *spent = piece.usage;
-    Ok(StreamReply { first: piece.bytes, end: piece.end, relay: None })
+    StreamReply { first: piece.bytes, end: piece.end, relay: None }
 }
 
-fn whole(call: &Call<'_>, completion: Completion, spent: &mut Option<Usage>) -> Result<Answer, GatewayError> {
-    let plugin = &call.plugin.manifest.name;
-    if call.streaming {
-        return Err(refused(plugin, "returned a whole answer where a stream was asked for"));
-    }
+fn whole(completion: Completion, spent: &mut Option<Usage>) -> Answer {
     *spent = completion.usage;
-    check_json(plugin, &completion.body)?;
-    Ok(Answer::whole(completion.body.into()))
+    Answer::whole(completion.body.into())
 }
 
-/// What a plugin returns goes to clients as JSON, so it had better be that.
-fn check_json(plugin: &str, json: &[u8]) -> Result<(), GatewayError> {
-    if is_object(json) {
-        return Ok(());
+/// Puts it on the plugin's books where a request of its own making can't be sent.
+fn blame(exchange: &mut Exchange, error: &GatewayError) {
+    if let GatewayError::Plugin { source: plugin::CallError::Refused(what), .. } = error {
+        exchange.refuse(what.as_str());
     }
-    Err(refused(plugin, "returned an answer that is no JSON object"))
-}
-
-/// An event ends where a line does, so a chunk has to be on one.
-fn check_chunk(plugin: &str, json: &[u8]) -> Result<(), GatewayError> {
-    check_json(plugin, json)?;
-    match memchr::memchr2(b'\n', b'\r', json) {
-        None => Ok(()),
-        Some(_) => Err(refused(plugin, "returned a chunk that is not on one line")),
-    }
-}
-
-fn refused(plugin: &str, what: &str) -> GatewayError {
-    GatewayError::plugin(plugin, plugin::CallError::Refused(what.to_owned()))
 }
 
 #[cfg(test)]

@@ -43,9 +43,9 @@ const MAX_MODEL_BYTES: usize = 256;
 #[derive(Debug)]
 pub struct Pipeline {
     /// What the operator wrote.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Model names to deployments.
-    pub router: Router,
+    pub router: Arc<Router>,
     /// Translators.
     pub plugins: Registry,
     upstream: Upstream,
@@ -119,8 +119,23 @@ impl Patience {
 impl Pipeline {
     /// Puts the parts together.
     pub fn new(config: Config, plugins: Registry, upstream: Upstream) -> Self {
+        Self::assemble(Arc::new(Router::new(&config)), Arc::new(config), plugins, upstream)
+    }
+
+    /// The same with other plugins. The router is shared, with whose turn it is.
+    pub fn with_plugins(&self, plugins: Registry) -> Self {
+        Self::assemble(self.router.clone(), self.config.clone(), plugins, self.upstream.clone())
+    }
+
+    /// The same with another configuration: connections to providers stay open. Turns begin anew; a router that
+    /// remembers failures of deployments has to hand them on here.
+    pub fn with_config(&self, config: Config) -> Self {
+        Self::new(config, self.plugins.clone(), self.upstream.clone())
+    }
+
+    fn assemble(router: Arc<Router>, config: Arc<Config>, plugins: Registry, upstream: Upstream) -> Self {
         let bindings = bind_all(&config, &plugins, &upstream);
-        Self { router: Router::new(&config), config, plugins, upstream, bindings }
+        Self { config, router, plugins, upstream, bindings }
     }
 
     /// Answers one call.

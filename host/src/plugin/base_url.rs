@@ -45,6 +45,11 @@ impl BaseUrl {
         Ok(base)
     }
 
+    /// As the plugin wrote it.
+    pub fn template(&self) -> &str {
+        &self.template
+    }
+
     /// The names of the parameters that fill it, each once.
     pub fn placeholders(&self) -> &[String] {
         &self.placeholders
