@@ -9,11 +9,10 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 
 use crate::api::{Gateway, server};
-use crate::auth::Authenticator;
-use crate::config::{Config, Environment, Loaded, Origin, Report, Severity};
-use crate::pipeline::Pipeline;
-use crate::plugin::{BUILT_IN, Plugin, Registry, Runtime};
+use crate::config::{Config, Environment, Loaded, Origin};
+use crate::plugin::Runtime;
 use crate::record::{self, Recorder};
+use crate::reload::{self, Sources};
 use crate::upstream::Upstream;
 
 /// Where to listen, and what else the command line says.
@@ -23,8 +22,8 @@ pub struct Options {
     pub host: Option<String>,
     /// The port to bind; 0 for any that is free.
     pub port: u16,
-    /// Plugins from files, beside the built-in ones.
-    pub plugins: Vec<PathBuf>,
+    /// Plugins beside the built-in ones.
+    pub plugins: Sources,
     /// Where calls are recorded, if they are.
     pub record: Option<record::Options>,
 }
@@ -34,20 +33,19 @@ pub struct Options {
 /// # Errors
 /// It can't start. The message names the one thing to do.
 pub async fn run(loaded: Loaded, environment: &Environment, options: Options) -> anyhow::Result<()> {
-    let Loaded { config, report } = loaded;
-    let address = address(&options, &config).await?;
-    check_master_key(&config, address.ip())?;
-    announce(&config, &report);
+    let address = address(&options, &loaded.config).await?;
+    check_master_key(&loaded.config, address.ip())?;
+    announce(&loaded.config);
     raise_file_limit();
     let recorder = options.record.clone().map(Recorder::start).transpose()?;
-    let mut runtime = Runtime::new(cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let mut runtime = Runtime::with_limits(cache_folder(environment), loaded.config.plugin_limits.clone())
+        .map_err(|error| anyhow::anyhow!("{error:#}"))?;
     if let Some(recorder) = &recorder {
         runtime = runtime.watched_by(Arc::clone(recorder) as _);
     }
-    let plugins = load_plugins(&runtime, &options.plugins).await?;
-    let authenticator = Authenticator::new(&config.general);
-    let root_path = config.root_path.as_str().to_owned();
-    let gateway = Gateway { pipeline: Pipeline::new(config, plugins, Upstream::new()?), authenticator };
+    let root_path = loaded.config.root_path.as_str().to_owned();
+    let (live, reloader) =
+        reload::prepare(Arc::new(runtime), Upstream::new()?, loaded, environment, options.plugins).await?;
 
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("can't listen on {address}; choose another address with --host or port with --port")
@@ -56,7 +54,9 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     let bound = listener.local_addr()?;
     // On standard output, so that a script can wait for it and read the port.
     writeln!(std::io::stdout(), "listening on http://{bound}{root_path}").context("writing to standard output")?;
-    server::serve(Arc::new(gateway), listener, stop).await;
+    // It ends with the process.
+    tokio::spawn(reloader.run());
+    server::serve(Arc::new(Gateway { live }), listener, stop).await;
     if let Some(recorder) = recorder {
         recorder.finish().await;
     }
@@ -95,11 +95,8 @@ fn check_master_key(config: &Config, host: IpAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what was loaded, and everything about the config that deserves a look.
-fn announce(config: &Config, report: &Report) {
-    for finding in report.of(Severity::Warning) {
-        tracing::warn!("{finding}");
-    }
+/// Says what was loaded.
+fn announce(config: &Config) {
     let origin = match &config.origin {
         Origin::File(path) => path.display().to_string(),
         Origin::BuiltIn => "built-in configuration".to_owned(),
@@ -112,21 +109,8 @@ fn announce(config: &Config, report: &Report) {
     );
 }
 
-async fn load_plugins(runtime: &Runtime, files: &[PathBuf]) -> anyhow::Result<Registry> {
-    let mut registry = Registry::default();
-    for (name, bytes) in BUILT_IN {
-        registry.insert(Plugin::load(runtime, &format!("built-in plugin {name}"), bytes).await?);
-    }
-    for file in files {
-        let plugin = Plugin::load_file(runtime, Path::new(file)).await?;
-        tracing::info!(plugin = plugin.manifest.name, version = plugin.manifest.version, file = %file.display(), "loaded");
-        registry.insert(plugin);
-    }
-    Ok(registry)
-}
-
 /// Where compiled plugins are kept, so that the next start takes milliseconds.
-pub(crate) fn cache_folder(environment: &Environment) -> Option<PathBuf> {
+pub fn cache_folder(environment: &Environment) -> Option<PathBuf> {
     let own = environment.get("AI_API_CACHE_DIR").map(PathBuf::from);
     let shared = || environment.get("XDG_CACHE_HOME").map(|folder| Path::new(folder).join("ai-api"));
     let home = || environment.get("HOME").map(|folder| Path::new(folder).join(".cache/ai-api"));

@@ -5,7 +5,7 @@
 //!
 //! Read [`pipeline`] first: it is the path of a request, and the only place that knows all steps. The modules, in the
 //! order in which a request meets them: [`api`], [`auth`], [`pipeline`], [`canonical`], [`router`], [`plugin`],
-//! [`upstream`], [`stream`], [`usage`]; around them [`cli`], [`config`], [`app`] and [`telemetry`].
+//! [`upstream`], [`stream`], [`usage`]; around them [`cli`], [`config`], [`app`], [`reload`] and [`telemetry`].
 
 pub mod api;
 pub mod app;
@@ -17,6 +17,7 @@ pub mod conformance;
 pub mod pipeline;
 pub mod plugin;
 pub mod record;
+pub mod reload;
 pub mod replay;
 pub mod router;
 pub mod stream;

@@ -22,6 +22,8 @@ impl House {
             .model_with("hostile/*", "hostile/*", &upstream.origin(), json!({"api_key": KEY}))
             .model("good", Wire::Anthropic.model(), &Wire::Anthropic.base(&neighbour))
             .plugin(&guest("hostile"))
+            // It is to misbehave again and again; quarantine has tests of its own.
+            .set("ai_api_settings", "plugin_limits", json!({"hostile": {"quarantine_after": 0}}))
             .start()
             .await;
         Self { gateway, upstream, neighbour }

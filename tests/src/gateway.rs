@@ -124,7 +124,12 @@ impl Gateway {
 
     /// Asks the process to end, as `docker stop` does.
     pub fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal: `HUP`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(status.expect("`kill` runs").success(), "the gateway is gone already: {}", self.log());
     }
 
@@ -160,6 +165,13 @@ impl Gateway {
             follow(child.stderr.take().expect("piped"), Arc::clone(&log), None),
         ];
         (Self { child, origin: String::new(), key: String::new(), log, readers, _home: home }, listening)
+    }
+
+    /// Memory that the process holds, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// Whether the process still runs.

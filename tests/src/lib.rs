@@ -19,10 +19,11 @@ mod rng;
 mod sse;
 mod temp_dir;
 mod transcript;
+mod versioned;
 mod wires;
 
 pub use client::{Answer, Client, LiveStream, check_error};
-pub use eventually::{eventually, within};
+pub use eventually::{eventually, eventually_async, within};
 pub use fake_upstream::{FakeUpstream, Received};
 pub use gateway::{Builder, Gateway, MASTER_KEY, Run, guest, shipped};
 pub use meaning::{Meaning, ToolCall};
@@ -33,4 +34,5 @@ pub use rng::Rng;
 pub use sse::{Decoder, Event};
 pub use temp_dir::TempDir;
 pub use transcript::Transcript;
+pub use versioned::versioned;
 pub use wires::Wire;

@@ -59,7 +59,8 @@ fn public(error: &GatewayError) -> Public {
             Some("unknown_url"),
             format!(
                 "There is nothing at {path}. Served are /v1/chat/completions, /v1/completions, /v1/embeddings, \
-                 /v1/images/generations, /v1/models, /v1/model/info, /health/liveliness and /health/readiness."
+                 /v1/images/generations, /v1/models, /v1/model/info, /plugins, /config/reload, /metrics, \
+                 /health/liveliness and /health/readiness."
             ),
         ),
         GatewayError::WrongMethod { allowed } => {
@@ -105,6 +106,11 @@ fn public(error: &GatewayError) -> Public {
             let message = format!("The gateway has no key for the model `{model}`: its environment lacks {variable}.");
             plain(503, Some("missing_credential"), message)
         }
+        // Why is the operator's business, and in the log.
+        GatewayError::Credential { provider, .. } => {
+            let message = format!("The gateway can't authenticate itself to the provider {provider} at the moment.");
+            plain(503, Some("credential_unavailable"), message)
+        }
         GatewayError::Provider(provider) => Public {
             status: provider.status,
             error: provider.error.clone(),
@@ -127,10 +133,20 @@ fn public(error: &GatewayError) -> Public {
         GatewayError::BadAnswer { provider, what } => {
             plain(502, Some("upstream_malformed"), format!("The provider {provider} {what}."))
         }
+        GatewayError::ConfigRefused(errors) => {
+            let message = format!("The configuration was not reloaded, the one in use stays: {errors}");
+            plain(400, Some("invalid_configuration"), message)
+        }
         GatewayError::Plugin { source: CallError::Failed(failure), .. } => of_failure(failure),
-        GatewayError::Plugin { plugin, source: CallError::Busy(_) } => {
+        GatewayError::Plugin { plugin, source: error @ CallError::Busy(_) } => {
             let message = format!("All instances of the plugin {plugin} are busy.");
-            Public { retry_after: Some("1".to_owned()), ..plain(503, Some("overloaded"), message) }
+            let retry_after = error.retry_after_seconds().map(|seconds| seconds.to_string());
+            Public { retry_after, ..plain(503, Some("overloaded"), message) }
+        }
+        GatewayError::Plugin { plugin, source: error @ CallError::Quarantined { .. } } => {
+            let message = format!("The plugin {plugin} kept failing and is out of service for a moment.");
+            let retry_after = error.retry_after_seconds().map(|seconds| seconds.to_string());
+            Public { retry_after, ..plain(503, Some("plugin_quarantined"), message) }
         }
         GatewayError::Plugin { plugin, source } => {
             plain(502, Some("plugin_failed"), format!("The plugin {plugin} failed this call: {}.", kind_of(source)))
@@ -147,6 +163,7 @@ fn kind_of(error: &CallError) -> &'static str {
         CallError::OutOfMemory(_) => "it ran out of memory",
         CallError::Refused(_) => "it did what no plugin may do",
         CallError::Busy(_) => "no instance is free",
+        CallError::Quarantined { .. } => "it is out of service",
     }
 }
 

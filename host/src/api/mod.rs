@@ -6,7 +6,11 @@ mod error;
 mod health;
 mod home;
 mod inference;
+mod metrics;
 mod models;
+mod plugin_metrics;
+mod plugins;
+mod reload;
 mod respond;
 mod route;
 pub mod server;
@@ -19,17 +23,15 @@ use hyper::body::Incoming;
 pub use body::Body;
 use route::{Endpoint, Found};
 
-use crate::auth::Authenticator;
-use crate::pipeline::{GatewayError, Pipeline};
+use crate::pipeline::GatewayError;
+use crate::reload::{Live, State};
 use crate::usage::Entry;
 
 /// The gateway, as its HTTP side sees it.
 #[derive(Debug)]
 pub struct Gateway {
-    /// Answers calls.
-    pub pipeline: Pipeline,
-    /// Checks keys.
-    pub authenticator: Authenticator,
+    /// What requests are served with, each from its beginning to its end.
+    pub live: Arc<Live>,
 }
 
 impl Gateway {
@@ -38,7 +40,8 @@ impl Gateway {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let call_id = uuid::Uuid::new_v4().to_string();
         let mut entry = Entry::new(call_id, request.method().as_str(), request.uri().path());
-        let mut response = match self.answer(request, &mut entry).await {
+        let state = self.live.state();
+        let mut response = match self.answer(&state, request, &mut entry).await {
             Ok(response) => response,
             Err(error) => error::respond(&error, &mut entry),
         };
@@ -59,8 +62,14 @@ impl Gateway {
         response
     }
 
-    async fn answer(&self, request: Request<Incoming>, entry: &mut Entry) -> Result<Response<Body>, GatewayError> {
-        let root = &self.pipeline.config.root_path;
+    async fn answer(
+        &self,
+        state: &State,
+        request: Request<Incoming>,
+        entry: &mut Entry,
+    ) -> Result<Response<Body>, GatewayError> {
+        let pipeline = &state.pipeline;
+        let root = &pipeline.config.root_path;
         if !root.as_str().is_empty() && request.uri().path() == root.as_str() {
             return Ok(respond::redirect(StatusCode::TEMPORARY_REDIRECT, &format!("{}/", root.as_str())));
         }
@@ -73,19 +82,24 @@ impl Gateway {
             Found::WrongMethod { allowed } => return Err(GatewayError::WrongMethod { allowed }),
             Found::Nothing => return Err(GatewayError::UnknownPath(path.chars().take(200).collect())),
         };
-        if !endpoint.is_public() {
-            self.authenticator.authenticate(request.headers())?;
+        let is_public = match endpoint {
+            Endpoint::Metrics => !pipeline.config.general.metrics_need_key,
+            _ => endpoint.is_public(),
+        };
+        if !is_public {
+            state.authenticator.authenticate(request.headers())?;
         }
         match endpoint {
             Endpoint::Home => Ok(home::page()),
             Endpoint::Alive => Ok(health::alive()),
             Endpoint::Ready => Ok(health::ready()),
-            Endpoint::Models => Ok(models::list(&self.pipeline)),
-            Endpoint::Model(id) => models::one(&self.pipeline, &id),
-            Endpoint::ModelInfo => Ok(models::info(&self.pipeline)),
-            Endpoint::Call { operation, model } => {
-                inference::call(&self.pipeline, operation, model, request, entry).await
-            }
+            Endpoint::Models => Ok(models::list(pipeline)),
+            Endpoint::Model(id) => models::one(pipeline, &id),
+            Endpoint::ModelInfo => Ok(models::info(pipeline)),
+            Endpoint::Plugins => Ok(plugins::list(state)),
+            Endpoint::ReloadConfig => reload::config(&self.live).await,
+            Endpoint::Metrics => Ok(metrics::text(&self.live.metrics, state)),
+            Endpoint::Call { operation, model } => inference::call(pipeline, operation, model, request, entry).await,
         }
     }
 }

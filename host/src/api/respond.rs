@@ -35,6 +35,12 @@ pub(super) fn events(body: Body) -> Response<Body> {
     response
 }
 
+/// Numbers, in OpenMetrics' format.
+pub(super) fn metrics(text: String) -> Response<Body> {
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    with_type(StatusCode::OK, kind, Body::whole(text))
+}
+
 /// A page.
 pub(super) fn html(page: &'static str) -> Response<Body> {
     with_type(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), Body::whole(page))

@@ -14,6 +14,9 @@ pub(super) enum Endpoint {
     Models,
     Model(String),
     ModelInfo,
+    Plugins,
+    ReloadConfig,
+    Metrics,
     Call { operation: Operation, model: Option<String> },
 }
 
@@ -35,7 +38,7 @@ impl Endpoint {
 /// What `path`, without the server's root path, stands for.
 pub(super) fn find(method: &Method, path: &str) -> Found {
     let Some(endpoint) = endpoint(path) else { return Found::Nothing };
-    let allowed = if matches!(endpoint, Endpoint::Call { .. }) { "POST" } else { "GET" };
+    let allowed = if matches!(endpoint, Endpoint::Call { .. } | Endpoint::ReloadConfig) { "POST" } else { "GET" };
     let fits = method.as_str() == allowed || (allowed == "GET" && method == Method::HEAD);
     if fits { Found::Endpoint(endpoint) } else { Found::WrongMethod { allowed } }
 }
@@ -49,6 +52,9 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/health/liveliness" | "/health/liveness" => return Some(Endpoint::Alive),
         "/health/readiness" => return Some(Endpoint::Ready),
         "/model/info" | "/v1/model/info" => return Some(Endpoint::ModelInfo),
+        "/plugins" => return Some(Endpoint::Plugins),
+        "/config/reload" => return Some(Endpoint::ReloadConfig),
+        "/metrics" => return Some(Endpoint::Metrics),
         _ => {}
     }
     for prefix in ["/engines/", "/openai/deployments/"] {
@@ -118,6 +124,9 @@ mod tests {
             ("/v1/models/openai/gpt-4o", Endpoint::Model("openai/gpt-4o".into())),
             ("/v1/model/info", Endpoint::ModelInfo),
             ("/health/liveliness", Endpoint::Alive),
+            ("/plugins", Endpoint::Plugins),
+            ("/config/reload", Endpoint::ReloadConfig),
+            ("/metrics/", Endpoint::Metrics),
             ("/", Endpoint::Home),
         ] {
             assert_eq!(super::endpoint(path), Some(endpoint), "{path}");
@@ -138,6 +147,7 @@ mod tests {
 
     #[test]
     fn a_wrong_method_is_told_the_right_one() {
+        assert_eq!(find(&Method::GET, "/config/reload"), Found::WrongMethod { allowed: "POST" });
         assert_eq!(find(&Method::GET, "/chat/completions"), Found::WrongMethod { allowed: "POST" });
         assert_eq!(find(&Method::POST, "/models"), Found::WrongMethod { allowed: "GET" });
         assert_eq!(find(&Method::HEAD, "/models"), Found::Endpoint(Endpoint::Models));

@@ -16,7 +16,7 @@ const KEY_HEADERS: [HeaderName; 4] = [
 const LITELLM_KEY: HeaderName = HeaderName::from_static("x-litellm-api-key");
 
 /// Checks callers' keys.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Authenticator {
     /// SHA-256 of the master key; without one everybody may call.
     master_key: Option<[u8; 32]>,

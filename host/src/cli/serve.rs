@@ -7,6 +7,7 @@ use anyhow::Context;
 use crate::app::{self, Options};
 use crate::config::{self, ConfigError, Environment, Loaded};
 use crate::record;
+use crate::reload::Sources;
 use crate::telemetry;
 
 /// LiteLLM's.
@@ -28,6 +29,10 @@ pub(super) struct Serve {
     /// Load a provider plugin from a file; may be given several times
     #[arg(long, value_name = "FILE.wasm")]
     plugin: Vec<PathBuf>,
+    /// Serve every provider plugin in a folder, and watch it for changes [default: $AI_API_PLUGINS, else
+    /// ai_api_settings.plugins, else plugins.d beside the configuration, else /app/plugins]
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
 }
 
 impl Serve {
@@ -45,7 +50,8 @@ impl Serve {
         let loaded = load(self.config, environment)?;
         telemetry::start(&loaded.config.logging);
         let host = self.host.or_else(|| environment.get("HOST").map(str::to_owned));
-        let options = Options { host, port: port_or(self.port, environment)?, plugins: self.plugin, record };
+        let plugins = Sources { files: self.plugin, folder: self.plugins };
+        let options = Options { host, port: port_or(self.port, environment)?, plugins, record };
         super::runtime()?.block_on(app::run(loaded, environment, options))
     }
 }

@@ -28,6 +28,8 @@ pub struct General {
     pub max_response_bytes: usize,
     /// Every stream ends with a chunk about its usage, whether the caller asked for one or not.
     pub always_include_stream_usage: bool,
+    /// Whether `GET /metrics` asks for a key: `litellm_settings.require_auth_for_metrics_endpoint`, true by default.
+    pub metrics_need_key: bool,
 }
 
 /// How the server logs.
@@ -54,6 +56,8 @@ impl General {
         let mut size = |key: &str, default: usize| get(key).and_then(|at| at.mebibytes(report)).unwrap_or(default);
         let max_request_bytes = size("max_request_size_mb", 64 * MEBIBYTE);
         let max_response_bytes = size("max_response_size_mb", 256 * MEBIBYTE);
+        let litellm = root.get("litellm_settings");
+        let metrics_need_key = litellm.and_then(|at| at.get("require_auth_for_metrics_endpoint")?.flag(report));
         let (master_key, master_key_variable) = master_key(section.as_ref(), environment, report);
         let key_header = get("litellm_key_header_name").and_then(|at| {
             let name = at.text(report)?;
@@ -67,6 +71,7 @@ impl General {
             max_request_bytes,
             max_response_bytes,
             always_include_stream_usage,
+            metrics_need_key: metrics_need_key.unwrap_or(true),
         }
     }
 

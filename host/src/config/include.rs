@@ -20,6 +20,8 @@ const MINIMAL: &str = "a minimal one is:  model_list: [{model_name: gpt-4o-mini,
 pub(super) struct Tree {
     pub root: Node,
     pub files: Vec<Arc<str>>,
+    /// Where they are, those that could not be read too.
+    pub paths: Vec<PathBuf>,
 }
 
 /// A file still to be merged in.
@@ -37,7 +39,7 @@ struct Pending {
 pub(super) fn read(path: &Path, report: &mut Report) -> io::Result<Tree> {
     let text = fs::read_to_string(path)?;
     let name: Arc<str> = path.display().to_string().into();
-    let mut tree = Tree { root: parse_root(&text, &name, report), files: vec![name] };
+    let mut tree = Tree { root: parse_root(&text, &name, report), files: vec![name], paths: vec![path.to_owned()] };
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut queue = VecDeque::new();
     let mut seen = vec![identity(path)];
@@ -76,6 +78,7 @@ fn include(
     if seen.contains(&this) {
         return report.warn(&place, key, format!("{} was included before; it is not read again", path.display()));
     }
+    tree.paths.push(path.clone());
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => return report.error(&place, key, format!("can't read {}: {error}", path.display())),

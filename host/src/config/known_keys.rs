@@ -50,7 +50,7 @@ pub(super) const CREDENTIAL: Rows =
     &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
 
 /// AI-API's own section.
-pub(super) const AI_API: Rows = &[(Honoured(""), "strict")];
+pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -61,6 +61,14 @@ pub(super) const LITELLM_PARAMS: Rows = &[
          litellm_credential_name strict",
     ),
     (NotYet("what a provider lacks is refused, or left out with drop_params"), "allowed_openai_params"),
+    (
+        Honoured("for plugins whose requests are signed for AWS"),
+        "aws_access_key_id aws_secret_access_key aws_session_token aws_region_name",
+    ),
+    (
+        Honoured("for plugins that use a Google service account"),
+        "vertex_credentials vertex_project vertex_location vertex_ai_credentials vertex_ai_project vertex_ai_location",
+    ),
     (Honoured("for OpenAI-compatible providers, as the header OpenAI-Organization"), "organization"),
     (LIMITS, "rpm tpm itpm otpm rpd tpd daily_reset_time default_api_key_rpm_limit default_api_key_tpm_limit"),
     (RETRIES, "num_retries max_retries retry_policy"),
@@ -190,7 +198,11 @@ pub(super) const GENERAL: Rows = &[
 
 /// `litellm_settings`.
 pub(super) const LITELLM: Rows = &[
-    (Honoured(""), "drop_params request_timeout set_verbose json_logs log_raw_request_response"),
+    (
+        Honoured(""),
+        "drop_params request_timeout set_verbose json_logs log_raw_request_response \
+         require_auth_for_metrics_endpoint",
+    ),
     (NoEffect("nothing is ever reported to anybody"), "telemetry"),
     (
         PRIVATE,
@@ -204,7 +216,7 @@ pub(super) const LITELLM: Rows = &[
         CALLBACKS,
         "callbacks success_callback failure_callback service_callback service_callbacks input_callback \
          langfuse_default_tags s3_callback_params post_call_rules prometheus_initialize_budget_metrics \
-         require_auth_for_metrics_endpoint custom_prometheus_metadata_labels custom_prometheus_tags",
+         custom_prometheus_metadata_labels custom_prometheus_tags",
     ),
     (CACHE, "cache cache_params enable_caching_on_provider_specific_optional_params disable_cache"),
     (

@@ -19,11 +19,13 @@ mod aliases;
 mod at;
 mod base_url;
 mod catch_all;
+mod cloud;
 mod credential;
 mod date;
 mod deployment;
 mod entry;
 mod environment;
+mod fingerprint;
 mod general;
 mod headers;
 mod include;
@@ -34,12 +36,14 @@ mod models;
 mod node;
 mod origin;
 mod params;
+mod plugin_limits;
 mod providers;
 mod report;
 mod retirements;
 mod review;
 mod root_path;
 mod secret;
+mod service_account;
 mod substitute;
 mod target;
 #[cfg(test)]
@@ -47,17 +51,21 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
+pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
 pub use models::{ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
+pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
 pub use report::{Finding, Report, Severity};
 pub use root_path::RootPath;
 pub use secret::Secret;
+pub use service_account::ServiceAccount;
 pub use target::inferred as provider_of_bare_name;
 
 use at::At;
@@ -93,6 +101,12 @@ pub struct Config {
     pub root_path: RootPath,
     /// The providers known by name.
     pub providers: Providers,
+    /// `ai_api_settings.plugin_limits`.
+    pub plugin_limits: PluginLimitsTable,
+    /// `ai_api_settings.plugins`: the folder of plugins, relative to the configuration's file.
+    pub plugins: Option<PathBuf>,
+    /// What tells it from another.
+    pub fingerprint: Fingerprint,
 }
 
 /// Why there is no configuration.
@@ -139,9 +153,11 @@ pub fn load(origin: Origin, environment: &Environment) -> Result<Loaded, ConfigE
         }
         Origin::BuiltIn => {
             let name = "built-in config.yml".into();
-            include::Tree { root: include::parse_root(BUILT_IN, &name, &mut report), files: vec![name] }
+            let root = include::parse_root(BUILT_IN, &name, &mut report);
+            include::Tree { root, files: vec![name], paths: Vec::new() }
         }
     };
+    report.was_read(std::mem::take(&mut tree.paths));
     // A file that can't be parsed has no keys: errors about those would be wrong.
     if report.has_errors() {
         return Err(ConfigError::Invalid(report.finish(&tree.files)));
@@ -161,7 +177,17 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let deployments = model_list::read(&context, report);
     let aliases = aliases::read(root, &deployments, report);
     let root_path = RootPath::read(environment, report);
-    Config { origin, deployments, aliases, general, logging, root_path, providers }
+    let plugin_limits = PluginLimitsTable::read(root, report);
+    let plugins = plugins(root, &origin, report);
+    let fingerprint = Fingerprint::of(root.node);
+    Config { origin, deployments, aliases, general, logging, root_path, providers, plugin_limits, plugins, fingerprint }
+}
+
+/// The folder of plugins, if the configuration names one.
+fn plugins(root: &At<'_>, origin: &Origin, report: &mut Report) -> Option<PathBuf> {
+    let at = root.map("ai_api_settings", report)?.get("plugins")?;
+    let folder = at.text(report).filter(|folder| !folder.trim().is_empty())?;
+    Some(origin.folder().join(folder))
 }
 
 /// Where to point at for what no file says.

@@ -48,6 +48,16 @@ pub fn find_in(flag: Option<PathBuf>, environment: &Environment, folders: Folder
     candidates.into_iter().find(|path| path.exists()).map_or(Origin::BuiltIn, Origin::File)
 }
 
+impl Origin {
+    /// The folder of the file; of the built-in one, the folder the process was started in.
+    pub fn folder(&self) -> &Path {
+        match self {
+            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+            Self::BuiltIn => Path::new(""),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::node::Place;
@@ -33,12 +34,15 @@ pub struct Finding {
     pub path: String,
     /// What there is to say, without a secret in it; empty for a key that is simply honoured.
     pub message: String,
+    /// The provider that only a plugin could serve, where this warns that none may be there.
+    pub needs_plugin: Option<String>,
 }
 
 /// All findings, in the order of files and lines.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     findings: Vec<Finding>,
+    files: Vec<PathBuf>,
 }
 
 // === impl Finding ===
@@ -69,6 +73,16 @@ impl Report {
     /// Every finding.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// The files that were read, or should have been: whoever waits for a change of them looks here.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Takes back the warnings that a provider needs a plugin, for the providers that have one.
+    pub fn plugin_is_there(&mut self, has_plugin: impl Fn(&str) -> bool) {
+        self.findings.retain(|finding| !finding.needs_plugin.as_deref().is_some_and(&has_plugin));
     }
 
     /// The findings of one severity.
@@ -118,7 +132,23 @@ impl Report {
             line: place.line,
             path: path.into(),
             message: message.into(),
+            needs_plugin: None,
         });
+    }
+
+    /// Adds something about another file, which isn't part of the configuration.
+    pub fn note(&mut self, severity: Severity, file: &Path, message: impl Into<String>) {
+        let place = Place { file: file.display().to_string().into(), line: 0 };
+        self.add(severity, &place, "", message);
+    }
+
+    pub(super) fn warn_of_plugin(&mut self, place: &Place, path: String, provider: &str, message: String) {
+        let (severity, file, needs_plugin) = (Severity::Warning, place.file.clone(), Some(provider.to_owned()));
+        self.findings.push(Finding { severity, file, line: place.line, path, message, needs_plugin });
+    }
+
+    pub(super) fn was_read(&mut self, files: Vec<PathBuf>) {
+        self.files = files;
     }
 
     pub(super) fn warn(&mut self, place: &Place, path: impl Into<String>, message: impl Into<String>) {

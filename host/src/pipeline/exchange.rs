@@ -9,13 +9,12 @@ use super::answer::{Answer, StreamReply};
 use super::prepare::prepare;
 use super::relay::{End, Piece, Relay, next_chunk};
 use super::{Call, GatewayError, Patience, Pipeline, unix_seconds, warnings};
-use crate::canonical::is_object;
 use crate::plugin::{
     self, Batch, Begun, Completion, Ending, Event, Exchange, FollowUp, Framing, HeaderParam, HttpRequest, HttpResponse,
     Reading, Settled, Usage,
 };
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
-use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, join, visible_headers};
+use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, guest_query, join, visible_headers};
 
 /// How often a plugin may ask its provider again for one answer, and how soon at best.
 const MAX_FOLLOW_UPS: u32 = 1_000;
@@ -44,9 +43,20 @@ enum Asked {
     Again(Exchange, FollowUp),
 }
 
-impl FollowUp {
-    fn after(&self) -> Duration {
-        Duration::from_millis(u64::from(self.after_ms))
+/// How often a plugin has asked again.
+#[derive(Debug, Default)]
+struct FollowUps {
+    asked: u32,
+}
+
+impl FollowUps {
+    /// How long to wait for this one.
+    fn wait_for(&mut self, next: &FollowUp) -> Result<Duration, &'static str> {
+        if self.asked == MAX_FOLLOW_UPS {
+            return Err("asked its provider more often than 1,000 times for one answer");
+        }
+        self.asked += 1;
+        Ok(Duration::from_millis(u64::from(next.after_ms)).max(SOONEST_FOLLOW_UP))
     }
 }
 
@@ -61,8 +71,8 @@ impl Pipeline {
         let warnings = warnings::judge(call, &lost)?;
         let answer = match begun {
             Begun::Send(request) => self.ask(call, exchange, request, spent).await?,
-            Begun::Reply(completion) => whole(call, completion, spent)?,
-            Begun::ReplyStream(batch) => Answer::stream(ready(name, batch, spent)?),
+            Begun::Reply(completion) => whole(completion, spent),
+            Begun::ReplyStream(batch) => Answer::stream(ready(batch, spent)),
         };
         Ok(Answer { warnings, ..answer })
     }
@@ -72,13 +82,12 @@ impl Pipeline {
         call: &Call<'_>,
         body: &[u8],
     ) -> Result<(Exchange, Begun, Vec<plugin::Warning>), plugin::CallError> {
-        let limit = call
-            .route
-            .target
-            .deployment
-            .max_output_tokens(self.config.models(), &call.route.model)
-            .map(|limit| limit.to_string());
-        let params: Vec<(&str, &str)> = limit.iter().map(|limit| ("max_output_tokens", limit.as_str())).collect();
+        let deployment = &call.route.target.deployment;
+        // What serves many models has many limits; the limit of one is among its params.
+        let limit = Some(deployment).filter(|deployment| deployment.is_wildcard());
+        let limit = limit.and_then(|own| own.max_output_tokens(self.config.models(), &call.route.model));
+        let limit = limit.map(|limit| limit.to_string());
+        let params = call.binding.params(limit.as_deref());
         call.plugin
             .begin(plugin::Call {
                 id: call.id,
@@ -102,19 +111,19 @@ impl Pipeline {
         spent: &mut Option<Usage>,
     ) -> Result<Answer, GatewayError> {
         let (mut exchange, mut request) = (exchange, request);
-        for _ in 0..=MAX_FOLLOW_UPS {
+        let mut follow_ups = FollowUps::default();
+        loop {
             match self.ask_once(call, exchange, request, spent).await? {
                 Asked::Answered(answer) => return Ok(answer),
-                Asked::Again(same, next) => {
-                    call.patience
-                        .sleep(next.after().max(SOONEST_FOLLOW_UP))
-                        .await
-                        .map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
+                Asked::Again(mut same, next) => {
+                    let wait = follow_ups.wait_for(&next).map_err(|why| same.refuse(why));
+                    let wait = wait.map_err(|error| GatewayError::plugin(&call.plugin.manifest.name, error))?;
+                    let slept = call.patience.sleep(wait).await;
+                    slept.map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
                     (exchange, request) = (same, next.request);
                 }
             }
         }
-        Err(refused(&call.plugin.manifest.name, "asked its provider more often than 1,000 times for one answer"))
     }
 
     /// Sends one request, and reads its answer as the plugin says.
@@ -128,13 +137,13 @@ impl Pipeline {
         let name = &call.plugin.manifest.name;
         let target = &call.route.target;
         let provider = &target.deployment.provider;
-        let outbound = self.outbound(call, request)?;
+        let outbound = self.outbound(call, request).inspect_err(|error| blame(&mut exchange, error))?;
         let mut source = self.send(call, outbound).await?;
         let status = source.status().as_u16();
         if !matches!(status, 200..300 | 400..600) {
             return Err(GatewayError::not_an_answer(provider, status));
         }
-        let visible = visible_headers(source.headers(), &target.redactor);
+        let visible = visible_headers(source.headers());
         let headers: Vec<HeaderParam<'_>> = visible.iter().map(|(name, value)| HeaderParam { name, value }).collect();
         let failed = |error| GatewayError::plugin(name, error);
         match exchange.head(status, &headers).await.map_err(failed)? {
@@ -150,38 +159,31 @@ impl Pipeline {
                     headers.iter().map(|(name, value)| HeaderParam { name, value }).collect();
                 let response = HttpResponse { status, headers: &headers, body: &body };
                 match exchange.whole(response).await.map_err(failed)? {
-                    Settled::Done(completion) => whole(call, completion, spent).map(Asked::Answered),
+                    Settled::Done(completion) => Ok(Asked::Answered(whole(completion, spent))),
                     Settled::Again(next) => Ok(Asked::Again(exchange, next)),
                 }
             }
             Reading::Events(framing) => {
                 drop((headers, visible));
-                if !call.streaming {
-                    return Err(failed(plugin::CallError::Refused(
-                        "reads a stream where the client asked for none".into(),
-                    )));
-                }
                 let media_type = source.media_type();
-                if framing == Framing::Sse && media_type != "text/event-stream" {
+                if media_type_of(framing).is_some_and(|expected| expected != media_type) {
                     let what = format!("answered with '{media_type}' instead of a stream of events");
                     return Err(GatewayError::bad_answer(provider, what));
                 }
                 let decoder = match framing {
                     Framing::Sse => Decoder::sse(),
                     Framing::JsonLines => Decoder::json_lines(),
-                    Framing::AwsEventStream => {
-                        return Err(refused(name, "reads AWS event streams, which the gateway can't yet"));
-                    }
+                    Framing::AwsEventStream => Decoder::aws(),
                 };
                 let translated = Translated {
                     exchange,
+                    redactor: source.redactor().clone(),
                     source: Some(source),
                     decoder,
                     events: Vec::new(),
                     pending: None,
                     plugin: name.clone(),
                     provider: provider.clone(),
-                    redactor: target.redactor.clone(),
                     patience: call.patience,
                 };
                 let relay = Relay::Translated(Box::new(translated));
@@ -193,11 +195,12 @@ impl Pipeline {
     /// The plugin's request, checked: it goes where the operator said and carries nothing that is the gateway's.
     fn outbound(&self, call: &Call<'_>, request: HttpRequest) -> Result<Outbound, GatewayError> {
         let name = &call.plugin.manifest.name;
-        let base = self.base_url(call)?;
-        let url = join(&base, &request.path, &request.query).map_err(|error| GatewayError::path(name, &error))?;
+        let placement = &call.plugin.manifest.placement;
+        guest_query(&request.query, placement).map_err(|error| GatewayError::query(name, &error))?;
+        let url = join(&call.binding.base, &request.path, &request.query)
+            .map_err(|error| GatewayError::path(name, &error))?;
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
-        let headers = guest_headers(headers, &call.plugin.manifest.placement)
-            .map_err(|error| GatewayError::header(name, &error))?;
+        let headers = guest_headers(headers, placement).map_err(|error| GatewayError::header(name, &error))?;
         let method = match request.method.as_str() {
             "GET" => Method::GET,
             "POST" => Method::POST,
@@ -232,7 +235,7 @@ impl Translated {
         if let Some(source) = self.source.take_if(|_| batch.done) {
             source.read_out();
         }
-        let piece = frame(&self.plugin, batch)?;
+        let piece = frame(batch);
         // What came before the failure came; the failure is told next.
         self.pending = decoded.err().map(|error| GatewayError::stream(&self.provider, error));
         Ok(piece)
@@ -260,14 +263,14 @@ impl Translated {
         self.events.extend(self.decoder.finish());
         let last = self.translate().await?;
         if last.done {
-            return frame(&self.plugin, last);
+            return Ok(frame(last));
         }
         let usage = last.usage;
-        let piece = frame(&self.plugin, last)?;
+        let piece = frame(last);
         let ended = self.exchange.end(Ending::Complete).await;
         let rest = ended
             .map_err(|error| GatewayError::plugin(&self.plugin, error))
-            .and_then(|rest| frame(&self.plugin, Batch { done: true, ..rest }));
+            .map(|rest| frame(Batch { done: true, ..rest }));
         match rest {
             Ok(rest) => {
                 let bytes = [piece.bytes, rest.bytes].concat().into();
@@ -292,53 +295,42 @@ impl Translated {
     }
 }
 
+/// What a stream of this framing calls itself. Lines of JSON have too many names to be checked.
+fn media_type_of(framing: Framing) -> Option<&'static str> {
+    match framing {
+        Framing::Sse => Some("text/event-stream"),
+        Framing::AwsEventStream => Some("application/vnd.amazon.eventstream"),
+        Framing::JsonLines => None,
+    }
+}
+
 /// Canonical chunks as events for the client.
-fn frame(plugin: &str, batch: Batch) -> Result<Piece, GatewayError> {
+fn frame(batch: Batch) -> Piece {
     let mut out = Vec::with_capacity(batch.chunks.iter().map(|chunk| chunk.len() + 8).sum::<usize>() + DONE.len());
     for chunk in &batch.chunks {
-        check_chunk(plugin, chunk)?;
         push_data_frame(&mut out, chunk);
     }
     if batch.done {
         out.extend_from_slice(DONE);
     }
-    Ok(Piece { bytes: out.into(), usage: batch.usage, end: batch.done.then_some(End::Complete) })
+    Piece { bytes: out.into(), usage: batch.usage, end: batch.done.then_some(End::Complete) }
 }
 
 /// An answer that the plugin gave as a stream all at once.
-fn ready(plugin: &str, batch: Batch, spent: &mut Option<Usage>) -> Result<StreamReply, GatewayError> {
-    let piece = frame(plugin, Batch { done: true, ..batch })?;
+fn ready(batch: Batch, spent: &mut Option<Usage>) -> StreamReply {
+    let piece = frame(Batch { done: true, ..batch });
     *spent = piece.usage;
-    Ok(StreamReply { first: piece.bytes, end: piece.end, relay: None })
+    StreamReply { first: piece.bytes, end: piece.end, relay: None }
 }
 
-fn whole(call: &Call<'_>, completion: Completion, spent: &mut Option<Usage>) -> Result<Answer, GatewayError> {
-    let plugin = &call.plugin.manifest.name;
-    if call.streaming {
-        return Err(refused(plugin, "returned a whole answer where a stream was asked for"));
-    }
+fn whole(completion: Completion, spent: &mut Option<Usage>) -> Answer {
     *spent = completion.usage;
-    check_json(plugin, &completion.body)?;
-    Ok(Answer::whole(completion.body.into()))
+    Answer::whole(completion.body.into())
 }
 
-/// What a plugin returns goes to clients as JSON, so it had better be that.
-fn check_json(plugin: &str, json: &[u8]) -> Result<(), GatewayError> {
-    if is_object(json) {
-        return Ok(());
+/// Puts it on the plugin's books where a request of its own making can't be sent.
+fn blame(exchange: &mut Exchange, error: &GatewayError) {
+    if let GatewayError::Plugin { source: plugin::CallError::Refused(what), .. } = error {
+        exchange.refuse(what.as_str());
     }
-    Err(refused(plugin, "returned an answer that is no JSON object"))
-}
-
-/// An event ends where a line does, so a chunk has to be on one.
-fn check_chunk(plugin: &str, json: &[u8]) -> Result<(), GatewayError> {
-    check_json(plugin, json)?;
-    match memchr::memchr2(b'\n', b'\r', json) {
-        None => Ok(()),
-        Some(_) => Err(refused(plugin, "returned a chunk that is not on one line")),
-    }
-}
-
-fn refused(plugin: &str, what: &str) -> GatewayError {
-    GatewayError::plugin(plugin, plugin::CallError::Refused(what.to_owned()))
 }

@@ -93,8 +93,8 @@ pub(super) fn prepare(call: &Call<'_>, native: bool) -> Result<bytes::Bytes, Gat
     for (name, renamed) in &deployment.rename_params {
         edits.rename(name, renamed);
     }
-    for (key, value) in &deployment.default_params {
-        edits.set_default(key, value.to_string());
+    for (key, value) in &call.binding.defaults {
+        edits.set_default(key, value.clone());
     }
     for (key, value) in &deployment.extra_body {
         edits.set(key, value.to_string());

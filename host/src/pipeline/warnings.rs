@@ -8,6 +8,8 @@ use crate::plugin::{Loss, Warning};
 
 /// Proxies have 4 KiB for all headers together by default.
 const MAX_HEADER_BYTES: usize = 1024;
+/// What a message names of many losses.
+const MAX_TOLD: usize = 100;
 /// What would end an item of the list.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b',').add(b' ').add(b'%');
 
@@ -23,6 +25,7 @@ pub(super) fn judge(call: &Call<'_>, warnings: &[Warning]) -> Result<Option<Head
     let unsupported: Vec<String> = warnings
         .iter()
         .filter(|warning| warning.loss == Loss::Unsupported)
+        .take(MAX_TOLD)
         .map(|warning| warning.path.clone())
         .collect();
     if !unsupported.is_empty() && !prepare::drops_params(call)? {
@@ -33,7 +36,11 @@ pub(super) fn judge(call: &Call<'_>, warnings: &[Warning]) -> Result<Option<Head
         });
     }
     if deployment.strict {
-        let losses = warnings.iter().map(|warning| format!("{} ({})", warning.path, word(warning.loss))).collect();
+        let losses = warnings
+            .iter()
+            .take(MAX_TOLD)
+            .map(|warning| format!("{} ({})", warning.path, word(warning.loss)))
+            .collect();
         return Err(GatewayError::Strict { losses });
     }
     Ok(header(warnings))

@@ -1,34 +1,52 @@
 //! The one engine that all plugins run on.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::bindings::v0_1;
-use super::limits::{DEFAULT, TICK};
+use super::account::Accounts;
+use super::capabilities;
+use super::limits::TICK;
 use super::state::GuestState;
 use super::witness::Watch;
+use crate::config::{PluginLimits, PluginLimitsTable};
 
 /// How many instances may live at once. One is one open call.
 const INSTANCES: u32 = 10_000;
+
+/// Stack for what the host does within a guest call.
+const HOST_STACK_BYTES: usize = 512 << 10;
 
 /// The engine, what it links plugins against, and the clock that interrupts them.
 pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) linker: Linker<GuestState>,
+    pub(super) accounts: Accounts,
+    limits: RwLock<Arc<PluginLimitsTable>>,
+    /// What the pool was made for.
+    pool_table_elements: usize,
+    deterministic: bool,
     pub(super) watch: Option<Arc<dyn Watch>>,
     _ticker: Ticker,
 }
 
 impl Runtime {
-    /// Sets the engine up. Compiled code is kept in `cache`, by its content and the compiler's own fingerprint.
+    /// Sets the engine up, with every plugin under the default limits.
     ///
     /// # Errors
     /// The host's processor or kernel can't do what wasmtime needs.
     pub fn new(cache: Option<PathBuf>) -> wasmtime::Result<Self> {
+        Self::with_limits(cache, PluginLimitsTable::default())
+    }
+
+    /// Sets the engine up. Compiled code is kept in `cache`, by its content and the compiler's own fingerprint.
+    ///
+    /// # Errors
+    /// The host's processor or kernel can't do what wasmtime needs.
+    pub fn with_limits(cache: Option<PathBuf>, limits: PluginLimitsTable) -> wasmtime::Result<Self> {
         let cache = cache.and_then(|folder| match open_cache(folder.clone()) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -36,27 +54,68 @@ impl Runtime {
                 None
             }
         });
-        let engine = match Engine::new(&config(cache.clone(), pooling(INSTANCES))) {
+        let stack = limits.stack_bytes;
+        let pool_table_elements = limits.most().table_elements.max(PluginLimits::default().table_elements);
+        let pool = pooling(INSTANCES, pool_table_elements);
+        let engine = match Engine::new(&config(cache.clone(), pool, stack)) {
             Ok(engine) => engine,
             // Every instance of the pool reserves address space; some machines give little of it.
             Err(error) => {
                 tracing::warn!("no address space for {INSTANCES} plugin instances ({error}); making each on demand");
-                let mut config = config(cache, InstanceAllocationStrategy::OnDemand);
+                let mut config = config(cache, InstanceAllocationStrategy::OnDemand, stack);
                 config.memory_reservation(0).memory_guard_size(0).memory_reservation_for_growth(1 << 20);
                 Engine::new(&config)?
             }
         };
         let mut linker = Linker::new(&engine);
-        v0_1::ai_api::plugin::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        capabilities::link(&mut linker)?;
         let ticker = Ticker::start(engine.clone())?;
-        Ok(Self { engine, linker, watch: None, _ticker: ticker })
+        let (accounts, limits) = (Accounts::default(), RwLock::new(Arc::new(limits)));
+        Ok(Self {
+            engine,
+            linker,
+            accounts,
+            limits,
+            pool_table_elements,
+            deterministic: false,
+            watch: None,
+            _ticker: ticker,
+        })
     }
 
     /// Lets `watch` look on at every exchange of the plugins that are loaded from now on.
     #[must_use]
-    pub fn watched_by(self, watch: Arc<dyn Watch>) -> Self {
-        Self { watch: Some(watch), ..self }
+    pub fn watched_by(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
+    /// Plugins that are loaded from now on have clocks that stand still and random numbers that repeat, and each call
+    /// has a new instance: the same input gives the same output. For replay and checks, not for serving.
+    #[must_use]
+    pub fn deterministic(mut self) -> Self {
+        self.deterministic = true;
+        self
+    }
+
+    pub(super) fn is_deterministic(&self) -> bool {
+        self.deterministic
+    }
+
+    /// What plugins that are loaded now may use.
+    pub fn limits(&self) -> Arc<PluginLimitsTable> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sets what plugins that are loaded from now on may use; of those that are loaded already
+    /// [`Plugin::with_limits`](super::Plugin::with_limits) makes anew. The engine keeps the stack that it has.
+    pub fn set_limits(&self, limits: PluginLimitsTable) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+    }
+
+    /// `limits`, as far as the pool goes, which was made at start.
+    pub(super) fn within_pool(&self, limits: PluginLimits) -> PluginLimits {
+        PluginLimits { table_elements: limits.table_elements.min(self.pool_table_elements), ..limits }
     }
 }
 
@@ -73,14 +132,15 @@ fn open_cache(folder: PathBuf) -> wasmtime::Result<Cache> {
 }
 
 /// Epochs rather than fuel to interrupt guests: they cost next to nothing.
-fn config(cache: Option<Cache>, allocation: InstanceAllocationStrategy) -> Config {
+fn config(cache: Option<Cache>, allocation: InstanceAllocationStrategy, stack_bytes: usize) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .epoch_interruption(true)
         .memory_init_cow(true)
-        .async_stack_size(1 << 20)
-        .max_wasm_stack(512 << 10)
+        // The host's own functions run on the same stack.
+        .async_stack_size(stack_bytes + HOST_STACK_BYTES)
+        .max_wasm_stack(stack_bytes)
         .allocation_strategy(allocation)
         .cache(cache);
     config
@@ -88,18 +148,21 @@ fn config(cache: Option<Cache>, allocation: InstanceAllocationStrategy) -> Confi
 
 /// An instance's memory is a slot of one big mapping, its contents a copy-on-write image of the module's, so that making
 /// one costs microseconds.
-fn pooling(instances: u32) -> InstanceAllocationStrategy {
+fn pooling(instances: u32, table_elements: usize) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        .total_core_instances(instances * 4)
+        // Only counted. A component of Rust has a few, one of Python dozens.
+        .total_core_instances(instances * 100)
         .total_memories(instances)
         .total_tables(instances * 2)
         .total_stacks(instances)
-        .max_core_instances_per_component(20)
-        .max_memories_per_component(4)
-        .max_tables_per_component(8)
-        .table_elements(100_000)
-        .max_memory_size(DEFAULT.memory_bytes)
+        // The most that the configuration can ask for; what a plugin has is counted in its store.
+        .max_core_instances_per_component(1000)
+        .max_memories_per_component(16)
+        .max_tables_per_component(256)
+        .table_elements(table_elements)
+        // All that there is: a slot reserves as much anyway.
+        .max_memory_size(1 << 32)
         // Pages that a call dirtied are reset in place, which is cheaper than to give them back and fault them in; what
         // a large call dirtied beyond that is given back.
         .linear_memory_keep_resident(256 << 10)

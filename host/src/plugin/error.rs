@@ -22,12 +22,14 @@ pub enum LoadError {
         reason: String,
     },
     /// It speaks a version of the interface that this host doesn't.
-    #[error("{file}: built against {found}, this host speaks ai-api:plugin@0.1.0")]
+    #[error("{file}: built against {found}, {advice}; this host speaks ai-api:plugin@0.1.0")]
     WrongVersion {
         /// Which file.
         file: String,
         /// The package that it exports.
         found: String,
+        /// Whether it is older or newer, and what to do.
+        advice: &'static str,
     },
     /// It exports no interface that the gateway knows.
     #[error("{file}: exports no provider interface (ai-api:plugin/provider@0.1.0)")]
@@ -35,13 +37,45 @@ pub enum LoadError {
         /// Which file.
         file: String,
     },
+    /// It is larger than a plugin may be.
+    #[error("{file}: it has {mebibytes} MiB, and a plugin's file may have {most} (plugin_limits: max_wasm_mb)")]
+    TooLarge {
+        /// Which file.
+        file: String,
+        /// Its size.
+        mebibytes: u64,
+        /// What it may be.
+        most: usize,
+    },
     /// It imports something that plugins don't get.
-    #[error("{file}: {reason}")]
+    #[error("{file}: it {reason}")]
     Imports {
         /// Which file.
         file: String,
-        /// The linker's word, which names the import.
+        /// Names the import.
         reason: String,
+    },
+    /// What it exports is not what the interface says.
+    #[error("{file}: it does not keep to the interface: {reason}")]
+    Interface {
+        /// Which file.
+        file: String,
+        /// Names the function.
+        reason: String,
+    },
+    /// It needs more to start than it may have.
+    #[error("{file}: {reason}")]
+    Limits {
+        /// Which file.
+        file: String,
+        /// Of what, and how much.
+        reason: String,
+    },
+    /// It says one thing now and another then.
+    #[error("{file}: asked twice what it is, it gave two answers; describe must always return the same")]
+    Unsteady {
+        /// Which file.
+        file: String,
     },
     /// What it says of itself makes no sense.
     #[error("{file}: its manifest is wrong: {reason}")]
@@ -52,12 +86,12 @@ pub enum LoadError {
         reason: String,
     },
     /// It failed when it was asked what it is.
-    #[error("{file}: failed in describe")]
+    #[error("{file}: it failed in describe: {error}")]
     Describe {
         /// Which file.
         file: String,
         /// How.
-        source: CallError,
+        error: CallError,
     },
 }
 
@@ -82,6 +116,28 @@ pub enum CallError {
     /// No instance is free for it.
     #[error("no plugin instance is free: {0}")]
     Busy(String),
+    /// It kept failing by its own fault, and isn't asked for a while. Another deployment may be.
+    #[error("the plugin is in quarantine for another {} s", seconds(.retry_after))]
+    Quarantined {
+        /// For how much longer.
+        retry_after: std::time::Duration,
+    },
+}
+
+impl CallError {
+    /// How long to wait, in whole seconds rounded up, where that is known.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Quarantined { retry_after } => Some(seconds(retry_after)),
+            Self::Busy(_) => Some(1),
+            Self::Failed(_) | Self::Trapped(_) | Self::OutOfTime(_) | Self::OutOfMemory(_) | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Rounded up: coming back too early is refused again.
+fn seconds(duration: &std::time::Duration) -> u64 {
+    duration.as_millis().div_ceil(1000).max(1) as u64
 }
 
 /// `RateLimited (429)`

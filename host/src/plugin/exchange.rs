@@ -1,29 +1,51 @@
 //! One call in an instance of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::ResourceAny;
 use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime_wasi::I32Exit;
 
+use super::account::{Account, Tally};
 use super::bindings::v0_1::exports::ai_api::plugin::provider as wit;
 use super::bindings::v0_1::{ProviderPlugin, ProviderPluginPre};
+use super::checks::{self, Refusal};
 use super::engine::ticks;
-use super::limits::Limits;
+use super::idle::IdleInstances;
+use super::metered::{Metered, metered};
 use super::state::GuestState;
 use super::witness::Witness;
 use super::{
     Batch, Begun, Call, CallError, Ending, Event, Failure, HeaderParam, HttpResponse, Plugin, Reading, Settled, Warning,
 };
 
-/// One call's instance. Dropped, it is gone, whatever it was doing.
+/// Calls that one instance serves at most, where its plugin is reusable: what leaks in it, leaks so long.
+const MOST_SERVED: u32 = 1000;
+/// How much longer than it may compute a guest call may last, where it waits for a clock or for its thread.
+const PATIENCE: u32 = 5;
+
+/// One call's instance. Dropped, it is gone, whatever it was doing; or it waits for its plugin's next call, where the
+/// plugin is reusable and nothing went wrong.
 pub struct Exchange {
-    store: Store<GuestState>,
-    bindings: ProviderPlugin,
+    /// `None` while it runs and once it has failed.
+    instance: Option<Instance>,
     /// The guest's own value for this call.
     resource: ResourceAny,
-    limits: Limits,
+    streaming: bool,
+    tally: Tally,
+    idle: Option<Arc<IdleInstances>>,
     /// Somebody who looks on.
     witness: Option<Box<dyn Witness>>,
+}
+
+/// A component that runs.
+pub(super) struct Instance {
+    store: Store<GuestState>,
+    bindings: ProviderPlugin,
+    /// The value of the call that it served last. The guest drops it before the next.
+    spent: Option<ResourceAny>,
+    served: u32,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -35,34 +57,92 @@ impl std::fmt::Debug for Exchange {
 /// Calls one function of the exchange's resource, on the clock.
 macro_rules! guest_call {
     ($self:ident, $function:ident $(, $argument:expr)*) => {{
-        rewind(&mut $self.store);
-        let provider = $self.bindings.ai_api_plugin_provider();
-        let called = provider.exchange().$function(&mut $self.store, $self.resource $(, $argument)*).await;
-        told(called, &$self.store, &$self.limits)
+        let mut instance = $self.instance.take().ok_or_else(gone)?;
+        instance.rewind();
+        let Instance { store, bindings, .. } = &mut instance;
+        let exchange = bindings.ai_api_plugin_provider().exchange();
+        let called = exchange.$function(&mut *store, $self.resource $(, $argument)*);
+        let called = metered(called, patience($self.tally.account())).await;
+        match told(called, &instance.store, $self.tally.account()) {
+            Ok(answer) => {
+                $self.instance = Some(instance);
+                Ok(answer)
+            }
+            Err(error) => {
+                $self.tally.failed(&error);
+                if matches!(error, CallError::Failed(_)) {
+                    $self.instance = Some(instance);
+                }
+                Err(error)
+            }
+        }
     }};
 }
 
 impl Exchange {
     pub(super) async fn begin(plugin: &Plugin, call: Call<'_>) -> Result<(Self, Begun, Vec<Warning>), CallError> {
-        let limits = plugin.limits;
-        let mut witness = plugin.watch.as_ref().map(|watch| watch.begin(&plugin.manifest, &call));
-        let (mut store, bindings) = instantiate(&plugin.pre, plugin.name.clone(), limits).await?;
-        let called = bindings.ai_api_plugin_provider().exchange().call_begin(&mut store, call).await;
-        let (resource, begun, warnings) = told(called, &store, &limits)?;
-        if let (Some(witness), Begun::Send(request)) = (&mut witness, &begun) {
-            witness.request(request);
+        let mut tally = plugin.account.admit()?;
+        let streaming = call.streaming;
+        let witness = plugin.watch.as_ref().map(|watch| watch.begin(&plugin.manifest, &call));
+        let begun = Self::begin_in(plugin, call).await;
+        let (instance, (resource, mut begun, mut warnings)) = begun.inspect_err(|error| tally.failed(error))?;
+        let idle = plugin.idle.clone();
+        let mut exchange = Self { instance: Some(instance), resource, streaming, tally, idle, witness };
+        let checked = checks::warnings(&mut warnings).and_then(|()| match (&mut begun, streaming) {
+            (Begun::Send(request), _) => checks::request(request),
+            (Begun::Reply(_), true) => Err(WHOLE_FOR_STREAM.to_owned()),
+            (Begun::Reply(completion), false) => checks::completion(completion),
+            (Begun::ReplyStream(_), false) => Err("returned a stream where a whole answer was asked for".to_owned()),
+            (Begun::ReplyStream(batch), true) => checks::ready(batch),
+        });
+        exchange.check(checked)?;
+        match (&begun, &mut exchange.witness) {
+            (Begun::Send(request), Some(witness)) => witness.request(request),
+            (Begun::Send(_), None) => {}
+            _ => exchange.tally.went_well(),
         }
-        Ok((Self { store, bindings, resource, limits, witness }, begun, warnings))
+        Ok((exchange, begun, warnings))
     }
 
+    /// Begins in an instance that waits, or in a new one.
+    async fn begin_in(
+        plugin: &Plugin,
+        call: Call<'_>,
+    ) -> Result<(Instance, (ResourceAny, Begun, Vec<Warning>)), CallError> {
+        let account = &plugin.account;
+        let mut instance = loop {
+            match plugin.idle.as_ref().and_then(|idle| idle.take()) {
+                None => break Instance::new(&plugin.pre, account).await?,
+                Some(idle) => match idle.renewed(account).await {
+                    Some(instance) => break instance,
+                    None => continue,
+                },
+            }
+        };
+        instance.served += 1;
+        instance.rewind();
+        let exchange = instance.bindings.ai_api_plugin_provider().exchange();
+        let called = metered(exchange.call_begin(&mut instance.store, call), patience(account)).await;
+        match (told(called, &instance.store, account), &plugin.idle) {
+            (Ok(begun), _) => Ok((instance, begun)),
+            (Err(error @ CallError::Failed(_)), Some(idle)) => {
+                idle.put(instance);
+                Err(error)
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// What the plugin says of itself, in an instance of its own.
     pub(super) async fn describe(
         pre: &ProviderPluginPre<GuestState>,
-        name: Arc<str>,
-        limits: Limits,
+        account: &Arc<Account>,
     ) -> Result<wit::Manifest, CallError> {
-        let (mut store, bindings) = instantiate(pre, name, limits).await?;
-        let called = bindings.ai_api_plugin_provider().call_describe(&mut store).await;
-        told(called.map(Ok), &store, &limits)
+        let mut instance = Instance::new(pre, account).await?;
+        instance.rewind();
+        let called = instance.bindings.ai_api_plugin_provider().call_describe(&mut instance.store);
+        let Metered { output, cpu } = metered(called, patience(account)).await;
+        told(Metered { output: output.map(|called| called.map(Ok)), cpu }, &instance.store, account)
     }
 
     /// The head of the provider's answer is here.
@@ -73,7 +153,17 @@ impl Exchange {
         if let Some(witness) = &mut self.witness {
             witness.head(status, &mut headers.iter().map(|header| (header.name, header.value)));
         }
-        guest_call!(self, call_head, status, headers)
+        let reading = guest_call!(self, call_head, status, headers)?;
+        let checked = match reading {
+            Reading::Events(_) if !self.streaming => Err("reads a stream where the client asked for none".to_owned()),
+            Reading::Events(_) | Reading::Whole => Ok(()),
+            Reading::Verbatim => {
+                self.tally.went_well();
+                Ok(())
+            }
+        };
+        self.check(checked)?;
+        Ok(reading)
     }
 
     /// The provider's whole answer is here.
@@ -84,11 +174,18 @@ impl Exchange {
         if let Some(witness) = &mut self.witness {
             witness.whole(response.body);
         }
-        let settled = guest_call!(self, call_whole, response);
-        if let (Some(witness), Ok(Settled::Again(next))) = (&mut self.witness, &settled) {
+        let mut settled = guest_call!(self, call_whole, response)?;
+        let checked = match &mut settled {
+            Settled::Done(_) if self.streaming => Err(WHOLE_FOR_STREAM.to_owned()),
+            Settled::Done(completion) => checks::completion(completion),
+            Settled::Again(next) => checks::request(&next.request),
+        };
+        self.check(checked)?;
+        self.tally.went_well();
+        if let (Some(witness), Settled::Again(next)) = (&mut self.witness, &settled) {
             witness.request(&next.request);
         }
-        settled
+        Ok(settled)
     }
 
     /// Events of the provider's stream are here.
@@ -99,11 +196,13 @@ impl Exchange {
         if let Some(witness) = &mut self.witness {
             witness.events(events);
         }
-        let batch = guest_call!(self, call_events, events);
-        if let (Some(witness), Ok(Batch { done: true, .. })) = (&mut self.witness, &batch) {
+        let mut batch = guest_call!(self, call_events, events)?;
+        self.check(checks::batch(&mut batch, events.len(), self.tally.account().limits.chunks_per_event))?;
+        self.tally.went_well();
+        if let (Some(witness), true) = (&mut self.witness, batch.done) {
             witness.done();
         }
-        batch
+        Ok(batch)
     }
 
     /// The provider's stream is over.
@@ -114,55 +213,131 @@ impl Exchange {
         if let Some(witness) = &mut self.witness {
             witness.end(ending);
         }
-        guest_call!(self, call_end, ending)
+        let mut batch = guest_call!(self, call_end, ending)?;
+        self.check(checks::batch(&mut batch, 1, self.tally.account().limits.chunks_per_event))?;
+        self.tally.went_well();
+        Ok(batch)
+    }
+
+    /// Puts it on the plugin's books that it did `what`, which no plugin may, where the host found out.
+    pub fn refuse(&mut self, what: impl Into<String>) -> CallError {
+        let error = CallError::Refused(what.into());
+        self.tally.failed(&error);
+        self.instance = None;
+        error
+    }
+
+    fn check(&mut self, checked: Result<(), Refusal>) -> Result<(), CallError> {
+        checked.map_err(|what| self.refuse(what))
     }
 }
 
-async fn instantiate(
-    pre: &ProviderPluginPre<GuestState>,
-    name: Arc<str>,
-    limits: Limits,
-) -> Result<(Store<GuestState>, ProviderPlugin), CallError> {
-    let mut store = Store::new(pre.engine(), GuestState::new(name, limits));
-    store.limiter(|state| &mut state.limiter);
-    store.set_hostcall_fuel(limits.output_bytes);
-    let allowed = ticks(limits.call_time);
-    store.epoch_deadline_callback(move |mut context| {
-        let state = context.data_mut();
-        state.ticks += 1;
-        Ok(if state.ticks > allowed { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
-    });
-    rewind(&mut store);
-    match pre.instantiate_async(&mut store).await {
-        Ok(bindings) => Ok((store, bindings)),
-        Err(error) if error.is::<Trap>() => Err(classify(&error, &store, &limits)),
-        // The pool is used up, or the kernel has no more mappings.
-        Err(error) => Err(CallError::Busy(format!("{error:#}"))),
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let (Some(idle), Some(mut instance)) = (&self.idle, self.instance.take())
+            && instance.is_fit(self.tally.account())
+        {
+            instance.spent = Some(self.resource);
+            idle.put(instance);
+        }
     }
 }
 
-/// Every call has its time anew.
+impl Instance {
+    async fn new(pre: &ProviderPluginPre<GuestState>, account: &Arc<Account>) -> Result<Self, CallError> {
+        let mut store = Store::new(pre.engine(), GuestState::new(Arc::clone(account)));
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(account.limits.output_bytes);
+        let allowed = ticks(account.limits.call_time);
+        store.epoch_deadline_callback(move |mut context| {
+            let state = context.data_mut();
+            state.ticks += 1;
+            Ok(if state.ticks > allowed { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+        });
+        rewind(&mut store);
+        let Metered { output, cpu } = metered(pre.instantiate_async(&mut store), patience(account)).await;
+        account.stats.ran(cpu);
+        match output {
+            None => Err(CallError::OutOfTime(patience(account))),
+            Some(Ok(bindings)) => Ok(Self { store, bindings, spent: None, served: 0 }),
+            Some(Err(error)) if error.is::<Trap>() || error.is::<I32Exit>() || store.data().limiter.refused => {
+                Err(classify(&error, &store, account))
+            }
+            // The pool is used up, or the kernel has no more mappings.
+            Some(Err(error)) => Err(CallError::Busy(format!("{error:#}"))),
+        }
+    }
+
+    /// Makes it ready for another call: the guest drops what is left of the last one. `None` when it can't.
+    async fn renewed(mut self, account: &Arc<Account>) -> Option<Self> {
+        self.rewind();
+        if let Some(resource) = self.spent.take() {
+            let Metered { output, cpu } =
+                metered(resource.resource_drop_async(&mut self.store), patience(account)).await;
+            account.stats.ran(cpu);
+            if !matches!(output, Some(Ok(()))) {
+                tracing::warn!(plugin = &*account.name, "failed while it dropped a call that was over");
+                return None;
+            }
+        }
+        self.store.data_mut().renew();
+        Some(self)
+    }
+
+    /// Whether it may serve another call.
+    fn is_fit(&self, account: &Account) -> bool {
+        let memory = self.store.data().limiter.memory();
+        self.served < MOST_SERVED && memory <= account.limits.memory_bytes / 2
+    }
+
+    /// Every guest call has its time anew.
+    fn rewind(&mut self) {
+        rewind(&mut self.store);
+    }
+}
+
+const WHOLE_FOR_STREAM: &str = "returned a whole answer where a stream was asked for";
+
 fn rewind(store: &mut Store<GuestState>) {
-    store.data_mut().ticks = 0;
+    let state = store.data_mut();
+    (state.ticks, state.limiter.refused) = (0, false);
     store.set_epoch_deadline(1);
+}
+
+/// How long a guest call may last, waiting included.
+fn patience(account: &Account) -> Duration {
+    account.limits.call_time * PATIENCE
+}
+
+/// An exchange that has failed is asked again.
+fn gone() -> CallError {
+    CallError::Refused("is asked to go on with a call in which it failed".to_owned())
 }
 
 /// What a guest call came to: its answer, its own failure, or how it broke.
 fn told<T>(
-    called: wasmtime::Result<Result<T, Failure>>,
+    called: Metered<wasmtime::Result<Result<T, Failure>>>,
     store: &Store<GuestState>,
-    limits: &Limits,
+    account: &Account,
 ) -> Result<T, CallError> {
-    match called {
-        Ok(answer) => answer.map_err(CallError::Failed),
-        Err(error) => Err(classify(&error, store, limits)),
+    account.stats.ran(called.cpu);
+    match called.output {
+        None => Err(CallError::OutOfTime(patience(account))),
+        Some(Ok(answer)) => answer.map_err(|mut failure| {
+            checks::failure(&mut failure);
+            CallError::Failed(failure)
+        }),
+        Some(Err(error)) => Err(classify(&error, store, account)),
     }
 }
 
-fn classify(error: &wasmtime::Error, store: &Store<GuestState>, limits: &Limits) -> CallError {
+fn classify(error: &wasmtime::Error, store: &Store<GuestState>, account: &Account) -> CallError {
+    if error.is::<I32Exit>() {
+        return CallError::Trapped("it called exit".to_owned());
+    }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => CallError::OutOfTime(limits.call_time),
-        Some(_) if store.data().limiter.refused => CallError::OutOfMemory(limits.memory_bytes),
+        Some(Trap::Interrupt) => CallError::OutOfTime(account.limits.call_time),
+        _ if store.data().limiter.refused => CallError::OutOfMemory(account.limits.memory_bytes),
         Some(trap) => CallError::Trapped(trap.to_string()),
         // Not a trap: what it returned can't be read (bad UTF-8, a list longer than its memory, too much of it).
         None => CallError::Refused(format!("returned what can't be read: {}", error.root_cause())),

@@ -2,32 +2,39 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
-use wasmtime::component::Component;
-
+use super::account::Account;
 use super::bindings::v0_1::ProviderPluginPre;
+use super::capabilities::Import;
 use super::exchange::Exchange;
-use super::limits::{DEFAULT, Limits};
+use super::idle::IdleInstances;
+use super::quarantine::Standing;
 use super::state::GuestState;
+use super::stats::StatsSnapshot;
 use super::witness::Watch;
-use super::{CallError, LoadError, Manifest, Runtime};
-
-/// The interface that a provider exports.
-const PROVIDER: &str = "ai-api:plugin/provider@0.1.0";
+use super::{CallError, Digest, LoadError, Manifest, Runtime, load};
+use crate::config::PluginLimits;
 
 /// A plugin, ready to serve.
 pub struct Plugin {
     /// What it says of itself.
     pub manifest: Manifest,
-    pub(super) name: Arc<str>,
-    pub(super) limits: Limits,
+    /// What its file is.
+    pub digest: Digest,
+    /// What it imports, and what it gets for it.
+    pub imports: Vec<Import>,
+    pub(super) account: Arc<Account>,
+    /// Where its instances wait for their next call, if it is reusable.
+    pub(super) idle: Option<Arc<IdleInstances>>,
     pub(super) pre: ProviderPluginPre<GuestState>,
+    /// Somebody who looks on at its calls.
     pub(super) watch: Option<Arc<dyn Watch>>,
 }
 
 /// The plugins that are loaded, by name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
     plugins: BTreeMap<String, Arc<Plugin>>,
 }
@@ -44,51 +51,92 @@ impl Registry {
         self.plugins.get(name)
     }
 
+    /// The plugin that serves a provider: one of the provider's own name, else the one that its row of the table
+    /// names. So a plugin that is called `groq` takes over from the one that speaks for all vendors like it.
+    pub fn serving(&self, provider: &str, plugin: &str) -> Option<&Arc<Plugin>> {
+        self.plugin(provider).or_else(|| self.plugin(plugin))
+    }
+
     /// Adds a plugin; one of the same name gives way.
-    pub fn insert(&mut self, plugin: Plugin) {
-        self.plugins.insert(plugin.manifest.name.clone(), Arc::new(plugin));
+    pub fn insert(&mut self, plugin: impl Into<Arc<Plugin>>) {
+        let plugin = plugin.into();
+        self.plugins.insert(plugin.manifest.name.clone(), plugin);
+    }
+}
+
+/// Tells whether a plugin, or an instance of it, still lives: a call that began with it keeps it.
+#[derive(Clone, Debug)]
+pub struct Life(Weak<Account>);
+
+impl Life {
+    /// Whether anything of it is left.
+    pub fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
     }
 }
 
 impl Plugin {
+    /// Watches over it without keeping it.
+    pub fn life(&self) -> Life {
+        // Every instance holds it, for its limits.
+        Life(Arc::downgrade(&self.account))
+    }
+
     /// Loads the component in `file`.
     ///
     /// # Errors
     /// It can't be read, or is no plugin that this host can run.
     pub async fn load_file(runtime: &Runtime, file: &Path) -> Result<Self, LoadError> {
         let name = file.display().to_string();
-        match tokio::fs::read(file).await {
-            Ok(bytes) => Self::load(runtime, &name, &bytes).await,
-            Err(source) => Err(LoadError::Read { file: name, source }),
-        }
+        let unreadable = |source| LoadError::Read { file: name.clone(), source };
+        // Before it is read, for it may be larger than memory.
+        let size = tokio::fs::metadata(file).await.map_err(unreadable)?.len();
+        Self::check_size(runtime, &name, size)?;
+        let bytes = tokio::fs::read(file).await.map_err(unreadable)?;
+        Self::load(runtime, &name, &bytes).await
     }
 
-    /// Loads a component: compile, link, ask what it is.
+    /// Whether a file of so many bytes may be read as a plugin.
+    ///
+    /// # Errors
+    /// It is too large.
+    pub fn check_size(runtime: &Runtime, file: &str, bytes: u64) -> Result<(), LoadError> {
+        load::check_size(file, bytes, runtime.limits().max_wasm_bytes)
+    }
+
+    /// Loads a component: check, compile, link, ask what it is, warm up.
     ///
     /// # Errors
     /// The bytes are no plugin that this host can run.
     pub async fn load(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<Self, LoadError> {
-        let file = file.to_owned();
-        if !bytes.starts_with(b"\0asm") {
-            return Err(LoadError::NotAComponent { file, reason: "it is not WebAssembly".to_owned() });
-        }
-        let component = match Component::new(&runtime.engine, bytes) {
-            Ok(component) => component,
-            Err(error) => return Err(LoadError::NotAComponent { file, reason: format!("{error:#}") }),
-        };
-        check_exports(runtime, &component, &file)?;
-        let pre = runtime
-            .linker
-            .instantiate_pre(&component)
-            .and_then(ProviderPluginPre::new)
-            .map_err(|error| LoadError::Imports { file: file.clone(), reason: format!("{error:#}") })?;
-        let limits = DEFAULT;
-        let described = Exchange::describe(&pre, Arc::from(file.as_str()), limits).await;
-        let manifest = match described {
-            Ok(raw) => Manifest::try_from(raw).map_err(|reason| LoadError::Manifest { file, reason })?,
-            Err(source) => return Err(LoadError::Describe { file, source }),
-        };
-        Ok(Self { name: Arc::from(manifest.name.as_str()), manifest, limits, pre, watch: runtime.watch.clone() })
+        load::load(runtime, file, bytes).await
+    }
+
+    /// The same plugin under other limits, without loading it again; calls under way keep those that they began with.
+    #[must_use]
+    pub fn with_limits(&self, runtime: &Runtime) -> Self {
+        let name = &self.manifest.name;
+        let limits = runtime.within_pool(*runtime.limits().of(name));
+        let account = runtime.accounts.open(name, &self.digest, limits, runtime.is_deterministic());
+        let idle = self.idle.as_ref().map(|_| IdleInstances::new(limits.idle_instances));
+        let Self { manifest, digest, imports, pre, watch, .. } = self;
+        let (manifest, imports, pre, watch) = (manifest.clone(), imports.clone(), pre.clone(), watch.clone());
+        Self { manifest, digest: *digest, imports, account: Arc::new(account), idle, pre, watch }
+    }
+
+    /// What it has been asked and what came of it, by its name: counts go on when a new version is loaded.
+    pub fn stats(&self) -> StatsSnapshot {
+        self.account.stats.snapshot()
+    }
+
+    /// Whether this version is in quarantine.
+    pub fn standing(&self) -> Standing {
+        self.account.quarantine.standing(Instant::now())
+    }
+
+    /// What it may use.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.account.limits
     }
 
     /// A call's own instance, before it has begun.
@@ -100,19 +148,5 @@ impl Plugin {
         call: super::Call<'_>,
     ) -> Result<(Exchange, super::Begun, Vec<super::Warning>), CallError> {
         Exchange::begin(self, call).await
-    }
-}
-
-/// Tells a component of another version, or of another world, by its exports.
-fn check_exports(runtime: &Runtime, component: &Component, file: &str) -> Result<(), LoadError> {
-    let ty = component.component_type();
-    let names: Vec<String> = ty.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
-    if names.iter().any(|name| name == PROVIDER) {
-        return Ok(());
-    }
-    let file = file.to_owned();
-    match names.into_iter().find(|name| name.starts_with("ai-api:plugin/")) {
-        Some(found) => Err(LoadError::WrongVersion { file, found }),
-        None => Err(LoadError::NoRole { file }),
     }
 }

@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::paint::Paint;
 use crate::config::Environment;
-use crate::plugin::imports::{Fate, Shape, fate};
-use crate::plugin::{Manifest, Support};
+use crate::plugin::{Manifest, Shape, Support, capabilities};
 use crate::upstream::Placement;
 
 /// What to look at.
@@ -100,11 +99,11 @@ impl Found {
         let width = shape.imports.iter().chain(&shape.exports).map(String::len).max().unwrap_or(0);
         writeln!(out, "{}", if shape.imports.is_empty() { "imports     nothing" } else { "imports" })?;
         for name in &shape.imports {
-            let fate = match fate(name) {
-                refused @ Fate::Refused(_) => paint.bad(refused),
-                given => given.to_string(),
+            let gets = match capabilities::of(name) {
+                Ok(import) => import.gets.to_owned(),
+                Err(reason) => paint.bad(format_args!("REFUSED: {reason}")),
             };
-            writeln!(out, "  {name:width$}  {fate}")?;
+            writeln!(out, "  {name:width$}  {gets}")?;
         }
         writeln!(out, "{}", if shape.exports.is_empty() { "exports     nothing" } else { "exports" })?;
         shape.exports.iter().try_for_each(|name| writeln!(out, "  {name}"))
@@ -169,6 +168,6 @@ fn manifest_json(manifest: &Manifest) -> Value {
 }
 
 fn import_json(name: &String) -> Value {
-    let fate = fate(name);
-    json!({"name": name, "refused": matches!(fate, Fate::Refused(_)), "gets": fate.to_string()})
+    let found = capabilities::of(name);
+    json!({"name": name, "gets": found.as_ref().ok().map(|import| import.gets), "refused": found.err()})
 }

@@ -14,7 +14,6 @@ use clap::Subcommand;
 use super::fail;
 use crate::app;
 use crate::config::Environment;
-use crate::plugin::imports::Shape;
 use crate::plugin::{LoadError, Plugin, Runtime};
 
 /// What to do with a plugin. Each has a file of its own here.
@@ -50,8 +49,13 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref().is_some_and(closed))
 }
 
-/// The engine that the gateway uses, with its cache.
+/// The engine that the gateway uses, with its cache; clocks stand still, so that the same gives the same.
 fn engine(environment: &Environment) -> anyhow::Result<Runtime> {
+    serving_engine(environment).map(Runtime::deterministic)
+}
+
+/// The engine that the gateway uses, with its clocks, and with instances that serve again where they may.
+fn serving_engine(environment: &Environment) -> anyhow::Result<Runtime> {
     Runtime::new(app::cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))
 }
 
@@ -61,13 +65,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Loads a plugin as the gateway would.
 async fn load(engine: &Runtime, file: &Path, bytes: &[u8]) -> Result<Plugin, LoadError> {
-    let name = file.display().to_string();
-    if bytes.starts_with(b"\0asm")
-        && let Some((import, why)) = Shape::read(engine, &name, bytes)?.refused()
-    {
-        return Err(LoadError::Imports { reason: format!("it imports {import}: {why}"), file: name });
-    }
-    Plugin::load(engine, &name, bytes).await
+    Plugin::load(engine, &file.display().to_string(), bytes).await
 }
 
 /// `name=value`, once for each.

@@ -4,11 +4,13 @@
 //! they do and not for what they are.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use ai_api_plugin_sdk::serde_json::{Value, json};
 use ai_api_plugin_sdk::{
     Batch, Begin, Begun, Call, Completion, Credential, Ending, Event, Failure, FailureKind, Header, HttpRequest,
-    HttpResponse, Level, Loss, Manifest, Operation, Provider, Reading, Support, Warning, export_provider, failure, log,
+    HttpResponse, Level, Loss, Manifest, Operation, Provider, Reading, Support, Usage, Warning, export_provider,
+    failure, log,
 };
 
 /// Where a request must not go. The test counts on the order only in that it tries all.
@@ -27,6 +29,12 @@ const PATHS: [&str; 12] = [
     "v1/chat#top",
 ];
 
+/// What `describe` does. Tests write another word over this one, of the same length, in the component's bytes.
+const DESCRIBE: &str = "DESCRIBE-FINE....";
+
+/// Calls that this instance has begun.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+
 /// The provider; its model is its behaviour.
 #[derive(Debug)]
 pub struct Hostile {
@@ -39,8 +47,12 @@ export_provider!(Hostile);
 
 impl Provider for Hostile {
     fn manifest() -> Manifest {
+        let word = black_box(DESCRIBE).trim_start_matches("DESCRIBE-").trim_end_matches('.').to_lowercase();
+        let name = if word == "odd-name" { "no name" } else { "hostile" };
+        // What `misbehave` does in calls, here.
+        Self { behaviour: word, seen: String::new(), streaming: false }.misbehave("begin");
         Manifest {
-            name: "hostile".to_owned(),
+            name: name.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             base_url: String::new(),
             credential: Credential::Bearer,
@@ -51,6 +63,7 @@ impl Provider for Hostile {
     }
 
     fn begin(call: Call) -> Result<Begin<Self>, Failure> {
+        BEGUN.fetch_add(1, Relaxed);
         let exchange = Self {
             behaviour: call.model.clone(),
             seen: format!("{call:?} {}", String::from_utf8_lossy(&call.body)),
@@ -77,6 +90,9 @@ impl Provider for Hostile {
         let body = String::from_utf8_lossy(&response.body).into_owned();
         self.seen.push_str(&format!(" whole {} {:?} {body}", response.status, response.headers));
         self.misbehave("whole");
+        if let Some(usage) = self.lie() {
+            return Ok(Completion { usage: Some(usage), ..completion(answer("fine")) });
+        }
         Ok(completion(answer(&self.seen)))
     }
 
@@ -90,7 +106,10 @@ impl Provider for Hostile {
             "bad-utf8-events" => b"{\"oops\": \"\xff\"}".to_vec(),
             _ => chunk(&self.seen, None),
         };
-        Ok(batch(vec![chunk], false))
+        if let Some(count) = self.behaviour.strip_prefix("chunks:").and_then(|count| count.parse().ok()) {
+            return Ok(batch(vec![b"{}".to_vec(); count], false));
+        }
+        Ok(Batch { usage: self.lie(), ..batch(vec![chunk], false) })
     }
 
     fn end(&mut self, ending: Ending) -> Result<Batch, Failure> {
@@ -116,6 +135,20 @@ impl Hostile {
                 let text = String::from_utf8_lossy(&chunk("fine", None)).replacen('{', "{\n\n", 1);
                 Ok(Begun::ReplyStream(batch(vec![text.into_bytes(), chunk("", Some("stop"))], true)))
             }
+            "ready-chunks" => {
+                let count = argument.parse().unwrap_or(0);
+                Ok(Begun::ReplyStream(batch(vec![b"{}".to_vec(); count], true)))
+            }
+            "headers" => Ok(with_many_headers(argument.parse().unwrap_or(0))),
+            "query" => Ok(match send("v1/chat", "x-note", "1") {
+                Begun::Send(request) => {
+                    let query = vec![("q".to_owned(), "x".repeat(argument.parse().unwrap_or(0)))];
+                    Begun::Send(HttpRequest { query, ..request })
+                }
+                other => other,
+            }),
+            "long-failure" => Err(failure::failure(FailureKind::Upstream, "x".repeat(10 << 20))),
+            "count" => reply(answer(&BEGUN.load(Relaxed).to_string()).to_string().into_bytes()),
             // Also where a stream was asked for.
             "whole-answer" => reply(answer("whole").to_string().into_bytes()),
             "lying-status" => {
@@ -149,6 +182,22 @@ impl Hostile {
                     .ok_or_else(|| failure::invalid("model", format!("there are {} paths", PATHS.len())))
             }
             _ => Ok(send("v1/chat", "x-note", "1")),
+        }
+    }
+
+    /// Usage that can't be.
+    fn lie(&self) -> Option<Usage> {
+        let of = |total, part| Usage {
+            prompt_tokens: total,
+            completion_tokens: total,
+            cache_read_tokens: part,
+            cache_write_tokens: part,
+            reasoning_tokens: part,
+        };
+        match self.behaviour.as_str() {
+            "absurd-usage" => Some(of(u64::MAX, 0)),
+            "more-than-all" => Some(of(7, u64::MAX)),
+            _ => None,
         }
     }
 
@@ -204,6 +253,16 @@ fn send(path: &str, header: &str, value: &str) -> Begun {
         ],
         body: b"{}".to_vec(),
     })
+}
+
+fn with_many_headers(count: usize) -> Begun {
+    match send("v1/chat", "x-note", "1") {
+        Begun::Send(request) => {
+            let header = |index| Header { name: format!("x-note-{index}"), value: "1".to_owned() };
+            Begun::Send(HttpRequest { headers: (0..count).map(header).collect(), ..request })
+        }
+        other => other,
+    }
 }
 
 fn answer(text: &str) -> Value {
