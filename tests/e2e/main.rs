@@ -4,8 +4,8 @@
 
 mod accounting;
 mod backpressure;
-mod conformance;
 mod cloud;
+mod conformance;
 mod connections;
 mod differential;
 mod drain;
@@ -25,8 +25,8 @@ mod odd_answers;
 mod operator;
 mod params;
 mod plugin_cli;
-mod record;
 mod plugins_folder;
+mod record;
 mod reload;
 mod replay;
 mod stream;
