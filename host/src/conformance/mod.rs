@@ -19,8 +19,10 @@ use crate::replay::Scene;
 /// What is checked, and by what.
 #[derive(Debug)]
 pub struct Subject<'a> {
-    /// The engine that loaded the plugin.
+    /// The engine that loaded the plugin: deterministic, with an instance a call.
     pub runtime: &'a Runtime,
+    /// An engine like the gateway's, where instances may serve again; needed for plugins that are reusable.
+    pub serving: Option<&'a Runtime>,
     /// The file's name, for messages.
     pub file: &'a str,
     /// The component.

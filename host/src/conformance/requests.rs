@@ -162,22 +162,24 @@ pub(super) async fn are_deterministic(subject: &Subject<'_>) -> Verdict {
     Verdict::of(found)
 }
 
-/// Calls one after another, against the first call of an instance of its own.
+/// Calls one after another in an instance that goes on, against calls in an instance each.
 pub(super) async fn instances_can_be_used_again(subject: &Subject<'_>) -> Verdict {
     if !subject.manifest().reusable {
         return Verdict::Skip("its manifest asks for an instance a call".to_owned());
     }
+    let Some(serving) = subject.serving else { return Verdict::Skip("there is no engine to serve with".to_owned()) };
+    let used = match Plugin::load(serving, subject.file, subject.bytes).await {
+        Ok(used) => used,
+        Err(error) => return Verdict::Fail(vec![format!("it doesn't load again: {error}")]),
+    };
     let scenes: Vec<(String, Scene)> = scenes(subject).into_iter().take(10).collect();
     let mut found = Vec::new();
     let mut expected = Vec::new();
-    for (name, scene) in &scenes {
-        match Plugin::load(subject.runtime, subject.file, subject.bytes).await {
-            Ok(fresh) => expected.push(play(&fresh, scene, Cuts::Every(1)).await.to_json()),
-            Err(error) => return Verdict::Fail(vec![format!("{name}: it doesn't load again: {error}")]),
-        }
+    for (_, scene) in &scenes {
+        expected.push(play(subject.plugin, scene, Cuts::Every(1)).await.to_json());
     }
     for ((name, scene), expected) in scenes.iter().zip(&expected).cycle().take(REUSES) {
-        let again = play(subject.plugin, scene, Cuts::Every(1)).await.to_json();
+        let again = play(&used, scene, Cuts::Every(1)).await.to_json();
         if let Some(difference) = crate::replay::diff::diff("", expected, &again).first() {
             found.push(format!("{name}: {difference}"));
         }

@@ -111,7 +111,10 @@ impl Runtime {
 
     /// `limits`, as far as the pool goes, which was made at start.
     pub(super) fn within_pool(&self, limits: PluginLimits) -> PluginLimits {
-        PluginLimits { table_elements: limits.table_elements.min(self.pool_table_elements), ..limits }
+        // Who checks a plugin wants to see each of its failures, and has nobody to protect from it.
+        let quarantine_after = if self.deterministic { 0 } else { limits.quarantine_after };
+        let table_elements = limits.table_elements.min(self.pool_table_elements);
+        PluginLimits { table_elements, quarantine_after, ..limits }
     }
 
     /// Lets `watch` look on at every exchange of the plugins that are loaded from now on.

@@ -66,8 +66,11 @@ impl Check {
                 Ok(plugin) => plugin,
                 Err(error) => return Err(format!("{:#}", anyhow::Error::from(error))),
             };
+            let serving = plugin.manifest.reusable.then(|| super::serving_engine(environment)).transpose();
+            let serving = serving.map_err(|error| format!("{error:#}"))?;
             let subject = Subject {
                 runtime: &engine,
+                serving: serving.as_ref(),
                 file: &name,
                 bytes: &bytes,
                 plugin: &plugin,

@@ -49,8 +49,13 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref().is_some_and(closed))
 }
 
-/// The engine that the gateway uses, with its cache.
+/// The engine that the gateway uses, with its cache; clocks stand still, so that the same gives the same.
 fn engine(environment: &Environment) -> anyhow::Result<Runtime> {
+    serving_engine(environment).map(Runtime::deterministic)
+}
+
+/// The engine that the gateway uses, with its clocks, and with instances that serve again where they may.
+fn serving_engine(environment: &Environment) -> anyhow::Result<Runtime> {
     Runtime::new(app::cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))
 }
 
@@ -60,8 +65,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Loads a plugin as the gateway would.
 async fn load(engine: &Runtime, file: &Path, bytes: &[u8]) -> Result<Plugin, LoadError> {
-    let name = file.display().to_string();
-    Plugin::load(engine, &name, bytes).await
+    Plugin::load(engine, &file.display().to_string(), bytes).await
 }
 
 /// `name=value`, once for each.
