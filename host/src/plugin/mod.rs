@@ -27,6 +27,6 @@ pub use builtin::BUILT_IN;
 pub use engine::Runtime;
 pub use error::{CallError, LoadError};
 pub use exchange::Exchange;
-pub use manifest::{Manifest, Support};
+pub use manifest::{Manifest, Support, is_name};
 pub use registry::{Plugin, Registry};
 pub use witness::{Watch, Witness};
