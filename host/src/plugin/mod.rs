@@ -41,7 +41,7 @@ pub use digest::Digest;
 pub use engine::Runtime;
 pub use error::{CallError, LoadError};
 pub use exchange::Exchange;
-pub use manifest::{Manifest, Support};
+pub use manifest::{Manifest, Support, is_name};
 pub use quarantine::Standing;
 pub use registry::{Life, Plugin, Registry};
 pub use shape::Shape;

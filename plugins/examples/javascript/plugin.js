@@ -18,6 +18,8 @@ const LACKS = {
   top_p: () => true,
 };
 
+const DEEPEST = 127;
+
 const KINDS = {
   401: "authentication",
   402: "quota-exceeded",
@@ -316,12 +318,41 @@ function isOk(status) {
 function parse(bytes) {
   try {
     const text = decode(bytes);
+    if (isTooDeep(text)) return undefined;
     const value = JSON.parse(text);
     // Only an escape can stand for half a character; `stringify` writes it as one again.
     return /\\u/.test(text) && /\\ud[89a-f]/.test(JSON.stringify(value)) ? undefined : value;
   } catch {
     return undefined;
   }
+}
+
+/** The parser calls itself for each level, and a stack that is used up ends the call. */
+function isTooDeep(text) {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    switch (text[at]) {
+      case "[":
+      case "{":
+        if (++depth > DEEPEST) return true;
+        break;
+      case "]":
+      case "}":
+        depth--;
+        break;
+      case '"':
+        // To the quote that ends the string: one behind an even number of backslashes.
+        for (at = text.indexOf('"', at + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+          let before = at;
+          while (text[before - 1] === "\\") before--;
+          if ((at - before) % 2 === 0) break;
+        }
+        if (at < 0) return false;
+        break;
+      default:
+    }
+  }
+  return false;
 }
 
 // QuickJS has no TextDecoder and no TextEncoder. What follows runs in the engine itself rather than byte by byte, which
