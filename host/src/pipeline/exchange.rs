@@ -115,7 +115,8 @@ impl Pipeline {
         loop {
             match self.ask_once(call, exchange, request, spent).await? {
                 Asked::Answered(answer) => return Ok(answer),
-                Asked::Again(mut same, next) => {
+                Asked::Again(again) => {
+                    let (mut same, next) = *again;
                     let wait = follow_ups.wait_for(&next).map_err(|why| same.refuse(why));
                     let wait = wait.map_err(|error| GatewayError::plugin(&call.plugin.manifest.name, error))?;
                     let slept = call.patience.sleep(wait).await;
