@@ -11,9 +11,10 @@ import re
 import sys
 
 HEADER = """\
-# What models exist, and their limits in tokens. Written by update-tables.py: edit that, not this.
+# What models exist, their limits in tokens, and USD per token. Written by update-tables.py: edit that, not this.
 # Derived from LiteLLM's model_prices_and_context_window.json, MIT licence, Copyright (c) 2023 Berri AI.
-# key\tprovider\tmode\tmax_input_tokens\tmax_output_tokens"""
+# key\tprovider\tmode\tmax_input_tokens\tmax_output_tokens\tinput\toutput\tcache_read\tcache_write"""
+PRICES = "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost"
 ONE_SIZE_OF_A_PICTURE = re.compile(r"(^|/)(\d+|max)-x-(\d+|max)/|^(hd|standard|low|medium|high)/")
 
 
@@ -26,6 +27,12 @@ def tokens(entry, *names):
     return ""
 
 
+def price(entry, name):
+    """USD per token; "" where the table doesn't say."""
+    value = entry.get(name)
+    return repr(float(value)) if isinstance(value, (int, float)) and value >= 0 else ""
+
+
 def main():
     entries = json.load(open(sys.argv[1], encoding="utf-8"))
     print(HEADER)
@@ -33,7 +40,7 @@ def main():
         if key == "sample_spec" or not entry.get("mode") or ONE_SIZE_OF_A_PICTURE.search(key):
             continue
         limits = tokens(entry, "max_input_tokens"), tokens(entry, "max_output_tokens", "max_tokens")
-        print(key, entry.get("litellm_provider", ""), entry["mode"], *limits, sep="\t")
+        print(key, entry.get("litellm_provider", ""), entry["mode"], *limits, *(price(entry, name) for name in PRICES), sep="\t")
 
 
 main()

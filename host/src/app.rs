@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use crate::api::{Gateway, server};
 use crate::config::{Config, Environment, Loaded, Origin};
 use crate::plugin::Runtime;
+use crate::record::{self, Recorder};
 use crate::reload::{self, Sources};
 use crate::upstream::Upstream;
 
@@ -23,6 +24,8 @@ pub struct Options {
     pub port: u16,
     /// Plugins beside the built-in ones.
     pub plugins: Sources,
+    /// Where calls are recorded, if they are.
+    pub record: Option<record::Options>,
 }
 
 /// Runs the gateway until SIGTERM or SIGINT.
@@ -34,8 +37,12 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     check_master_key(&loaded.config, address.ip())?;
     announce(&loaded.config);
     raise_file_limit();
-    let runtime = Runtime::with_limits(cache_folder(environment), loaded.config.plugin_limits.clone())
+    let recorder = options.record.clone().map(Recorder::start).transpose()?;
+    let mut runtime = Runtime::with_limits(cache_folder(environment), loaded.config.plugin_limits.clone())
         .map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    if let Some(recorder) = &recorder {
+        runtime = runtime.watched_by(Arc::clone(recorder) as _);
+    }
     let root_path = loaded.config.root_path.as_str().to_owned();
     let (live, reloader) =
         reload::prepare(Arc::new(runtime), Upstream::new()?, loaded, environment, options.plugins).await?;
@@ -50,6 +57,9 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     // It ends with the process.
     tokio::spawn(reloader.run());
     server::serve(Arc::new(Gateway { live }), listener, stop).await;
+    if let Some(recorder) = recorder {
+        recorder.finish().await;
+    }
     tracing::info!("ended");
     Ok(())
 }
@@ -100,7 +110,7 @@ fn announce(config: &Config) {
 }
 
 /// Where compiled plugins are kept, so that the next start takes milliseconds.
-pub fn cache_folder(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn cache_folder(environment: &Environment) -> Option<PathBuf> {
     let own = environment.get("AI_API_CACHE_DIR").map(PathBuf::from);
     let shared = || environment.get("XDG_CACHE_HOME").map(|folder| Path::new(folder).join("ai-api"));
     let home = || environment.get("HOME").map(|folder| Path::new(folder).join(".cache/ai-api"));

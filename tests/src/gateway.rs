@@ -50,6 +50,8 @@ pub struct Builder {
     config: Value,
     file: Option<PathBuf>,
     env: BTreeMap<String, String>,
+    /// What comes before the options.
+    command: Vec<String>,
     args: Vec<String>,
     key: String,
     home: TempDir,
@@ -57,10 +59,37 @@ pub struct Builder {
 
 /// A misbehaving guest, built as the shipped plugins are: `target/guests/NAME.wasm`.
 pub fn guest(name: &str) -> PathBuf {
-    let folder = std::env::var_os("AI_API_GUESTS").map_or_else(|| target_dir(&binary()).join("guests"), PathBuf::from);
+    component(&guests(), name)
+}
+
+/// A plugin that ships with the gateway: `target/plugins/NAME.wasm`.
+pub fn shipped(name: &str) -> PathBuf {
+    component(&guests().with_file_name("plugins"), name)
+}
+
+fn guests() -> PathBuf {
+    std::env::var_os("AI_API_GUESTS").map_or_else(|| target_dir(&binary()).join("guests"), PathBuf::from)
+}
+
+fn component(folder: &Path, name: &str) -> PathBuf {
     let file = folder.join(format!("{name}.wasm"));
     assert!(file.exists(), "{} is missing: run `make test`, which builds it", file.display());
     file
+}
+
+/// An example plugin in this language: `target/examples/LANGUAGE.wasm`. Nothing where it isn't built, which must not be
+/// in CI.
+pub fn example(language: &str) -> Option<PathBuf> {
+    let folder =
+        std::env::var_os("AI_API_EXAMPLES").map_or_else(|| target_dir(&binary()).join("examples"), PathBuf::from);
+    let file = folder.join(format!("{language}.wasm"));
+    if file.exists() {
+        return Some(file);
+    }
+    let missing = format!("{} is missing: run `make examples`, which builds it", file.display());
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+    eprintln!("not tested: {missing}");
+    None
 }
 
 // === impl Gateway ===
@@ -70,7 +99,8 @@ impl Gateway {
     pub fn builder() -> Builder {
         let config = json!({"model_list": [], "general_settings": {"master_key": MASTER_KEY}});
         let key = MASTER_KEY.to_owned();
-        Builder { config, file: None, env: BTreeMap::new(), args: Vec::new(), key, home: TempDir::new() }
+        let (command, args) = (Vec::new(), Vec::new());
+        Builder { config, file: None, env: BTreeMap::new(), command, args, key, home: TempDir::new() }
     }
 
     /// A gateway with an operator's own file, as it is; `key` is what its clients use.
@@ -217,6 +247,13 @@ impl Builder {
         self
     }
 
+    /// Records into a folder.
+    #[must_use]
+    pub fn recording(mut self, into: &Path) -> Self {
+        self.command = vec!["record".to_owned(), "--into".to_owned(), into.display().to_string()];
+        self
+    }
+
     /// Adds a provider component.
     #[must_use]
     pub fn plugin(self, file: &Path) -> Self {
@@ -253,7 +290,7 @@ impl Builder {
             self.home.write("config.yaml", text)
         });
         let mut command = command(&self.home);
-        command.arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", "0"]);
+        command.args(&self.command).arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", "0"]);
         command.args(&self.args).envs(&self.env);
         command
     }

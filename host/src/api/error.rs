@@ -106,6 +106,11 @@ fn public(error: &GatewayError) -> Public {
             let message = format!("The gateway has no key for the model `{model}`: its environment lacks {variable}.");
             plain(503, Some("missing_credential"), message)
         }
+        // Why is the operator's business, and in the log.
+        GatewayError::Credential { provider, .. } => {
+            let message = format!("The gateway can't authenticate itself to the provider {provider} at the moment.");
+            plain(503, Some("credential_unavailable"), message)
+        }
         GatewayError::Provider(provider) => Public {
             status: provider.status,
             error: provider.error.clone(),

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use serde_json::{Map as JsonMap, Value as Json};
 use url::Url;
 
+use super::cloud::Cloud;
 use super::models::{ModelLimits, ModelTable};
 use super::secret::Secret;
 
@@ -32,6 +33,8 @@ pub struct Deployment {
     pub api_base: Option<Url>,
     /// What to authenticate with.
     pub credential: Credential,
+    /// What to authenticate with where the plugin's manifest asks for a cloud's way.
+    pub cloud: Cloud,
     /// Headers to add to the call: `extra_headers`, `headers` and `organization`. Those that may be
     /// secret are marked sensitive.
     pub extra_headers: HeaderMap,
@@ -52,6 +55,9 @@ pub struct Deployment {
     pub rename_params: BTreeMap<String, String>,
     /// Defaults for parameters that a request lacks: every key of `litellm_params` without another meaning.
     pub default_params: JsonMap<String, Json>,
+    /// What a plugin may be shown, should its manifest name it: every text, number and boolean of `litellm_params` that
+    /// has no meaning to the gateway and whose name can't be a secret's. Those of `default_params` are among them.
+    pub parameters: BTreeMap<String, String>,
     /// Merged into the body, whatever the request says.
     pub extra_body: JsonMap<String, Json>,
     /// A canned answer: no provider is called.
@@ -135,12 +141,14 @@ impl fmt::Debug for Deployment {
             .field("model", &self.model)
             .field("api_base", &self.api_base.as_ref().map(Url::as_str))
             .field("credential", &self.credential)
+            .field("cloud", &self.cloud)
             .field("extra_headers", &self.extra_headers.keys().collect::<Vec<_>>())
             .field("timeout", &self.timeout)
             .field("stream_timeout", &self.stream_timeout)
             .field("drop_params", &self.drop_params)
             .field("strict", &self.strict)
             .field("default_params", &self.default_params.keys().collect::<Vec<_>>())
+            .field("parameters", &self.parameters.keys().collect::<Vec<_>>())
             .field("extra_body", &self.extra_body.keys().collect::<Vec<_>>())
             .field("weight", &self.weight)
             .field("unusable", &self.unusable)

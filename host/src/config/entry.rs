@@ -1,13 +1,17 @@
 //! One entry of `model_list`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map as JsonMap, Value as Json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::at::At;
 use super::base_url;
+use super::cloud::Cloud;
 use super::credential::{self, Wanted};
 use super::deployment::{Credential, Deployment};
+use super::environment::Environment;
 use super::known::{self, Section, Support};
 use super::model_list::Context;
 use super::node::{Value, holds_a_secret};
@@ -15,7 +19,7 @@ use super::params::{Params, unquoted};
 use super::providers::Provider;
 use super::report::{Report, Severity};
 use super::target::{self, Target};
-use super::{catch_all, headers, retirements};
+use super::{catch_all, cloud, headers, retirements};
 
 /// An entry whose mandatory keys are there.
 pub(super) struct Entry<'a> {
@@ -32,6 +36,7 @@ pub(super) struct Entry<'a> {
 struct Access {
     base: Option<Url>,
     credential: Credential,
+    cloud: Cloud,
 }
 
 /// LiteLLM's way to ask for the Responses API in a model's name.
@@ -118,6 +123,8 @@ impl<'a> Entry<'a> {
             model,
             api_base: access.base,
             credential: access.credential,
+            parameters: self.parameters(&access.cloud, context.environment),
+            cloud: access.cloud,
             extra_headers: headers::read(params, &plugin, report),
             timeout,
             stream_timeout,
@@ -161,7 +168,8 @@ impl<'a> Entry<'a> {
         let own_base = base.url.as_ref().filter(|_| base.own);
         let wanted = Wanted { params: &self.params, name, provider: row, own_base };
         let credential = credential::resolve(&wanted, context.environment, report);
-        Ok(Access { base: base.url, credential })
+        let cloud = Cloud::read(&self.params, name, context.environment, &context.ambient, report);
+        Ok(Access { base: base.url, credential, cloud })
     }
 
     fn weight(&self, report: &mut Report) -> Option<f64> {
@@ -207,7 +215,13 @@ impl<'a> Entry<'a> {
             } else if let Some(support) = known::lookup(Section::LitellmParams, key) {
                 support.report(&at, report);
             } else {
-                Support::Honoured("a default request parameter").report(&at, report);
+                let meaning = match row {
+                    Some(_) => "a default request parameter",
+                    None => {
+                        "a setting of the plugin, if it asks for one of this name; else a default request parameter"
+                    }
+                };
+                Support::Honoured(meaning).report(&at, report);
                 if let Some(near) = known::misspelt_parameter(key) {
                     at.warn(format!("sent to the provider as a request parameter; did you mean `{near}`?"), report);
                 }
@@ -217,6 +231,27 @@ impl<'a> Entry<'a> {
             }
         }
         defaults
+    }
+
+    /// What a plugin may be shown.
+    fn parameters(&self, cloud: &Cloud, environment: &Environment) -> BTreeMap<String, String> {
+        let mut parameters: BTreeMap<String, String> =
+            cloud.parameters(environment).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for (key, at) in self.params.entries() {
+            let name = key.strip_prefix("vertex_ai_").map_or_else(|| key.to_owned(), |rest| format!("vertex_{rest}"));
+            let ours = matches!(known::lookup(Section::LitellmParams, key), Some(Support::Honoured(_)));
+            if holds_a_secret(key) || (ours && !cloud::SHOWN.contains(&name.as_str())) {
+                continue;
+            }
+            let value = match &at.node.value {
+                Value::Text(text) if !text.trim().is_empty() => text.trim().to_owned(),
+                Value::Number(number) => number.to_string(),
+                Value::Bool(value) => value.to_string(),
+                _ => continue,
+            };
+            parameters.insert(name, value);
+        }
+        parameters
     }
 
     /// `model_info.id`, else a hash like LiteLLM's, but of the file's text without keys: so it stays the
@@ -247,7 +282,7 @@ impl<'a> Entry<'a> {
 impl Default for Access {
     /// For a deployment that calls nobody.
     fn default() -> Self {
-        Self { base: None, credential: Credential::None }
+        Self { base: None, credential: Credential::None, cloud: Cloud::default() }
     }
 }
 

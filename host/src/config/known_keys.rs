@@ -61,6 +61,14 @@ pub(super) const LITELLM_PARAMS: Rows = &[
          litellm_credential_name strict",
     ),
     (NotYet("what a provider lacks is refused, or left out with drop_params"), "allowed_openai_params"),
+    (
+        Honoured("for plugins whose requests are signed for AWS"),
+        "aws_access_key_id aws_secret_access_key aws_session_token aws_region_name",
+    ),
+    (
+        Honoured("for plugins that use a Google service account"),
+        "vertex_credentials vertex_project vertex_location vertex_ai_credentials vertex_ai_project vertex_ai_location",
+    ),
     (Honoured("for OpenAI-compatible providers, as the header OpenAI-Organization"), "organization"),
     (LIMITS, "rpm tpm itpm otpm rpd tpd daily_reset_time default_api_key_rpm_limit default_api_key_tpm_limit"),
     (RETRIES, "num_retries max_retries retry_policy"),

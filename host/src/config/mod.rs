@@ -19,6 +19,7 @@ mod aliases;
 mod at;
 mod base_url;
 mod catch_all;
+mod cloud;
 mod credential;
 mod date;
 mod deployment;
@@ -42,6 +43,7 @@ mod retirements;
 mod review;
 mod root_path;
 mod secret;
+mod service_account;
 mod substitute;
 mod target;
 #[cfg(test)]
@@ -49,12 +51,13 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
-pub use models::{ModelLimits, ModelTable};
+pub use models::{ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
 pub use plugin_limits::{PluginLimits, PluginLimitsTable};
@@ -62,6 +65,7 @@ pub use providers::{Provider, Providers};
 pub use report::{Finding, Report, Severity};
 pub use root_path::RootPath;
 pub use secret::Secret;
+pub use service_account::ServiceAccount;
 pub use target::inferred as provider_of_bare_name;
 
 use at::At;

@@ -1,4 +1,4 @@
-//! What models exist, what they are for, and how many tokens they take: `config/models.tsv`.
+//! What models exist, what they are for, how many tokens they take, and what those cost: `config/models.tsv`.
 //!
 //! A hint where nothing better is known. A model that is not in the table works just as well; the
 //! deployment's `model_info` wins over it.
@@ -18,6 +18,7 @@ pub struct ModelTable {
 struct Row {
     provider: &'static str,
     limits: ModelLimits,
+    prices: Option<Prices>,
 }
 
 /// What the table knows about a model.
@@ -29,6 +30,19 @@ pub struct ModelLimits {
     pub max_input_tokens: Option<u64>,
     /// Tokens of the answer.
     pub max_output_tokens: Option<u64>,
+}
+
+/// What a model's tokens cost, in USD each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prices {
+    /// Of the prompt.
+    pub input: f64,
+    /// Of the answer.
+    pub output: f64,
+    /// Read from the provider's cache.
+    pub cache_read: f64,
+    /// Written to the provider's cache.
+    pub cache_write: f64,
 }
 
 // === impl ModelTable ===
@@ -57,9 +71,17 @@ impl ModelTable {
     /// What is known about a provider's model: looked up as `provider/model`, then as `model` alone
     /// where the table says that it is this provider's.
     pub fn limits(&self, provider: &str, model: &str) -> Option<ModelLimits> {
+        self.row(provider, model).map(|row| row.limits)
+    }
+
+    /// What a provider's model costs, looked up in the same way. Tiers, batches and longer caches have other prices.
+    pub fn prices(&self, provider: &str, model: &str) -> Option<Prices> {
+        self.row(provider, model).and_then(|row| row.prices)
+    }
+
+    fn row(&self, provider: &str, model: &str) -> Option<&Row> {
         let row = self.rows.get(format!("{provider}/{model}").as_str());
-        let row = row.or_else(|| self.rows.get(model).filter(|row| row.provider == provider));
-        row.map(|row| row.limits)
+        row.or_else(|| self.rows.get(model).filter(|row| row.provider == provider))
     }
 
     /// The models of a provider, without its prefix: what `openai/*` stands for.
@@ -73,7 +95,18 @@ fn parse_line(line: &'static str) -> Option<(&'static str, Row)> {
     let (key, provider, mode) = (columns.next()?, columns.next()?, columns.next()?);
     let max_input_tokens = columns.next().and_then(|text| text.parse().ok());
     let max_output_tokens = columns.next().and_then(|text| text.parse().ok());
-    Some((key, Row { provider, limits: ModelLimits { mode, max_input_tokens, max_output_tokens } }))
+    let limits = ModelLimits { mode, max_input_tokens, max_output_tokens };
+    Some((key, Row { provider, limits, prices: parse_prices(columns) }))
+}
+
+/// A cache without a price of its own costs what the prompt does.
+fn parse_prices<'a>(columns: impl Iterator<Item = &'a str>) -> Option<Prices> {
+    let mut numbers = columns.map(|text| text.parse::<f64>().ok());
+    let mut next = || numbers.next().flatten();
+    let (input, output, cache_read, cache_write) = (next(), next(), next(), next());
+    let input = input?;
+    let output = output.unwrap_or(0.0);
+    Some(Prices { input, output, cache_read: cache_read.unwrap_or(input), cache_write: cache_write.unwrap_or(input) })
 }
 
 #[cfg(test)]
@@ -97,9 +130,17 @@ mod tests {
     }
 
     #[test]
+    fn the_price_of_a_model_is_known() {
+        let table = ModelTable::embedded();
+        let prices = table.prices("anthropic", "claude-sonnet-4-6").unwrap();
+        assert_eq!((prices.input, prices.output, prices.cache_read, prices.cache_write), (3e-6, 15e-6, 3e-7, 3.75e-6));
+        assert_eq!(table.prices("openai", "no-such-model"), None);
+    }
+
+    #[test]
     fn every_line_of_the_table_is_whole() {
         for line in include_str!("../../../config/models.tsv").lines().filter(|line| !line.starts_with('#')) {
-            assert_eq!(line.split('\t').count(), 5, "{line}");
+            assert_eq!(line.split('\t').count(), 9, "{line}");
             assert!(parse_line(line).is_some_and(|(_, row)| !row.limits.mode.is_empty()), "{line}");
         }
     }

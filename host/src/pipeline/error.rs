@@ -4,7 +4,7 @@ use crate::auth::AuthError;
 use crate::canonical::{BadBody, ProviderError};
 use crate::plugin::{CallError, Operation};
 use crate::stream::StreamError;
-use crate::upstream::{BadHeader, BadPath, UpstreamError};
+use crate::upstream::{BadHeader, BadPath, BadQuery, CredentialError, UpstreamError};
 
 /// Why a request was not answered. What the client is told of each, and with which status, is in `api/error.rs`.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +84,14 @@ pub enum GatewayError {
         /// Why, without secrets.
         reason: String,
     },
+    /// The way to authenticate to the provider failed.
+    #[error("{provider} can't be authenticated to: {source}")]
+    Credential {
+        /// Which provider.
+        provider: String,
+        /// How.
+        source: CredentialError,
+    },
     /// The deployment's key is in a variable that isn't set.
     #[error("model {model} has no credential: {variable} is not set")]
     NoCredential {
@@ -158,6 +166,10 @@ impl GatewayError {
     }
 
     pub(super) fn path(plugin: &str, error: &BadPath) -> Self {
+        Self::plugin(plugin, CallError::Refused(error.to_string()))
+    }
+
+    pub(super) fn query(plugin: &str, error: &BadQuery) -> Self {
         Self::plugin(plugin, CallError::Refused(error.to_string()))
     }
 

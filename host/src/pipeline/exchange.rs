@@ -14,7 +14,7 @@ use crate::plugin::{
     Reading, Settled, Usage,
 };
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
-use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, join, visible_headers};
+use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, guest_query, join, visible_headers};
 
 /// How often a plugin may ask its provider again for one answer, and how soon at best.
 const MAX_FOLLOW_UPS: u32 = 1_000;
@@ -43,9 +43,20 @@ enum Asked {
     Again(Exchange, FollowUp),
 }
 
-impl FollowUp {
-    fn after(&self) -> Duration {
-        Duration::from_millis(u64::from(self.after_ms))
+/// How often a plugin has asked again.
+#[derive(Debug, Default)]
+struct FollowUps {
+    asked: u32,
+}
+
+impl FollowUps {
+    /// How long to wait for this one.
+    fn wait_for(&mut self, next: &FollowUp) -> Result<Duration, &'static str> {
+        if self.asked == MAX_FOLLOW_UPS {
+            return Err("asked its provider more often than 1,000 times for one answer");
+        }
+        self.asked += 1;
+        Ok(Duration::from_millis(u64::from(next.after_ms)).max(SOONEST_FOLLOW_UP))
     }
 }
 
@@ -71,13 +82,12 @@ impl Pipeline {
         call: &Call<'_>,
         body: &[u8],
     ) -> Result<(Exchange, Begun, Vec<plugin::Warning>), plugin::CallError> {
-        let limit = call
-            .route
-            .target
-            .deployment
-            .max_output_tokens(self.config.models(), &call.route.model)
-            .map(|limit| limit.to_string());
-        let params: Vec<(&str, &str)> = limit.iter().map(|limit| ("max_output_tokens", limit.as_str())).collect();
+        let deployment = &call.route.target.deployment;
+        // What serves many models has many limits; the limit of one is among its params.
+        let limit = Some(deployment).filter(|deployment| deployment.is_wildcard());
+        let limit = limit.and_then(|own| own.max_output_tokens(self.config.models(), &call.route.model));
+        let limit = limit.map(|limit| limit.to_string());
+        let params = call.binding.params(limit.as_deref());
         call.plugin
             .begin(plugin::Call {
                 id: call.id,
@@ -101,20 +111,19 @@ impl Pipeline {
         spent: &mut Option<Usage>,
     ) -> Result<Answer, GatewayError> {
         let (mut exchange, mut request) = (exchange, request);
-        for _ in 0..=MAX_FOLLOW_UPS {
+        let mut follow_ups = FollowUps::default();
+        loop {
             match self.ask_once(call, exchange, request, spent).await? {
                 Asked::Answered(answer) => return Ok(answer),
-                Asked::Again(same, next) => {
-                    call.patience
-                        .sleep(next.after().max(SOONEST_FOLLOW_UP))
-                        .await
-                        .map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
+                Asked::Again(mut same, next) => {
+                    let wait = follow_ups.wait_for(&next).map_err(|why| same.refuse(why));
+                    let wait = wait.map_err(|error| GatewayError::plugin(&call.plugin.manifest.name, error))?;
+                    let slept = call.patience.sleep(wait).await;
+                    slept.map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
                     (exchange, request) = (same, next.request);
                 }
             }
         }
-        let error = exchange.refuse("asked its provider more often than 1,000 times for one answer");
-        Err(GatewayError::plugin(&call.plugin.manifest.name, error))
     }
 
     /// Sends one request, and reads its answer as the plugin says.
@@ -134,7 +143,7 @@ impl Pipeline {
         if !matches!(status, 200..300 | 400..600) {
             return Err(GatewayError::not_an_answer(provider, status));
         }
-        let visible = visible_headers(source.headers(), &target.redactor);
+        let visible = visible_headers(source.headers());
         let headers: Vec<HeaderParam<'_>> = visible.iter().map(|(name, value)| HeaderParam { name, value }).collect();
         let failed = |error| GatewayError::plugin(name, error);
         match exchange.head(status, &headers).await.map_err(failed)? {
@@ -157,26 +166,24 @@ impl Pipeline {
             Reading::Events(framing) => {
                 drop((headers, visible));
                 let media_type = source.media_type();
-                if framing == Framing::Sse && media_type != "text/event-stream" {
+                if media_type_of(framing).is_some_and(|expected| expected != media_type) {
                     let what = format!("answered with '{media_type}' instead of a stream of events");
                     return Err(GatewayError::bad_answer(provider, what));
                 }
                 let decoder = match framing {
                     Framing::Sse => Decoder::sse(),
                     Framing::JsonLines => Decoder::json_lines(),
-                    Framing::AwsEventStream => {
-                        return Err(refused(name, "reads AWS event streams, which the gateway can't yet"));
-                    }
+                    Framing::AwsEventStream => Decoder::aws(),
                 };
                 let translated = Translated {
                     exchange,
+                    redactor: source.redactor().clone(),
                     source: Some(source),
                     decoder,
                     events: Vec::new(),
                     pending: None,
                     plugin: name.clone(),
                     provider: provider.clone(),
-                    redactor: target.redactor.clone(),
                     patience: call.patience,
                 };
                 let relay = Relay::Translated(Box::new(translated));
@@ -188,11 +195,12 @@ impl Pipeline {
     /// The plugin's request, checked: it goes where the operator said and carries nothing that is the gateway's.
     fn outbound(&self, call: &Call<'_>, request: HttpRequest) -> Result<Outbound, GatewayError> {
         let name = &call.plugin.manifest.name;
-        let base = self.base_url(call)?;
-        let url = join(&base, &request.path, &request.query).map_err(|error| GatewayError::path(name, &error))?;
+        let placement = &call.plugin.manifest.placement;
+        guest_query(&request.query, placement).map_err(|error| GatewayError::query(name, &error))?;
+        let url = join(&call.binding.base, &request.path, &request.query)
+            .map_err(|error| GatewayError::path(name, &error))?;
         let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
-        let headers = guest_headers(headers, &call.plugin.manifest.placement)
-            .map_err(|error| GatewayError::header(name, &error))?;
+        let headers = guest_headers(headers, placement).map_err(|error| GatewayError::header(name, &error))?;
         let method = match request.method.as_str() {
             "GET" => Method::GET,
             "POST" => Method::POST,
@@ -287,6 +295,15 @@ impl Translated {
     }
 }
 
+/// What a stream of this framing calls itself. Lines of JSON have too many names to be checked.
+fn media_type_of(framing: Framing) -> Option<&'static str> {
+    match framing {
+        Framing::Sse => Some("text/event-stream"),
+        Framing::AwsEventStream => Some("application/vnd.amazon.eventstream"),
+        Framing::JsonLines => None,
+    }
+}
+
 /// Canonical chunks as events for the client.
 fn frame(batch: Batch) -> Piece {
     let mut out = Vec::with_capacity(batch.chunks.iter().map(|chunk| chunk.len() + 8).sum::<usize>() + DONE.len());
@@ -318,6 +335,28 @@ fn blame(exchange: &mut Exchange, error: &GatewayError) {
     }
 }
 
-fn refused(plugin: &str, what: &str) -> GatewayError {
-    GatewayError::plugin(plugin, plugin::CallError::Refused(what.to_owned()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_may_ask_again_a_thousand_times_and_no_more_often_than_every_100_ms() {
+        let next = |after_ms| FollowUp {
+            request: HttpRequest {
+                method: "GET".to_owned(),
+                path: "jobs/1".to_owned(),
+                query: Vec::new(),
+                headers: Vec::new(),
+                body: Vec::new(),
+            },
+            after_ms,
+        };
+        let mut follow_ups = FollowUps::default();
+        assert_eq!(follow_ups.wait_for(&next(0)), Ok(Duration::from_millis(100)));
+        assert_eq!(follow_ups.wait_for(&next(2_500)), Ok(Duration::from_millis(2_500)));
+        for _ in 2..1_000 {
+            assert!(follow_ups.wait_for(&next(0)).is_ok());
+        }
+        assert!(follow_ups.wait_for(&next(0)).unwrap_err().contains("1,000"));
+    }
 }

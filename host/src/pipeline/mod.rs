@@ -8,6 +8,7 @@
 //! Where the provider speaks the canonical wire itself the plugin is left out, on the way there and back.
 
 mod answer;
+mod binding;
 mod error;
 mod exchange;
 mod mock;
@@ -24,11 +25,13 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::canonical::RequestBody;
-use crate::config::{Config, Credential};
+use crate::config::Config;
 use crate::plugin::{Operation, Plugin, Registry, Support};
 use crate::router::{Route, Router};
 use crate::upstream::{Upstream, UpstreamError};
 use crate::usage::{Entry, ServedBy};
+
+use binding::{Binding, Unbound, bind_all};
 
 pub use answer::{Answer, AnswerBody, StreamReply};
 pub use error::GatewayError;
@@ -46,6 +49,8 @@ pub struct Pipeline {
     /// Translators.
     pub plugins: Registry,
     upstream: Upstream,
+    /// What each deployment and its plugin come to, in the order of the deployments.
+    bindings: Vec<Result<Binding, Unbound>>,
 }
 
 /// A call as the client made it.
@@ -66,6 +71,7 @@ struct Call<'a> {
     operation: Operation,
     body: &'a RequestBody,
     route: &'a Route,
+    binding: &'a Binding,
     plugin: &'a Arc<Plugin>,
     /// The name that the client used.
     requested_model: &'a str,
@@ -113,19 +119,23 @@ impl Patience {
 impl Pipeline {
     /// Puts the parts together.
     pub fn new(config: Config, plugins: Registry, upstream: Upstream) -> Self {
-        Self { router: Arc::new(Router::new(&config)), config: Arc::new(config), plugins, upstream }
+        Self::assemble(Arc::new(Router::new(&config)), Arc::new(config), plugins, upstream)
     }
 
     /// The same with other plugins. The router is shared, with whose turn it is.
     pub fn with_plugins(&self, plugins: Registry) -> Self {
-        let (config, router) = (self.config.clone(), self.router.clone());
-        Self { config, router, plugins, upstream: self.upstream.clone() }
+        Self::assemble(self.router.clone(), self.config.clone(), plugins, self.upstream.clone())
     }
 
     /// The same with another configuration: connections to providers stay open. Turns begin anew; a router that
     /// remembers failures of deployments has to hand them on here.
     pub fn with_config(&self, config: Config) -> Self {
         Self::new(config, self.plugins.clone(), self.upstream.clone())
+    }
+
+    fn assemble(router: Arc<Router>, config: Arc<Config>, plugins: Registry, upstream: Upstream) -> Self {
+        let bindings = bind_all(&config, &plugins, &upstream);
+        Self { config, router, plugins, upstream, bindings }
     }
 
     /// Answers one call.
@@ -162,12 +172,13 @@ impl Pipeline {
         if let Some(text) = &deployment.mock_response {
             return mock::answer(text, incoming.operation, requested_model, &body, entry);
         }
-        let (plugin, support) = self.serving(&route, incoming.operation, requested_model)?;
+        let (binding, support) = self.serving(&route, incoming.operation, requested_model)?;
         let call = Call {
             operation: incoming.operation,
             body: &body,
             route: &route,
-            plugin,
+            binding,
+            plugin: &binding.plugin,
             requested_model,
             id: &entry.call_id,
             streaming: entry.streaming,
@@ -176,34 +187,31 @@ impl Pipeline {
         };
         let mut spent = None;
         let answer = match support.native_path(&route.model) {
-            Some(path) => self.native(&call, path, &mut spent).await,
+            Some(_) => self.native(&call, &mut spent).await,
             None => self.exchange(&call, &mut spent).await,
         };
         entry.usage = spent;
         answer
     }
 
-    /// The plugin that serves a route, and how, if the deployment can be served at all.
+    /// What serves a route, and how, if the deployment can be served at all.
     fn serving(
         &self,
         route: &Route,
         operation: Operation,
         requested_model: &str,
-    ) -> Result<(&Arc<Plugin>, &Support), GatewayError> {
-        let deployment = &route.target.deployment;
-        let unusable = |reason| GatewayError::Unusable { model: requested_model.to_owned(), reason };
-        if let Some(reason) = &deployment.unusable {
-            return Err(unusable(reason.clone()));
-        }
-        if let Credential::Missing { variable } = &deployment.credential {
-            return Err(GatewayError::NoCredential { model: requested_model.to_owned(), variable: variable.clone() });
-        }
-        let plugin = self.plugins.serving(&deployment.provider, &deployment.plugin);
-        let plugin =
-            plugin.ok_or_else(|| unusable(format!("no plugin serves the provider '{}'", deployment.provider)))?;
-        let support = plugin.manifest.support(operation);
-        let unsupported = || GatewayError::UnsupportedOperation { provider: deployment.provider.clone(), operation };
-        Ok((plugin, support.ok_or_else(unsupported)?))
+    ) -> Result<(&Binding, &Support), GatewayError> {
+        let target = &route.target;
+        let binding = match self.bindings.get(target.position) {
+            Some(Ok(binding)) => binding,
+            Some(Err(unbound)) => return Err(unbound.error(requested_model)),
+            // Both are made of one config, so this is a mistake of ours.
+            None => return Err(Unbound::Unusable("it is unknown".to_owned()).error(requested_model)),
+        };
+        let provider = &target.deployment.provider;
+        let support = binding.plugin.manifest.support(operation);
+        let unsupported = || GatewayError::UnsupportedOperation { provider: provider.clone(), operation };
+        Ok((binding, support.ok_or_else(unsupported)?))
     }
 }
 

@@ -1,7 +1,5 @@
 //! A provider that speaks the canonical wire: bytes go through, the plugin is left out.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -12,7 +10,7 @@ use super::{Call, GatewayError, Patience, Pipeline};
 use crate::canonical::{AnswerView, ChunkView, ProviderError};
 use crate::plugin::{Operation, Usage};
 use crate::stream::{DONE, Decoder, StreamEvent};
-use crate::upstream::{Outbound, Redactor, Source, join};
+use crate::upstream::{Outbound, Redactor, Source};
 
 /// A canonical stream under way.
 #[derive(Debug)]
@@ -38,15 +36,13 @@ pub(super) struct Native {
 
 impl Pipeline {
     /// Forwards a call to a provider that speaks its wire.
-    pub(super) async fn native(
-        &self,
-        call: &Call<'_>,
-        path: &str,
-        spent: &mut Option<Usage>,
-    ) -> Result<Answer, GatewayError> {
+    pub(super) async fn native(&self, call: &Call<'_>, spent: &mut Option<Usage>) -> Result<Answer, GatewayError> {
+        let url = match call.binding.native_url(call.operation) {
+            Some(Ok(url)) => url.clone(),
+            Some(Err(error)) => return Err(GatewayError::path(&call.plugin.manifest.name, error)),
+            None => return self.exchange(call, spent).await,
+        };
         let body = prepare(call, true)?;
-        let base = self.base_url(call)?;
-        let url = join(&base, path, &[]).map_err(|error| GatewayError::path(&call.plugin.manifest.name, &error))?;
         let outbound = Outbound { method: Method::POST, url, headers: HeaderMap::new(), body };
         let source = self.send(call, outbound).await?;
         self.relay_canonical(call, source, spent).await
@@ -66,12 +62,12 @@ impl Pipeline {
         let is_stream = source.media_type() == "text/event-stream";
         if call.streaming && is_stream && status.is_success() {
             let native = Native {
+                redactor: source.redactor().clone(),
                 source: Some(source),
                 decoder: Decoder::sse(),
                 events: Vec::new(),
                 pending: None,
                 provider: provider.clone(),
-                redactor: target.redactor.clone(),
                 patience: call.patience,
                 show_usage: call.include_usage,
                 begun: false,
@@ -102,13 +98,10 @@ impl Pipeline {
         Ok(Answer { rate_limits, ..Answer::whole(body) })
     }
 
-    /// The answer's whole body, without the key should the provider have echoed it.
+    /// The answer's whole body, without what is secret should the provider have echoed it.
     pub(super) async fn read_whole(&self, call: &Call<'_>, source: &mut Source) -> Result<Bytes, GatewayError> {
-        let target = &call.route.target;
-        match source.whole(self.config.general.max_response_bytes, call.patience.for_all()).await {
-            Ok(body) => Ok(target.redactor.clean(body)),
-            Err(error) => Err(GatewayError::upstream(&target.deployment.provider, error)),
-        }
+        let body = source.whole(self.config.general.max_response_bytes, call.patience.for_all()).await;
+        body.map_err(|error| GatewayError::upstream(&call.route.target.deployment.provider, error))
     }
 
     /// Adds what is the gateway's own to a request, and sends it.
@@ -121,30 +114,13 @@ impl Pipeline {
         for (name, value) in &deployment.extra_headers {
             headers.insert(name, value.clone());
         }
-        if let crate::config::Credential::Key(key) = &deployment.credential {
-            crate::upstream::place(&call.plugin.manifest.placement, key.expose(), &mut outbound.url, headers).map_err(
-                |reason| GatewayError::Unusable { model: call.requested_model.to_owned(), reason: reason.to_owned() },
-            )?;
-        }
-        let patience = if call.streaming { call.patience.for_first() } else { call.patience.for_all() };
-        let sent = self.upstream.send(outbound, patience).await;
-        let mut source = sent.map_err(|error| GatewayError::upstream(&deployment.provider, error))?;
-        source.forget(&call.route.target.redactor);
-        Ok(source)
-    }
-
-    /// Where the deployment's requests go.
-    pub(super) fn base_url<'a>(&self, call: &Call<'a>) -> Result<Cow<'a, url::Url>, GatewayError> {
-        let deployment = &call.route.target.deployment;
-        let unusable = |reason| GatewayError::Unusable { model: call.requested_model.to_owned(), reason };
-        match (&deployment.api_base, &call.plugin.manifest.base_url) {
-            (Some(own), _) => Ok(Cow::Borrowed(own)),
-            (None, Some(template)) => {
-                let value = |name: &str| deployment.default_params.get(name).and_then(serde_json::Value::as_str);
-                template.fill(value).map(Cow::Owned).map_err(unusable)
-            }
-            (None, None) => Err(unusable("it has no api_base, and its provider has no address of its own".to_owned())),
-        }
+        let patience = || if call.streaming { call.patience.for_first() } else { call.patience.for_all() };
+        let authenticated = call.binding.authenticator.apply(&mut outbound, patience()).await;
+        let redactor = authenticated
+            .map_err(|source| GatewayError::Credential { provider: deployment.provider.clone(), source })?;
+        let sent = self.upstream.send(outbound, patience()).await;
+        let source = sent.map_err(|error| GatewayError::upstream(&deployment.provider, error))?;
+        Ok(source.without(redactor))
     }
 }
 

@@ -9,8 +9,10 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationSt
 
 use super::account::Accounts;
 use super::capabilities;
+use super::compiler::Compiler;
 use super::limits::TICK;
 use super::state::GuestState;
+use super::witness::Watch;
 use crate::config::{PluginLimits, PluginLimitsTable};
 
 /// How many instances may live at once. One is one open call.
@@ -23,7 +25,9 @@ const HOST_STACK_BYTES: usize = 512 << 10;
 pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) linker: Linker<GuestState>,
+    pub(super) compiler: Compiler,
     pub(super) accounts: Accounts,
+    pub(super) watch: Option<Arc<dyn Watch>>,
     limits: RwLock<Arc<PluginLimitsTable>>,
     /// What the pool was made for.
     pool_table_elements: usize,
@@ -69,7 +73,17 @@ impl Runtime {
         capabilities::link(&mut linker)?;
         let ticker = Ticker::start(engine.clone())?;
         let (accounts, limits) = (Accounts::default(), RwLock::new(Arc::new(limits)));
-        Ok(Self { engine, linker, accounts, limits, pool_table_elements, deterministic: false, _ticker: ticker })
+        Ok(Self {
+            engine,
+            linker,
+            compiler: Compiler::new()?,
+            accounts,
+            watch: None,
+            limits,
+            pool_table_elements,
+            deterministic: false,
+            _ticker: ticker,
+        })
     }
 
     /// Plugins that are loaded from now on have clocks that stand still and random numbers that repeat, and each call
@@ -98,6 +112,12 @@ impl Runtime {
     /// `limits`, as far as the pool goes, which was made at start.
     pub(super) fn within_pool(&self, limits: PluginLimits) -> PluginLimits {
         PluginLimits { table_elements: limits.table_elements.min(self.pool_table_elements), ..limits }
+    }
+
+    /// Lets `watch` look on at every exchange of the plugins that are loaded from now on.
+    #[must_use]
+    pub fn watched_by(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 }
 

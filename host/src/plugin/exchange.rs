@@ -15,6 +15,7 @@ use super::engine::ticks;
 use super::idle::IdleInstances;
 use super::metered::{Metered, metered};
 use super::state::GuestState;
+use super::witness::Witness;
 use super::{
     Batch, Begun, Call, CallError, Ending, Event, Failure, HeaderParam, HttpResponse, Plugin, Reading, Settled, Warning,
 };
@@ -34,6 +35,8 @@ pub struct Exchange {
     streaming: bool,
     tally: Tally,
     idle: Option<Arc<IdleInstances>>,
+    /// Somebody who looks on.
+    witness: Option<Box<dyn Witness>>,
 }
 
 /// A component that runs.
@@ -80,10 +83,14 @@ impl Exchange {
     pub(super) async fn begin(plugin: &Plugin, call: Call<'_>) -> Result<(Self, Begun, Vec<Warning>), CallError> {
         let mut tally = plugin.account.admit()?;
         let streaming = call.streaming;
+        let mut witness = plugin.watch.as_ref().map(|watch| watch.begin(&plugin.manifest, &call));
         let begun = Self::begin_in(plugin, call).await;
         let (instance, (resource, mut begun, mut warnings)) = begun.inspect_err(|error| tally.failed(error))?;
+        if let (Some(witness), Begun::Send(request)) = (&mut witness, &begun) {
+            witness.request(request);
+        }
         let idle = plugin.idle.clone();
-        let mut exchange = Self { instance: Some(instance), resource, streaming, tally, idle };
+        let mut exchange = Self { instance: Some(instance), resource, streaming, tally, idle, witness };
         let checked = checks::warnings(&mut warnings).and_then(|()| match (&mut begun, streaming) {
             (Begun::Send(request), _) => checks::request(request),
             (Begun::Reply(_), true) => Err(WHOLE_FOR_STREAM.to_owned()),
@@ -144,6 +151,9 @@ impl Exchange {
     /// # Errors
     /// See [`CallError`]; so for every call below.
     pub async fn head(&mut self, status: u16, headers: &[HeaderParam<'_>]) -> Result<Reading, CallError> {
+        if let Some(witness) = &mut self.witness {
+            witness.head(status, &mut headers.iter().map(|header| (header.name, header.value)));
+        }
         let reading = guest_call!(self, call_head, status, headers)?;
         let checked = match reading {
             Reading::Events(_) if !self.streaming => Err("reads a stream where the client asked for none".to_owned()),
@@ -162,6 +172,9 @@ impl Exchange {
     /// # Errors
     /// See [`CallError`].
     pub async fn whole(&mut self, response: HttpResponse<'_>) -> Result<Settled, CallError> {
+        if let Some(witness) = &mut self.witness {
+            witness.whole(response.body);
+        }
         let mut settled = guest_call!(self, call_whole, response)?;
         let checked = match &mut settled {
             Settled::Done(_) if self.streaming => Err(WHOLE_FOR_STREAM.to_owned()),
@@ -169,6 +182,9 @@ impl Exchange {
             Settled::Again(next) => checks::request(&next.request),
         };
         self.check(checked)?;
+        if let (Some(witness), Settled::Again(next)) = (&mut self.witness, &settled) {
+            witness.request(&next.request);
+        }
         self.tally.went_well();
         Ok(settled)
     }
@@ -178,8 +194,14 @@ impl Exchange {
     /// # Errors
     /// See [`CallError`].
     pub async fn events(&mut self, events: &[Event<'_>]) -> Result<Batch, CallError> {
+        if let Some(witness) = &mut self.witness {
+            witness.events(events);
+        }
         let mut batch = guest_call!(self, call_events, events)?;
         self.check(checks::batch(&mut batch, events.len(), self.tally.account().limits.chunks_per_event))?;
+        if let (Some(witness), true) = (&mut self.witness, batch.done) {
+            witness.done();
+        }
         self.tally.went_well();
         Ok(batch)
     }
@@ -189,6 +211,9 @@ impl Exchange {
     /// # Errors
     /// See [`CallError`].
     pub async fn end(&mut self, ending: Ending) -> Result<Batch, CallError> {
+        if let Some(witness) = &mut self.witness {
+            witness.end(ending);
+        }
         let mut batch = guest_call!(self, call_end, ending)?;
         self.check(checks::batch(&mut batch, 1, self.tally.account().limits.chunks_per_event))?;
         self.tally.went_well();

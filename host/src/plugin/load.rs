@@ -58,7 +58,7 @@ pub(super) async fn load(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<
         return Err(LoadError::Unsteady { file: file() });
     }
     let idle = (manifest.reusable && !runtime.is_deterministic()).then(|| IdleInstances::new(limits.idle_instances));
-    Ok(Plugin { manifest, digest, imports, account, idle, pre })
+    Ok(Plugin { manifest, digest, imports, account, idle, pre, watch: runtime.watch.clone() })
 }
 
 /// Whether a file is no larger than a plugin may be.
@@ -88,7 +88,7 @@ fn check_magic(file: &str, bytes: &[u8]) -> Result<(), LoadError> {
 /// Compiles, away from the threads that serve.
 async fn compile(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<(Component, Digest), LoadError> {
     let (engine, bytes) = (runtime.engine.clone(), bytes.to_vec());
-    let compiled = tokio::task::spawn_blocking(move || {
+    let compiled = runtime.compiler.run(move || {
         let digest = Digest::of(&bytes);
         Component::new(&engine, &bytes).map(|component| (component, digest))
     });

@@ -9,6 +9,7 @@ mod bindings;
 mod builtin;
 pub mod capabilities;
 mod checks;
+mod compiler;
 mod digest;
 pub mod engine;
 mod error;
@@ -21,9 +22,11 @@ mod metered;
 mod per_second;
 mod quarantine;
 mod registry;
+mod shape;
 mod state;
 mod stats;
 mod wasi;
+mod witness;
 
 pub use base_url::BaseUrl;
 pub use bindings::v0_1::ai_api::plugin::types::{
@@ -41,4 +44,6 @@ pub use exchange::Exchange;
 pub use manifest::{Manifest, Support};
 pub use quarantine::Standing;
 pub use registry::{Life, Plugin, Registry};
+pub use shape::Shape;
 pub use stats::{Fault, StatsSnapshot};
+pub use witness::{Watch, Witness};

@@ -13,6 +13,7 @@ use super::idle::IdleInstances;
 use super::quarantine::Standing;
 use super::state::GuestState;
 use super::stats::StatsSnapshot;
+use super::witness::Watch;
 use super::{CallError, Digest, LoadError, Manifest, Runtime, load};
 use crate::config::PluginLimits;
 
@@ -28,6 +29,7 @@ pub struct Plugin {
     /// Where its instances wait for their next call, if it is reusable.
     pub(super) idle: Option<Arc<IdleInstances>>,
     pub(super) pre: ProviderPluginPre<GuestState>,
+    pub(super) watch: Option<Arc<dyn Watch>>,
 }
 
 /// The plugins that are loaded, by name.
@@ -116,9 +118,9 @@ impl Plugin {
         let limits = runtime.within_pool(*runtime.limits().of(name));
         let account = runtime.accounts.open(name, &self.digest, limits, runtime.is_deterministic());
         let idle = self.idle.as_ref().map(|_| IdleInstances::new(limits.idle_instances));
-        let Self { manifest, digest, imports, pre, .. } = self;
-        let (manifest, imports, pre) = (manifest.clone(), imports.clone(), pre.clone());
-        Self { manifest, digest: *digest, imports, account: Arc::new(account), idle, pre }
+        let Self { manifest, digest, imports, pre, watch, .. } = self;
+        let (manifest, imports, pre, watch) = (manifest.clone(), imports.clone(), pre.clone(), watch.clone());
+        Self { manifest, digest: *digest, imports, account: Arc::new(account), idle, pre, watch }
     }
 
     /// What it has been asked and what came of it, by its name: counts go on when a new version is loaded.

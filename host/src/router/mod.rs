@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::config::{Alias, Config, Credential, Deployment};
-use crate::upstream::Redactor;
+use crate::config::{Alias, Config, Deployment};
 use pattern::Pattern;
 
 /// Its multiples are spread most evenly over the numbers from 0 to 1.
@@ -28,13 +27,13 @@ pub struct Router {
     aliases: BTreeMap<String, Alias>,
 }
 
-/// A deployment, with what is worked out once for all its calls.
+/// A deployment, and its place.
 #[derive(Debug)]
 pub struct Target {
     /// What the config says.
     pub deployment: Deployment,
-    /// Finds the deployment's key in what its provider says.
-    pub redactor: Redactor,
+    /// Its place in the config's list.
+    pub position: usize,
 }
 
 /// The deployments of one name.
@@ -63,7 +62,9 @@ pub struct UnknownModel {
 impl Router {
     /// Sorts the deployments of a config.
     pub fn new(config: &Config) -> Self {
-        let deployments: Vec<Arc<Target>> = config.deployments.iter().cloned().map(Target::new).map(Arc::new).collect();
+        let targets = config.deployments.iter().cloned().enumerate();
+        let deployments: Vec<Arc<Target>> =
+            targets.map(|(position, deployment)| Arc::new(Target { deployment, position })).collect();
         let mut groups: HashMap<String, Group> = HashMap::new();
         for target in &deployments {
             groups.entry(target.deployment.model_name.clone()).or_default().targets.push(target.clone());
@@ -123,16 +124,6 @@ impl Router {
         let names = self.names().map(|(name, _)| name).filter(|name| !name.contains('*'));
         let best = names.map(|candidate| (likeness(candidate), candidate)).max_by(|(a, _), (b, _)| a.total_cmp(b))?;
         (best.0 > 0.75).then(|| best.1.to_owned())
-    }
-}
-
-impl Target {
-    fn new(deployment: Deployment) -> Self {
-        let key = match &deployment.credential {
-            Credential::Key(key) => Some(key.expose()),
-            Credential::None | Credential::Missing { .. } => None,
-        };
-        Self { redactor: Redactor::new(key), deployment }
     }
 }
 

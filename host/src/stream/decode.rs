@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::aws::AwsEventStream;
 use super::json_lines::JsonLines;
 use super::sse::SseDecoder;
 
@@ -13,7 +14,7 @@ const MAX_EVENT_BYTES: usize = 64 << 20;
 pub struct StreamEvent {
     /// The bytes as they came, the end of the event included.
     pub raw: Bytes,
-    /// The `event:` field.
+    /// The `event:` field; the type of an AWS event.
     pub name: Option<String>,
     /// The data; `None` for a comment.
     pub data: Option<Bytes>,
@@ -28,6 +29,9 @@ pub enum StreamError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The bytes aren't what the framing says: a checksum or a length is wrong.
+    #[error("a frame is corrupt")]
+    Corrupt,
 }
 
 /// Splits bytes into events.
@@ -37,6 +41,8 @@ pub enum Decoder {
     Sse(SseDecoder),
     /// One JSON document a line.
     JsonLines(JsonLines),
+    /// AWS's frames.
+    Aws(AwsEventStream),
 }
 
 impl Decoder {
@@ -50,10 +56,15 @@ impl Decoder {
         Self::JsonLines(JsonLines::new(MAX_EVENT_BYTES))
     }
 
+    /// For AWS's frames.
+    pub fn aws() -> Self {
+        Self::Aws(AwsEventStream::new(MAX_EVENT_BYTES))
+    }
+
     /// Takes the next bytes in, and the events out whose end is in.
     ///
     /// # Errors
-    /// The event that is coming in is too long; what came before it is in `events`.
+    /// The event that is coming in is too long or corrupt; what came before it is in `events`.
     pub fn push(&mut self, bytes: &[u8], events: &mut Vec<StreamEvent>) -> Result<(), StreamError> {
         match self {
             Self::Sse(decoder) => {
@@ -68,6 +79,12 @@ impl Decoder {
                     events.push(event);
                 }
             }
+            Self::Aws(decoder) => {
+                decoder.push(bytes);
+                while let Some(event) = decoder.next_event()? {
+                    events.push(event);
+                }
+            }
         }
         Ok(())
     }
@@ -77,6 +94,8 @@ impl Decoder {
         match self {
             Self::Sse(decoder) => decoder.finish(),
             Self::JsonLines(decoder) => decoder.finish(),
+            // Half a frame is none; that the answer isn't whole its plugin knows.
+            Self::Aws(_) => None,
         }
     }
 }

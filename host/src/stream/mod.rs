@@ -1,5 +1,6 @@
 //! Streams: bytes to events, events to the client's bytes.
 
+mod aws;
 mod decode;
 mod frame;
 mod json_lines;

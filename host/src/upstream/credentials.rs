@@ -1,7 +1,15 @@
-//! Keys onto requests: the last thing that happens before one is sent.
+//! Credentials onto requests: the last thing that happens before one is sent.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderName, HeaderValue, header};
 use url::Url;
+
+use super::aws::Signer;
+use super::google::Tokens;
+use super::{CredentialError, Outbound, Redactor, Upstream, push_query};
+use crate::config::{AwsKeys, Credential, Deployment, Found, Lack, Secret, ServiceAccount};
 
 /// Where a provider takes its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,54 +34,190 @@ pub enum Placement {
     },
 }
 
-/// Puts `key` on a request. Header values are marked as sensitive, so that nothing prints them.
-///
-/// # Errors
-/// The key can't stand in a header. The key itself isn't in the error.
-pub fn place(placement: &Placement, key: &str, url: &mut Url, headers: &mut HeaderMap) -> Result<(), &'static str> {
-    let sensitive = |text: String| {
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(text))
-            .map(|mut value| {
-                value.set_sensitive(true);
-                value
-            })
-            .map_err(|_| "the provider's key has characters that no header can hold")
-    };
-    match placement {
-        Placement::None => {}
-        Placement::Bearer => drop(headers.insert(header::AUTHORIZATION, sensitive(format!("Bearer {key}"))?)),
-        Placement::Header(name) => drop(headers.insert(name, sensitive(key.to_owned())?)),
-        Placement::Query(name) => drop(url.query_pairs_mut().append_pair(name, key)),
-        Placement::AwsSigV4 { .. } => return Err("the gateway can't sign requests for AWS yet"),
-        Placement::GoogleServiceAccount { .. } => return Err("the gateway can't get tokens from Google yet"),
+/// Authenticates the requests of one deployment. Made once; it has no `Debug` that shows a secret.
+#[derive(Clone)]
+pub struct Authenticator {
+    way: Way,
+    /// Finds what is secret about the deployment.
+    redactor: Redactor,
+}
+
+#[derive(Clone)]
+enum Way {
+    None,
+    Header(HeaderName, HeaderValue),
+    Query(String, Secret),
+    Aws(Arc<Signer>),
+    Google(Arc<Tokens>),
+}
+
+/// Why a deployment's requests can't be authenticated; a client may be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoCredential {
+    /// It isn't set; these are the names to set it by.
+    Unset(String),
+    /// It is set and can't be used.
+    Unusable(String),
+}
+
+impl Upstream {
+    /// What authenticates the requests of `deployment`, which go to `base`, in the way that its plugin wants.
+    ///
+    /// # Errors
+    /// The configuration doesn't have it.
+    pub fn authenticator(
+        &self,
+        placement: &Placement,
+        deployment: &Deployment,
+        base: &Url,
+    ) -> Result<Authenticator, NoCredential> {
+        match placement {
+            Placement::None | Placement::Bearer | Placement::Header(_) | Placement::Query(_) => {
+                with_key(placement, &deployment.credential)
+            }
+            Placement::AwsSigV4 { service } => {
+                let keys = deployment.cloud.aws.as_ref()?;
+                let plain = "its AWS keys are those of the environment";
+                at_home(keys, deployment, base, &AWS, plain, "aws_access_key_id and aws_secret_access_key")?;
+                let region = deployment.cloud.aws_region.as_deref();
+                let region = region
+                    .ok_or_else(|| NoCredential::Unset("AWS_REGION (or litellm_params.aws_region_name)".to_owned()))?;
+                let AwsKeys { access_key_id, secret_access_key, session_token } = &keys.value;
+                let secrets = [access_key_id, secret_access_key].into_iter().chain(session_token);
+                let redactor = Redactor::new(secrets.map(Secret::expose));
+                Ok(Authenticator { way: Way::Aws(Arc::new(Signer::new(&keys.value, region, service))), redactor })
+            }
+            Placement::GoogleServiceAccount { scope } => {
+                let account = deployment.cloud.google.as_ref()?;
+                let plain = "its Google account is that of the environment";
+                at_home(account, deployment, base, &GOOGLE, plain, "vertex_credentials")?;
+                let redactor = Redactor::verbatim(ServiceAccount::needles(&account.value));
+                let tokens = self.tokens(account.value.clone(), scope, &redactor);
+                Ok(Authenticator { way: Way::Google(tokens), redactor })
+            }
+        }
     }
-    Ok(())
+}
+
+const AWS: [&str; 4] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn"];
+const GOOGLE: [&str; 1] = [".googleapis.com"];
+
+/// A credential that nobody named for this deployment goes to its cloud, and where the operator's `api_base` says; a
+/// plugin's own address could be anybody's.
+fn at_home<T>(
+    found: &Found<T>,
+    deployment: &Deployment,
+    base: &Url,
+    domains: &[&str],
+    plain: &str,
+    keys: &str,
+) -> Result<(), NoCredential> {
+    let host = base.host_str().unwrap_or_default();
+    if !found.ambient || deployment.api_base.is_some() || domains.iter().any(|domain| host.ends_with(domain)) {
+        return Ok(());
+    }
+    let why = format!("{plain}, and its plugin would send them to {host}: set {keys}, or api_base, for this model");
+    Err(NoCredential::Unusable(why))
+}
+
+fn with_key(placement: &Placement, credential: &Credential) -> Result<Authenticator, NoCredential> {
+    let key = match credential {
+        Credential::Key(key) => key,
+        Credential::None => return Ok(Authenticator { way: Way::None, redactor: Redactor::default() }),
+        Credential::Missing { variable } => return Err(NoCredential::Unset(variable.clone())),
+    };
+    let way = match placement {
+        Placement::Bearer => Way::Header(header::AUTHORIZATION, sensitive(format!("Bearer {}", key.expose()))?),
+        Placement::Header(name) => Way::Header(name.clone(), sensitive(key.expose().to_owned())?),
+        Placement::Query(name) => Way::Query(name.clone(), key.clone()),
+        _ => Way::None,
+    };
+    Ok(Authenticator { way, redactor: Redactor::new([key.expose()]) })
+}
+
+/// A header's value that nothing prints.
+pub(super) fn sensitive(text: String) -> Result<HeaderValue, NoCredential> {
+    let value = HeaderValue::from_maybe_shared(bytes::Bytes::from(text));
+    let mut value = value
+        .map_err(|_| NoCredential::Unusable("the provider's key has characters that no header can hold".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl Authenticator {
+    /// Authenticates a request that is complete but for this, within `patience`; returns what finds the secrets that
+    /// its answer may not show to anybody.
+    ///
+    /// # Errors
+    /// No token could be got, or the request can't be signed.
+    pub async fn apply(&self, request: &mut Outbound, patience: Duration) -> Result<Redactor, CredentialError> {
+        match &self.way {
+            Way::None => {}
+            Way::Header(name, value) => drop(request.headers.insert(name, value.clone())),
+            Way::Query(name, key) => push_query(&mut request.url, [(name.as_str(), key.expose())]),
+            Way::Aws(signer) => signer.sign(request, SystemTime::now())?,
+            Way::Google(tokens) => {
+                let token = tokens.token(patience).await?;
+                request.headers.insert(header::AUTHORIZATION, token.header.clone());
+                return Ok(token.redactor.clone());
+            }
+        }
+        Ok(self.redactor.clone())
+    }
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.way {
+            Way::None => "Authenticator(none)",
+            Way::Header(..) => "Authenticator(header)",
+            Way::Query(..) => "Authenticator(query)",
+            Way::Aws(_) => "Authenticator(aws)",
+            Way::Google(_) => "Authenticator(google)",
+        })
+    }
+}
+
+impl From<&Lack> for NoCredential {
+    fn from(lack: &Lack) -> Self {
+        match lack {
+            Lack::Unset(names) => Self::Unset(names.clone()),
+            Lack::Unusable(why) => Self::Unusable(why.clone()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, Method};
+
     use super::*;
 
-    #[test]
-    fn a_key_goes_where_the_provider_takes_it_and_is_never_printed() {
-        let placed = |placement: &Placement| {
-            let mut url = Url::parse("https://x/v1?a=b").unwrap();
-            let mut headers = HeaderMap::new();
-            place(placement, "s3cret", &mut url, &mut headers).unwrap();
-            (url.query().unwrap_or_default().to_owned(), headers)
+    fn request() -> Outbound {
+        let url = Url::parse("https://x/v1?a=b").unwrap();
+        Outbound { method: Method::POST, url, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    #[tokio::test]
+    async fn a_key_goes_where_the_provider_takes_it_and_is_never_printed() {
+        let placed = async |placement: Placement| {
+            let mut request = request();
+            let way = with_key(&placement, &Credential::Key(Secret::new("s3cret & more"))).unwrap();
+            way.apply(&mut request, Duration::ZERO).await.unwrap();
+            assert!(!format!("{way:?} {:?}", request.headers).contains("s3cret"));
+            (request.url.query().unwrap_or_default().to_owned(), request.headers)
         };
-        let (_, headers) = placed(&Placement::Bearer);
-        assert_eq!(headers["authorization"], "Bearer s3cret");
-        assert!(!format!("{headers:?}").contains("s3cret"));
-        let (_, headers) = placed(&Placement::Header(HeaderName::from_static("x-api-key")));
-        assert_eq!(headers["x-api-key"], "s3cret");
-        assert_eq!(placed(&Placement::Query("key".into())).0, "a=b&key=s3cret");
+        assert_eq!(placed(Placement::Bearer).await.1["authorization"], "Bearer s3cret & more");
+        let header = Placement::Header(HeaderName::from_static("x-api-key"));
+        assert_eq!(placed(header).await.1["x-api-key"], "s3cret & more");
+        assert_eq!(placed(Placement::Query("key".into())).await.0, "a=b&key=s3cret%20%26%20more");
+        assert_eq!(placed(Placement::None).await, ("a=b".to_owned(), HeaderMap::new()));
     }
 
     #[test]
     fn a_key_that_would_split_the_header_is_refused() {
-        let mut url = Url::parse("https://x").unwrap();
-        let error = place(&Placement::Bearer, "a\r\nb", &mut url, &mut HeaderMap::new()).unwrap_err();
-        assert!(!error.contains("a\r\nb"));
+        let refused = with_key(&Placement::Bearer, &Credential::Key(Secret::new("a\r\nb"))).unwrap_err();
+        assert!(matches!(&refused, NoCredential::Unusable(why) if !why.contains("a\r\nb")), "{refused:?}");
     }
 }

@@ -28,6 +28,31 @@ pub enum UpstreamError {
     },
 }
 
+/// Why a request could not be authenticated. None of these texts holds a secret.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// The signer failed.
+    #[error("the request can't be signed")]
+    Unsigned,
+    /// The token endpoint doesn't answer.
+    #[error("the token endpoint: {0}")]
+    Unreachable(UpstreamError),
+    /// The token endpoint took longer than the call may.
+    #[error("the token endpoint took too long")]
+    Slow,
+    /// The token endpoint gives no token for this key.
+    #[error("the token endpoint answered {status}: {reason}")]
+    Refused {
+        /// Its status.
+        status: u16,
+        /// Its words.
+        reason: String,
+    },
+    /// The token endpoint said yes and gave no token.
+    #[error("the token endpoint's answer holds no access token")]
+    Malformed,
+}
+
 impl UpstreamError {
     pub(super) fn from_send(error: &reqwest::Error) -> Self {
         let cause = root_cause(error);

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Placement, Redactor};
+use super::Placement;
 
 /// Headers that belong to the connection, to the caller's identity, or to a key: no plugin may set one.
 const OURS: &[&str] = &[
@@ -23,12 +23,26 @@ const OURS: &[&str] = &[
     "upgrade",
     "via",
     "x-api-key",
+    // Of AWS's signatures. Others that begin so say what is asked for: `x-amz-target`, `x-amzn-bedrock-trace`.
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-region-set",
+    "x-amz-s3session-token",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
     "x-goog-api-key",
+    // Whose quota and bill it is, and as whom it is done.
+    "x-goog-date",
+    "x-goog-user-project",
     "x-real-ip",
 ];
 
 /// The same, for whole families of names.
-const OUR_PREFIXES: &[&str] = &["proxy-", "x-forwarded-", "sec-"];
+const OUR_PREFIXES: &[&str] = &["proxy-", "sec-", "x-forwarded-", "x-goog-authenticated-user-", "x-goog-iam-"];
 
 /// A header that a plugin may not set, or that is none.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,14 +73,13 @@ pub fn guest_headers<'a>(
     Ok(map)
 }
 
-/// The headers of a provider's answer that a plugin may see: those with text, without cookies, and without the key
-/// should the provider echo it.
-pub fn visible_headers<'a>(headers: &'a HeaderMap, redactor: &Redactor) -> Vec<(&'a str, &'a str)> {
+/// The headers of a provider's answer that a plugin may see: those with text, without cookies. Those in which the
+/// provider echoes a secret are gone already.
+pub fn visible_headers(headers: &HeaderMap) -> Vec<(&str, &str)> {
     headers
         .iter()
         .filter(|(name, _)| *name != http::header::SET_COOKIE)
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
-        .filter(|(_, value)| !redactor.finds(value.as_bytes()))
         .collect()
 }
 
@@ -80,6 +93,12 @@ mod tests {
         for name in ["Host", "authorization", "X-Api-Key", "x-acme-key", "x-forwarded-for", "Proxy-Foo", "te", "a\r\nb"]
         {
             assert_eq!(guest_headers([(name, "v")].into_iter(), &own), Err(BadHeader(name.to_owned())), "{name}");
+        }
+        for name in ["x-amz-date", "X-Amz-Security-Token", "x-amz-content-sha256", "x-goog-iam-authorization-token"] {
+            assert_eq!(guest_headers([(name, "v")].into_iter(), &own), Err(BadHeader(name.to_owned())), "{name}");
+        }
+        for name in ["x-amzn-bedrock-trace", "x-amz-target", "x-goog-request-params"] {
+            assert!(guest_headers([(name, "v")].into_iter(), &own).is_ok(), "{name}");
         }
         assert!(guest_headers([("x", "a\r\nhost: evil")].into_iter(), &own).is_err());
         assert_eq!(guest_headers([("anthropic-version", "2023-06-01")].into_iter(), &own).unwrap().len(), 1);

@@ -1,32 +1,46 @@
 //! The way out: one client for all providers. Knows no provider's format, and is the only place that knows keys.
 
+mod aws;
 mod credentials;
 mod error;
+mod google;
 mod headers;
 mod redact;
 mod source;
 mod target;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
-pub use credentials::{Placement, place};
-pub use error::UpstreamError;
+pub use credentials::{Authenticator, NoCredential, Placement};
+pub use error::{CredentialError, UpstreamError};
 pub use headers::{BadHeader, guest_headers, visible_headers};
 pub use redact::Redactor;
 pub use source::Source;
-pub use target::{BadPath, join};
+pub use target::{BadPath, BadQuery, guest_query, join};
+
+use google::Accounts;
+use target::push_query;
 
 /// How long a connection may take to be made, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The client for all providers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Upstream {
     client: reqwest::Client,
+    /// Google's tokens outlive a configuration.
+    accounts: Arc<Accounts>,
+}
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Upstream")
+    }
 }
 
 /// One request to a provider, complete with its credential. It has no `Debug`: its URL and headers may hold a key.
@@ -61,7 +75,7 @@ impl Upstream {
             .http2_keep_alive_interval(Duration::from_secs(30))
             .http2_adaptive_window(true)
             .build()?;
-        Ok(Self { client })
+        Ok(Self { client, accounts: Arc::default() })
     }
 
     /// Sends a request and waits for the head of the answer, at most `timeout`.

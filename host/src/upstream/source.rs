@@ -16,11 +16,12 @@ const MAX_READ_OUT_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Source {
     response: reqwest::Response,
+    redactor: Redactor,
 }
 
 impl Source {
     pub(super) fn new(response: reqwest::Response) -> Self {
-        Self { response }
+        Self { response, redactor: Redactor::default() }
     }
 
     /// The status.
@@ -51,7 +52,7 @@ impl Source {
         }
     }
 
-    /// The whole body, at most `limit` bytes, within `patience`.
+    /// The whole body, at most `limit` bytes, within `patience`; without what is secret.
     ///
     /// # Errors
     /// It is larger, took longer, or the connection broke.
@@ -71,13 +72,14 @@ impl Source {
             within(all.freeze(), limit)
         };
         match tokio::time::timeout(patience, read).await {
-            Ok(body) => body,
+            Ok(body) => body.map(|body| self.redactor.clean(body)),
             Err(_) => Err(UpstreamError::Timeout { waiting_for: "whole answer", after: patience }),
         }
     }
 
-    /// Drops headers in which the provider echoes the key.
-    pub fn forget(&mut self, redactor: &Redactor) {
+    /// Says what is secret about the call that this answers. Headers in which the provider echoes it are dropped.
+    #[must_use]
+    pub fn without(mut self, redactor: Redactor) -> Self {
         let headers = self.response.headers_mut();
         let echoes: Vec<HeaderName> = headers
             .iter()
@@ -87,6 +89,12 @@ impl Source {
         for name in echoes {
             headers.remove(name);
         }
+        Self { redactor, ..self }
+    }
+
+    /// Finds what of the answer nobody may see.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Reads what may still come after the answer's own end, so that the connection can serve another call.

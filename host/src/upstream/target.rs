@@ -1,7 +1,55 @@
 //! Where a request goes: the deployment's base URL, and a path from which nothing can escape.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
+
+use super::Placement;
+
+/// What a query encodes: all but RFC 3986's unreserved characters. A space is `%20`, for a `+` is read in two ways, and
+/// signatures depend on it.
+pub(super) const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Names under which keys and signatures stand in queries: no plugin may set one.
+const OUR_QUERIES: &[&str] = &["access_token", "api-key", "api_key", "apikey", "key", "oauth_token"];
+
+/// The same, for whole families of names.
+const OUR_QUERY_PREFIXES: &[&str] = &["x-amz-", "x-goog-"];
+
+/// A query parameter that a plugin may not set.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("set the query parameter '{}', which it may not", .0.escape_debug())]
+pub struct BadQuery(pub String);
+
+/// Checks the query that a plugin asked for.
+///
+/// # Errors
+/// The first parameter that is the gateway's own.
+pub fn guest_query(query: &[(String, String)], placement: &Placement) -> Result<(), BadQuery> {
+    let is_ours = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        OUR_QUERIES.contains(&name.as_str())
+            || OUR_QUERY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || matches!(placement, Placement::Query(own) if own.eq_ignore_ascii_case(&name))
+    };
+    match query.iter().find(|(name, _)| is_ours(name)) {
+        Some((name, _)) => Err(BadQuery(name.chars().take(64).collect())),
+        None => Ok(()),
+    }
+}
+
+/// Adds parameters to a URL's query.
+pub(super) fn push_query<'a>(url: &mut Url, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    let mut query = url.query().unwrap_or_default().to_owned();
+    for (name, value) in pairs {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.extend(utf8_percent_encode(name, QUERY));
+        query.push('=');
+        query.extend(utf8_percent_encode(value, QUERY));
+    }
+    url.set_query(Some(&query).filter(|query| !query.is_empty()).map(String::as_str));
+}
 
 /// A path that a plugin may not ask for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +77,7 @@ pub fn join(base: &Url, path: &str, query: &[(String, String)]) -> Result<Url, B
     let joined = if rest.is_empty() { base_path.to_owned() } else { format!("{base_path}/{rest}") };
     url.set_path(&joined);
     if !query.is_empty() {
-        url.query_pairs_mut().extend_pairs(query);
+        push_query(&mut url, query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     }
     // The check above should make this impossible; a key goes to this URL, so look.
     if url.origin() != base.origin() || !url.path().starts_with(base_path) {
@@ -116,7 +164,25 @@ mod tests {
 
     #[test]
     fn a_query_is_encoded() {
-        let url = join(&Url::parse("https://x").unwrap(), "a", &[("k".into(), "v&w=\r\n".into())]).unwrap();
-        assert_eq!(url.query(), Some("k=v%26w%3D%0D%0A"));
+        let url = join(&Url::parse("https://x").unwrap(), "a", &[("k".into(), "v&w= +\r\n'é".into())]).unwrap();
+        assert_eq!(url.query(), Some("k=v%26w%3D%20%2B%0D%0A%27%C3%A9"));
+    }
+
+    #[test]
+    fn a_plugin_may_not_set_what_a_credential_is_in() {
+        let own = Placement::Query("subscription".to_owned());
+        for (name, fine) in [
+            ("key", false),
+            ("KEY", false),
+            ("Subscription", false),
+            ("X-Amz-Signature", false),
+            ("x-goog-credential", false),
+            ("access_token", false),
+            ("alt", true),
+            ("api-version", true),
+            ("keys", true),
+        ] {
+            assert_eq!(guest_query(&[(name.into(), "v".into())], &own).is_ok(), fine, "{name}");
+        }
     }
 }

@@ -1,0 +1,67 @@
+//! The command line.
+
+mod check;
+mod health;
+mod paint;
+mod plugin;
+mod record;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Environment;
+
+/// One OpenAI-compatible door to all AI providers.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say, key by key, what of a configuration is honoured, what is ignored and why
+    Check(check::Check),
+    /// Ask a gateway on this machine whether it is alive: for container health checks
+    Health(health::Health),
+    /// Write, check and try out provider plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Serve, and write what plugins were given and asked for to files: prompts and answers, never a key
+    Record(record::Record),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub fn run(self) -> ExitCode {
+        let environment = Environment::process();
+        let done = match self.command {
+            Some(Command::Check(check)) => return check.run(&environment),
+            Some(Command::Plugin(command)) => return command.run(&environment),
+            Some(Command::Record(record)) => record.run(&environment),
+            Some(Command::Health(health)) => health.run(&environment),
+            None => self.serve.run(&environment),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// One line, or several for several errors, and no backtrace: the reader is an operator.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    use std::io::Write;
+    // Nothing is left to tell it to when standard error is gone too.
+    let _ = writeln!(std::io::stderr(), "ai-api: {error:#}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,152 @@
+//! `ai-api plugin check`: the conformance suite, and the replay gate.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::gate::{self, FailOn};
+use crate::cli::paint::Paint;
+use crate::config::Environment;
+use crate::conformance::{self, CHECKS, Subject, Verdict};
+
+/// What to check, and by what.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Check {
+    /// The plugin
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    /// A folder of recorded exchanges, to be tried as well; may be given several times
+    #[arg(long, value_name = "DIR")]
+    recordings: Vec<PathBuf>,
+    /// Another version: play the recordings through both and show what differs, and nothing else
+    #[arg(long, value_name = "OLD.wasm", requires = "recordings")]
+    against: Option<PathBuf>,
+    /// Which differences from the other version are a failure
+    #[arg(long, value_name = "WHAT", default_value = "any", requires = "against")]
+    fail_on: FailOn,
+    /// The provider's name of a model that the plugin translates [default: one by its manifest]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// A parameter of the deployment; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = super::parameter)]
+    param: Vec<(String, String)>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    /// Runs the checks; a failure where one fails.
+    pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let scenes = gate::recordings(&self.recordings)?;
+        let engine = super::engine(environment)?;
+        let bytes = super::read(&self.file)?;
+        let mut out = std::io::stdout().lock();
+        let paint = Paint::stdout(environment);
+        let runtime = crate::cli::runtime()?;
+        if let Some(against) = &self.against {
+            let old_bytes = super::read(against)?;
+            let verdict = runtime.block_on(async {
+                let old = super::load(&engine, against, &old_bytes).await?;
+                let new = super::load(&engine, &self.file, &bytes).await?;
+                gate::judge(&old, &new, &scenes).await
+            })?;
+            if self.json {
+                writeln!(out, "{:#}", verdict.to_json())?;
+            } else {
+                verdict.print(&mut out, paint)?;
+            }
+            return Ok(verdict.code(self.fail_on));
+        }
+        let name = self.file.display().to_string();
+        let results = runtime.block_on(async {
+            let plugin = match super::load(&engine, &self.file, &bytes).await {
+                Ok(plugin) => plugin,
+                Err(error) => return Err(format!("{:#}", anyhow::Error::from(error))),
+            };
+            let subject = Subject {
+                runtime: &engine,
+                file: &name,
+                bytes: &bytes,
+                plugin: &plugin,
+                model: self.model.as_deref(),
+                params: &self.param,
+                recordings: &scenes,
+            };
+            let mut results = Vec::new();
+            for check in CHECKS {
+                results.push((check, check.run(&subject).await));
+            }
+            Ok(results)
+        });
+        let results = results.map_err(|reason| vec![reason]);
+        if self.json {
+            writeln!(out, "{:#}", to_json(&results))?;
+        } else {
+            print(&mut out, paint, &results)?;
+        }
+        let failed =
+            results.map_or(true, |results| results.iter().any(|(_, verdict)| matches!(verdict, Verdict::Fail(_))));
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+/// What each check came to, or why the plugin doesn't load.
+type Results = Result<Vec<(&'static conformance::Check, Verdict)>, Vec<String>>;
+
+/// So many sentences of one check are printed.
+const SHOWN: usize = 10;
+
+fn print(out: &mut impl Write, paint: Paint, results: &Results) -> std::io::Result<()> {
+    let results = match results {
+        Ok(results) => results,
+        Err(reasons) => return report(out, paint, "loads", "the gateway would load it", reasons),
+    };
+    writeln!(out, "{}    {:15} the gateway would load it", paint.good("ok"), "loads")?;
+    let (mut failed, mut skipped) = (0, 0);
+    for (check, verdict) in results {
+        match verdict {
+            Verdict::Ok => writeln!(out, "{}    {:15} {}", paint.good("ok"), check.name, check.promise)?,
+            Verdict::Skip(reason) => {
+                skipped += 1;
+                writeln!(out, "{}  {:15} {reason}", paint.dim("skip"), check.name)?;
+            }
+            Verdict::Fail(found) => {
+                failed += 1;
+                report(out, paint, check.name, check.promise, found)?;
+            }
+        }
+    }
+    writeln!(out, "{} checks, {failed} failed, {skipped} skipped", results.len() + 1)
+}
+
+fn report(out: &mut impl Write, paint: Paint, name: &str, promise: &str, found: &[String]) -> std::io::Result<()> {
+    writeln!(out, "{}  {name:15} not so: {promise}", paint.bad("FAIL"))?;
+    for sentence in found.iter().take(SHOWN) {
+        // Some of its words are the plugin's.
+        let shown: String = sentence.chars().take(400).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        writeln!(out, "        {shown}")?;
+    }
+    match found.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => writeln!(out, "        and {more} more"),
+    }
+}
+
+fn to_json(results: &Results) -> Value {
+    let entry = |name: &str, promise: &str, result: &str, said: &[String]| json!({"check": name, "promise": promise, "result": result, "said": said});
+    let loads = "the gateway would load it";
+    let checks: Vec<Value> = match results {
+        Err(reasons) => vec![entry("loads", loads, "fail", reasons)],
+        Ok(results) => std::iter::once(entry("loads", loads, "ok", &[]))
+            .chain(results.iter().map(|(check, verdict)| match verdict {
+                Verdict::Ok => entry(check.name, check.promise, "ok", &[]),
+                Verdict::Skip(reason) => entry(check.name, check.promise, "skip", std::slice::from_ref(reason)),
+                Verdict::Fail(found) => entry(check.name, check.promise, "fail", found),
+            }))
+            .collect(),
+    };
+    json!({"checks": checks})
+}

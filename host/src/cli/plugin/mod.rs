@@ -1,0 +1,73 @@
+//! `ai-api plugin …`: what a plugin's author and whoever runs one needs.
+
+mod call;
+mod check;
+mod gate;
+mod inspect;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::fail;
+use crate::app;
+use crate::config::Environment;
+use crate::plugin::{LoadError, Plugin, Runtime};
+
+/// What to do with a plugin. Each has a file of its own here.
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// Say what a component is, what it asks for and what it gets
+    Inspect(inspect::Inspect),
+    /// Show what a plugin makes of one request, and of its provider's answer: without a network
+    Call(call::CallOnce),
+    /// Load a plugin as the gateway would and try it in every way; or compare it with another version
+    Check(check::Check),
+}
+
+impl PluginCommand {
+    /// Does it.
+    pub(super) fn run(self, environment: &Environment) -> ExitCode {
+        let done = match self {
+            Self::Inspect(inspect) => inspect.run(environment),
+            Self::Call(call) => call.run(environment),
+            Self::Check(check) => check.run(environment),
+        };
+        match done {
+            Ok(code) => code,
+            Err(error) if is_closed_pipe(&error) => ExitCode::FAILURE,
+            Err(error) => fail(&error),
+        }
+    }
+}
+
+/// `ai-api plugin inspect … | head` has seen enough; there is nobody to tell anything.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(closed))
+}
+
+/// The engine that the gateway uses, with its cache.
+fn engine(environment: &Environment) -> anyhow::Result<Runtime> {
+    Runtime::new(app::cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("can't read {}", file.display()))
+}
+
+/// Loads a plugin as the gateway would.
+async fn load(engine: &Runtime, file: &Path, bytes: &[u8]) -> Result<Plugin, LoadError> {
+    let name = file.display().to_string();
+    Plugin::load(engine, &name, bytes).await
+}
+
+/// `name=value`, once for each.
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give it as NAME=VALUE".to_owned()),
+    }
+}

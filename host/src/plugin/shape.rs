@@ -1,0 +1,30 @@
+//! The outside of a component, for `ai-api plugin inspect`.
+
+use wasmtime::component::Component;
+
+use super::{LoadError, Runtime};
+
+/// The outside of a component: what it asks for and what it offers.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Names of its imports.
+    pub imports: Vec<String>,
+    /// Names of its exports.
+    pub exports: Vec<String>,
+}
+
+impl Shape {
+    /// Reads the outside of any component, also of one that the gateway would not load.
+    ///
+    /// # Errors
+    /// The bytes are no component.
+    pub fn read(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<Self, LoadError> {
+        let component = Component::new(&runtime.engine, bytes)
+            .map_err(|error| LoadError::NotAComponent { file: file.to_owned(), reason: format!("{error:#}") })?;
+        let ty = component.component_type();
+        Ok(Self {
+            imports: ty.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect(),
+            exports: ty.exports(&runtime.engine).map(|(name, _)| name.to_owned()).collect(),
+        })
+    }
+}

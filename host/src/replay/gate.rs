@@ -1,0 +1,82 @@
+//! One recording through two versions of a plugin: what differs, by JSON path.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::diff::{Difference, diff};
+use super::{Cuts, Played, Scene, play};
+use crate::config::ModelTable;
+use crate::plugin::{Plugin, Usage};
+
+/// What of a call differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Part {
+    /// What goes to the provider, and what the translation says it lost.
+    Request,
+    /// What the client gets.
+    Answer,
+    /// What is accounted.
+    Usage,
+    /// What that costs.
+    Cost,
+}
+
+/// What two versions made of one recording.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// Where they differ.
+    pub differences: Vec<(Part, Difference)>,
+    /// What the call costs by the old one and by the new one, in USD, where the model's price is known.
+    pub cost: Option<(f64, f64)>,
+}
+
+/// Plays `scene` through both, under the same id, at the same time.
+pub async fn compare(old: &Plugin, new: &Plugin, scene: &Scene) -> Comparison {
+    let before = play(old, scene, Cuts::Every(1)).await;
+    let after = play(new, scene, Cuts::Every(1)).await;
+    let mut differences = Vec::new();
+    let mut look = |part, at: &str, before: Value, after: Value| {
+        differences.extend(diff(at, &before, &after).into_iter().map(|found| (part, found)));
+    };
+    look(Part::Request, "requests", before.requests_json(), after.requests_json());
+    look(Part::Request, "warnings", before.warnings_json(), after.warnings_json());
+    look(Part::Answer, "answer", before.answer_json(), after.answer_json());
+    look(Part::Answer, "chunks", before.chunks_json().into(), after.chunks_json().into());
+    look(Part::Usage, "usage", before.usage_json(), after.usage_json());
+    let cost = cost(old, scene, &before).zip(cost(new, scene, &after));
+    if let Some((before, after)) = cost {
+        look(Part::Cost, "cost", dollars(before), dollars(after));
+    }
+    Comparison { differences, cost }
+}
+
+/// What a call cost, where the model's price is known.
+fn cost(plugin: &Plugin, scene: &Scene, played: &Played) -> Option<f64> {
+    let prices = ModelTable::embedded().prices(&plugin.manifest.name, &scene.model)?;
+    let Usage { prompt_tokens, completion_tokens, cache_read_tokens, cache_write_tokens, .. } = played.usage?;
+    let plain = prompt_tokens.saturating_sub(cache_read_tokens).saturating_sub(cache_write_tokens);
+    let parts = [
+        (plain, prices.input),
+        (cache_read_tokens, prices.cache_read),
+        (cache_write_tokens, prices.cache_write),
+        (completion_tokens, prices.output),
+    ];
+    Some(parts.into_iter().map(|(tokens, price)| tokens as f64 * price).sum())
+}
+
+/// `$0.001234`: sums of floats that differ in their last digit are the same money.
+pub fn dollars(cost: f64) -> Value {
+    format!("${cost:.8}").trim_end_matches('0').trim_end_matches('.').into()
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Request => "request",
+            Self::Answer => "answer",
+            Self::Usage => "usage",
+            Self::Cost => "cost",
+        })
+    }
+}
