@@ -16,7 +16,7 @@ impl House {
             .model("wasi/*", "wasi/*", "http://127.0.0.1:9")
             .model("good", Wire::Anthropic.model(), &Wire::Anthropic.base(&neighbour))
             .plugin(&guest("wasi"))
-            .set("ai_api_settings", "plugin_limits", json!({"wasi": {"call_time_ms": 200, "quarantine_after": 0}}))
+            .set("ai_api_settings", "plugin_limits", json!({"wasi": {"call_time_ms": 500, "quarantine_after": 0}}))
             .env("A_SECRET_OF_THE_OPERATOR", "sk-operator")
             .env("LITELLM_LOG", "DEBUG")
             .start()

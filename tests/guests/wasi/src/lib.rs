@@ -196,7 +196,7 @@ fn ask(what: &str) -> Result<String, Failure> {
             format!("{}", printed.is_ok())
         }
         "print-much" => {
-            for _ in 0..20_000 {
+            for _ in 0..2_000 {
                 let _ = stdout::get_stdout().blocking_write_and_flush(b"again and again, to fill the disk\n");
             }
             "printed".to_owned()
