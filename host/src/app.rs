@@ -110,7 +110,7 @@ fn announce(config: &Config) {
 }
 
 /// Where compiled plugins are kept, so that the next start takes milliseconds.
-pub fn cache_folder(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn cache_folder(environment: &Environment) -> Option<PathBuf> {
     let own = environment.get("AI_API_CACHE_DIR").map(PathBuf::from);
     let shared = || environment.get("XDG_CACHE_HOME").map(|folder| Path::new(folder).join("ai-api"));
     let home = || environment.get("HOME").map(|folder| Path::new(folder).join(".cache/ai-api"));

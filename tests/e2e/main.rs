@@ -9,6 +9,7 @@ mod conformance;
 mod connections;
 mod differential;
 mod drain;
+mod examples;
 mod exceptions;
 mod faults;
 mod faults_midstream;

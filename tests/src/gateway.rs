@@ -77,6 +77,21 @@ fn component(folder: &Path, name: &str) -> PathBuf {
     file
 }
 
+/// An example plugin in this language: `target/examples/LANGUAGE.wasm`. Nothing where it isn't built, which must not be
+/// in CI.
+pub fn example(language: &str) -> Option<PathBuf> {
+    let folder =
+        std::env::var_os("AI_API_EXAMPLES").map_or_else(|| target_dir(&binary()).join("examples"), PathBuf::from);
+    let file = folder.join(format!("{language}.wasm"));
+    if file.exists() {
+        return Some(file);
+    }
+    let missing = format!("{} is missing: run `make examples`, which builds it", file.display());
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
+    eprintln!("not tested: {missing}");
+    None
+}
+
 // === impl Gateway ===
 
 impl Gateway {

@@ -334,3 +334,29 @@ fn blame(exchange: &mut Exchange, error: &GatewayError) {
         exchange.refuse(what.as_str());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_may_ask_again_a_thousand_times_and_no_more_often_than_every_100_ms() {
+        let next = |after_ms| FollowUp {
+            request: HttpRequest {
+                method: "GET".to_owned(),
+                path: "jobs/1".to_owned(),
+                query: Vec::new(),
+                headers: Vec::new(),
+                body: Vec::new(),
+            },
+            after_ms,
+        };
+        let mut follow_ups = FollowUps::default();
+        assert_eq!(follow_ups.wait_for(&next(0)), Ok(Duration::from_millis(100)));
+        assert_eq!(follow_ups.wait_for(&next(2_500)), Ok(Duration::from_millis(2_500)));
+        for _ in 2..1_000 {
+            assert!(follow_ups.wait_for(&next(0)).is_ok());
+        }
+        assert!(follow_ups.wait_for(&next(0)).unwrap_err().contains("1,000"));
+    }
+}

@@ -25,11 +25,11 @@ pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) linker: Linker<GuestState>,
     pub(super) accounts: Accounts,
+    pub(super) watch: Option<Arc<dyn Watch>>,
     limits: RwLock<Arc<PluginLimitsTable>>,
     /// What the pool was made for.
     pool_table_elements: usize,
     deterministic: bool,
-    pub(super) watch: Option<Arc<dyn Watch>>,
     _ticker: Ticker,
 }
 
@@ -75,19 +75,12 @@ impl Runtime {
             engine,
             linker,
             accounts,
+            watch: None,
             limits,
             pool_table_elements,
             deterministic: false,
-            watch: None,
             _ticker: ticker,
         })
-    }
-
-    /// Lets `watch` look on at every exchange of the plugins that are loaded from now on.
-    #[must_use]
-    pub fn watched_by(mut self, watch: Arc<dyn Watch>) -> Self {
-        self.watch = Some(watch);
-        self
     }
 
     /// Plugins that are loaded from now on have clocks that stand still and random numbers that repeat, and each call
@@ -119,6 +112,12 @@ impl Runtime {
         let quarantine_after = if self.deterministic { 0 } else { limits.quarantine_after };
         let table_elements = limits.table_elements.min(self.pool_table_elements);
         PluginLimits { table_elements, quarantine_after, ..limits }
+    }
+
+    /// Lets `watch` look on at every exchange of the plugins that are loaded from now on.
+    #[must_use]
+    pub fn watched_by(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 }
 

@@ -83,9 +83,12 @@ impl Exchange {
     pub(super) async fn begin(plugin: &Plugin, call: Call<'_>) -> Result<(Self, Begun, Vec<Warning>), CallError> {
         let mut tally = plugin.account.admit()?;
         let streaming = call.streaming;
-        let witness = plugin.watch.as_ref().map(|watch| watch.begin(&plugin.manifest, &call));
+        let mut witness = plugin.watch.as_ref().map(|watch| watch.begin(&plugin.manifest, &call));
         let begun = Self::begin_in(plugin, call).await;
         let (instance, (resource, mut begun, mut warnings)) = begun.inspect_err(|error| tally.failed(error))?;
+        if let (Some(witness), Begun::Send(request)) = (&mut witness, &begun) {
+            witness.request(request);
+        }
         let idle = plugin.idle.clone();
         let mut exchange = Self { instance: Some(instance), resource, streaming, tally, idle, witness };
         let checked = checks::warnings(&mut warnings).and_then(|()| match (&mut begun, streaming) {
@@ -96,10 +99,8 @@ impl Exchange {
             (Begun::ReplyStream(batch), true) => checks::ready(batch),
         });
         exchange.check(checked)?;
-        match (&begun, &mut exchange.witness) {
-            (Begun::Send(request), Some(witness)) => witness.request(request),
-            (Begun::Send(_), None) => {}
-            _ => exchange.tally.went_well(),
+        if !matches!(begun, Begun::Send(_)) {
+            exchange.tally.went_well();
         }
         Ok((exchange, begun, warnings))
     }
@@ -181,10 +182,10 @@ impl Exchange {
             Settled::Again(next) => checks::request(&next.request),
         };
         self.check(checked)?;
-        self.tally.went_well();
         if let (Some(witness), Settled::Again(next)) = (&mut self.witness, &settled) {
             witness.request(&next.request);
         }
+        self.tally.went_well();
         Ok(settled)
     }
 
@@ -198,10 +199,10 @@ impl Exchange {
         }
         let mut batch = guest_call!(self, call_events, events)?;
         self.check(checks::batch(&mut batch, events.len(), self.tally.account().limits.chunks_per_event))?;
-        self.tally.went_well();
         if let (Some(witness), true) = (&mut self.witness, batch.done) {
             witness.done();
         }
+        self.tally.went_well();
         Ok(batch)
     }
 

@@ -1,10 +1,10 @@
-//! The outside of a component: what it asks for and what it offers, also where it would not be loaded.
+//! The outside of a component, for `ai-api plugin inspect`.
 
 use wasmtime::component::Component;
 
 use super::{LoadError, Runtime};
 
-/// The outside of a component.
+/// The outside of a component: what it asks for and what it offers.
 #[derive(Clone, Debug)]
 pub struct Shape {
     /// Names of its imports.
@@ -14,7 +14,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Reads the outside of any component.
+    /// Reads the outside of any component, also of one that the gateway would not load.
     ///
     /// # Errors
     /// The bytes are no component.

@@ -1,12 +1,9 @@
-//! Turns a plugin's core module into a component: `ai-api-plugin-build MODULE.wasm COMPONENT.wasm …`, in pairs.
-//!
-//! A Rust compiler makes a core WebAssembly module; what the gateway loads is a component, which says what it
-//! imports and exports. The module carries its WIT in a custom section, so nothing else is needed.
+//! `ai-api-plugin-build MODULE.wasm COMPONENT.wasm …`, in pairs: what builds the plugins that the gateway embeds, before
+//! there is a gateway. An author's command is `ai-api plugin build`.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use wit_component::ComponentEncoder;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -15,19 +12,15 @@ fn main() -> Result<()> {
         bail!("usage: ai-api-plugin-build MODULE.wasm COMPONENT.wasm [MODULE.wasm COMPONENT.wasm …]");
     }
     for [module, component] in pairs {
-        componentize(Path::new(module), Path::new(component)).with_context(|| format!("building {component}"))?;
+        build(Path::new(module), Path::new(component)).with_context(|| format!("building {component}"))?;
     }
     Ok(())
 }
 
 /// Writes `component` unless it is up to date already: whoever embeds it need not be built again then.
-fn componentize(module: &Path, component: &Path) -> Result<()> {
+fn build(module: &Path, component: &Path) -> Result<()> {
     let bytes = std::fs::read(module).with_context(|| format!("reading {}", module.display()))?;
-    let encoded = ComponentEncoder::default()
-        .validate(true)
-        .module(&bytes)
-        .context("the module has no WIT in it; does it say export_provider!?")?
-        .encode()?;
+    let encoded = ai_api_plugin_build::componentize(&bytes)?;
     if std::fs::read(component).is_ok_and(|current| current == encoded) {
         return Ok(());
     }

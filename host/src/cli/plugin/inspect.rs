@@ -99,11 +99,11 @@ impl Found {
         let width = shape.imports.iter().chain(&shape.exports).map(String::len).max().unwrap_or(0);
         writeln!(out, "{}", if shape.imports.is_empty() { "imports     nothing" } else { "imports" })?;
         for name in &shape.imports {
-            let gets = match capabilities::of(name) {
+            let fate = match capabilities::of(name) {
                 Ok(import) => import.gets.to_owned(),
-                Err(reason) => paint.bad(format_args!("REFUSED: {reason}")),
+                Err(why) => paint.bad(format!("REFUSED: {why}")),
             };
-            writeln!(out, "  {name:width$}  {gets}")?;
+            writeln!(out, "  {name:width$}  {fate}")?;
         }
         writeln!(out, "{}", if shape.exports.is_empty() { "exports     nothing" } else { "exports" })?;
         shape.exports.iter().try_for_each(|name| writeln!(out, "  {name}"))
@@ -168,6 +168,8 @@ fn manifest_json(manifest: &Manifest) -> Value {
 }
 
 fn import_json(name: &String) -> Value {
-    let found = capabilities::of(name);
-    json!({"name": name, "gets": found.as_ref().ok().map(|import| import.gets), "refused": found.err()})
+    match capabilities::of(name) {
+        Ok(import) => json!({"name": name, "refused": false, "gets": import.gets}),
+        Err(why) => json!({"name": name, "refused": true, "why": why}),
+    }
 }

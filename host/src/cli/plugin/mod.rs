@@ -65,7 +65,8 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Loads a plugin as the gateway would.
 async fn load(engine: &Runtime, file: &Path, bytes: &[u8]) -> Result<Plugin, LoadError> {
-    Plugin::load(engine, &file.display().to_string(), bytes).await
+    let name = file.display().to_string();
+    Plugin::load(engine, &name, bytes).await
 }
 
 /// `name=value`, once for each.
