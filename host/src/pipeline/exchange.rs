@@ -40,7 +40,7 @@ pub(super) struct Translated {
 enum Asked {
     Answered(Answer),
     /// There is no answer yet.
-    Again(Box<Exchange>, FollowUp),
+    Again(Box<(Exchange, FollowUp)>),
 }
 
 /// How often a plugin has asked again.
@@ -121,7 +121,7 @@ impl Pipeline {
                     let wait = wait.map_err(|error| GatewayError::plugin(&call.plugin.manifest.name, error))?;
                     let slept = call.patience.sleep(wait).await;
                     slept.map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
-                    (exchange, request) = (*same, next.request);
+                    (exchange, request) = (same, next.request);
                 }
             }
         }
@@ -161,7 +161,7 @@ impl Pipeline {
                 let response = HttpResponse { status, headers: &headers, body: &body };
                 match exchange.whole(response).await.map_err(failed)? {
                     Settled::Done(completion) => Ok(Asked::Answered(whole(completion, spent))),
-                    Settled::Again(next) => Ok(Asked::Again(Box::new(exchange), next)),
+                    Settled::Again(next) => Ok(Asked::Again(Box::new((exchange, next)))),
                 }
             }
             Reading::Events(framing) => {

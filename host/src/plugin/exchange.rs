@@ -96,10 +96,8 @@ impl Exchange {
             (Begun::ReplyStream(batch), true) => checks::ready(batch),
         });
         exchange.check(checked)?;
-        match (&begun, &mut exchange.witness) {
-            (Begun::Send(request), Some(witness)) => witness.request(request),
-            (Begun::Send(_), None) => {}
-            _ => exchange.tally.went_well(),
+        if !matches!(begun, Begun::Send(_)) {
+            exchange.tally.went_well();
         }
         Ok((exchange, begun, warnings))
     }
@@ -182,9 +180,6 @@ impl Exchange {
         };
         self.check(checked)?;
         self.tally.went_well();
-        if let (Some(witness), Settled::Again(next)) = (&mut self.witness, &settled) {
-            witness.request(&next.request);
-        }
         Ok(settled)
     }
 
@@ -199,9 +194,6 @@ impl Exchange {
         let mut batch = guest_call!(self, call_events, events)?;
         self.check(checks::batch(&mut batch, events.len(), self.tally.account().limits.chunks_per_event))?;
         self.tally.went_well();
-        if let (Some(witness), true) = (&mut self.witness, batch.done) {
-            witness.done();
-        }
         Ok(batch)
     }
 

@@ -29,7 +29,6 @@ pub struct Plugin {
     /// Where its instances wait for their next call, if it is reusable.
     pub(super) idle: Option<Arc<IdleInstances>>,
     pub(super) pre: ProviderPluginPre<GuestState>,
-    /// Somebody who looks on at its calls.
     pub(super) watch: Option<Arc<dyn Watch>>,
 }
 
