@@ -43,7 +43,7 @@ class Exchange {
   }
 
   static begin(call) {
-    const request = parse(call.body);
+    const request = parse(call.body, { isShallow: true });
     if (!isObject(request)) throw failure("invalid-request", "The request body is not valid JSON.");
     const { body, includeUsage, warnings } = translate(call, request);
     const send = {
@@ -314,14 +314,18 @@ function isOk(status) {
   return status >= 200 && status < 300;
 }
 
-/** `undefined` for what is no JSON, or holds what can't be passed on: half a surrogate pair. */
-function parse(bytes) {
+/**
+ * `undefined` for what is no JSON, or holds what can't be passed on: half a surrogate pair. A client's request is known
+ * to be shallow: the gateway has read it.
+ */
+function parse(bytes, { isShallow = false } = {}) {
   try {
     const text = decode(bytes);
-    if (isTooDeep(text)) return undefined;
+    if (!isShallow && isTooDeep(text)) return undefined;
     const value = JSON.parse(text);
     // Only an escape can stand for half a character; `stringify` writes it as one again.
-    return /\\u/.test(text) && /\\ud[89a-f]/.test(JSON.stringify(value)) ? undefined : value;
+    const isHalf = text.includes("\\u") && /\\ud[89a-f]/.test(JSON.stringify(value));
+    return isHalf ? undefined : value;
   } catch {
     return undefined;
   }
@@ -356,21 +360,14 @@ function isTooDeep(text) {
 }
 
 // QuickJS has no TextDecoder and no TextEncoder. What follows runs in the engine itself rather than byte by byte, which
-// is what counts for a body of some megabytes.
+// is what counts for a prompt of some megabytes.
 
 /** @throws {URIError} The bytes are no UTF-8. */
 function decode(bytes) {
-  const pieces = [];
-  for (let begin = 0; begin < bytes.length; begin += 32768) {
-    pieces.push(String.fromCharCode.apply(null, bytes.subarray(begin, begin + 32768)));
-  }
-  return decodeURIComponent(escape(pieces.join("")));
+  return decodeURIComponent(escape(atob(bytes.toBase64())));
 }
 
 /** JSON has no half surrogates, which couldn't be encoded: `stringify` escapes them. */
 function toJson(value) {
-  const text = unescape(encodeURIComponent(JSON.stringify(value)));
-  const bytes = new Uint8Array(text.length);
-  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
-  return bytes;
+  return Uint8Array.fromBase64(btoa(unescape(encodeURIComponent(JSON.stringify(value)))));
 }

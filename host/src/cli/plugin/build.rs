@@ -38,6 +38,7 @@ impl Build {
         };
         let out = match out {
             Some(out) => out,
+            None if dir == Path::new(".") => PathBuf::from(file_name(&dir)?),
             None => dir.join(file_name(&dir)?),
         };
         let bytes = super::read(&module)?;

@@ -17,8 +17,8 @@ pub(in crate::cli) struct New {
     /// The language
     #[arg(long, value_enum, default_value = "rust")]
     lang: Language,
-    /// The folder in which the project's own folder NAME is made
-    #[arg(long, value_name = "DIR", default_value = ".")]
+    /// The folder in which the project's own folder NAME is made [default: this one]
+    #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
     into: PathBuf,
 }
 
