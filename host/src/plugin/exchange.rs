@@ -96,8 +96,10 @@ impl Exchange {
             (Begun::ReplyStream(batch), true) => checks::ready(batch),
         });
         exchange.check(checked)?;
-        if !matches!(begun, Begun::Send(_)) {
-            exchange.tally.went_well();
+        match (&begun, &mut exchange.witness) {
+            (Begun::Send(request), Some(witness)) => witness.request(request),
+            (Begun::Send(_), None) => {}
+            _ => exchange.tally.went_well(),
         }
         Ok((exchange, begun, warnings))
     }
@@ -180,6 +182,9 @@ impl Exchange {
         };
         self.check(checked)?;
         self.tally.went_well();
+        if let (Some(witness), Settled::Again(next)) = (&mut self.witness, &settled) {
+            witness.request(&next.request);
+        }
         Ok(settled)
     }
 
@@ -194,6 +199,9 @@ impl Exchange {
         let mut batch = guest_call!(self, call_events, events)?;
         self.check(checks::batch(&mut batch, events.len(), self.tally.account().limits.chunks_per_event))?;
         self.tally.went_well();
+        if let (Some(witness), true) = (&mut self.witness, batch.done) {
+            witness.done();
+        }
         Ok(batch)
     }
 
