@@ -35,6 +35,7 @@ test: plugins examples ## Every test in Rust: gateway, plugins, and end to end t
 	@$(SETUP) cargo test --locked
 	@echo "test: plugins, natively"
 	@$(SETUP) cargo test --locked --features ai-api-plugin-sdk/testing $(foreach package,sdk openai anthropic gemini echo,--package ai-api-plugin-$(package))
+	@$(SETUP) cargo test --locked --manifest-path plugins/examples/rust/Cargo.toml --target-dir "$(TARGET)/examples/rust-native"
 
 test-clients: ## OpenAI's own SDKs (Python, Node) and the README's commands against the binary
 	@. scripts/setup.sh clients && \

@@ -189,3 +189,61 @@ fn usage(counted: &Value) -> Option<Usage> {
 }
 
 export_provider!(Acme);
+
+#[cfg(test)]
+mod tests {
+    use ai_api_plugin_sdk::testing::{Upstream, call, request, run};
+
+    use super::*;
+
+    fn chat(body: Value) -> Call {
+        call(Operation::ChatCompletions, "acme-large", &body)
+    }
+
+    #[test]
+    fn a_conversation_becomes_turns() {
+        let (sent, warnings) = request::<Acme>(chat(json!({
+            "model": "x", "temperature": 0.7, "max_tokens": 9, "seed": 1,
+            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi", "name": "ann"}],
+        })))
+        .unwrap();
+        let body: Value = serde_json::from_slice(&sent.body).unwrap();
+        assert_eq!(
+            body,
+            json!({"engine": "acme-large", "turns": [{"who": "human", "says": "Hi"}],
+                "instructions": "Be brief.", "limit": 9, "heat": 0.7})
+        );
+        let paths: Vec<_> = warnings.iter().map(|warning| warning.path.as_str()).collect();
+        assert_eq!(paths, ["messages[1].name", "seed"]);
+    }
+
+    #[test]
+    fn a_stream_becomes_chunks_however_it_is_cut() {
+        let body = "event: word\ndata: {\"text\": \"Hel\"}\n\nevent: word\ndata: {\"text\": \"lo\"}\n\n\
+                    event: end\ndata: {\"ended\": \"done\", \"counted\": {\"in\": 3, \"out\": 2}}\n\n";
+        for events_per_read in 1..4 {
+            let upstream = Upstream { status: 200, headers: Vec::new(), body: body.into() };
+            let ask = chat(json!({"stream": true, "messages": [{"role": "user", "content": "Hi"}]}));
+            let outcome = run::<Acme>(ask, &upstream, events_per_read);
+            assert_eq!(outcome.chunks[1]["choices"][0]["delta"]["content"], "lo");
+            assert_eq!(outcome.chunks[2]["choices"][0]["finish_reason"], "stop");
+            assert_eq!(outcome.usage.unwrap().completion_tokens, 2);
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_acmes_words_and_status() {
+        let body = br#"{"trouble": {"why": "slow down"}}"#.to_vec();
+        let upstream = Upstream { status: 429, headers: Vec::new(), body };
+        let outcome = run::<Acme>(chat(json!({"messages": [{"role": "user", "content": "Hi"}]})), &upstream, 1);
+        let failure = outcome.failure.unwrap();
+        assert_eq!((failure.status, failure.message.as_str()), (429, "slow down"));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_is_a_failure() {
+        let upstream = Upstream { status: 200, headers: Vec::new(), body: b"event: word\ndata: {}\n\n".to_vec() };
+        let ask = chat(json!({"stream": true, "messages": [{"role": "user", "content": "Hi"}]}));
+        assert!(run::<Acme>(ask, &upstream, 1).failure.is_some());
+    }
+}
