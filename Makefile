@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint plugins test-clients bench-isolation clean
+.PHONY: help run build test lint plugins examples test-clients bench-isolation clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where cargo puts what it builds is what the rest of this file counts on.
@@ -24,8 +24,11 @@ build: plugins ## The release binary, at target/release/ai-api
 plugins: ## The provider plugins that the gateway embeds, as WebAssembly components
 	@$(SETUP) scripts/build-plugins.sh
 
+examples: ## The example plugins in Rust, Python, JavaScript and C, at target/examples
+	@$(SETUP) scripts/build-examples.sh
+
 # The end-to-end tests start target/debug/ai-api, which `cargo test` alone doesn't build.
-test: plugins ## Every test in Rust: gateway, plugins, and end to end through the real binary
+test: plugins examples ## Every test in Rust: gateway, plugins, and end to end through the real binary
 	@echo "test: building the gateway"
 	@$(SETUP) cargo build --locked
 	@echo "test: gateway and end to end"
@@ -56,4 +59,4 @@ lint: ## Formatting, clippy, documentation, shell scripts, licences
 
 clean: ## Remove what was built
 	@$(SETUP) cargo clean
-	@rm -rf tests/clients/node/node_modules
+	@rm -rf tests/clients/node/node_modules plugins/examples/javascript/node_modules plugins/examples/*/build

@@ -83,4 +83,4 @@ for language in "${languages[@]}"; do
     fi
     printf '%s\n' "$stamp" >"$out/$language.stamp"
 done
-ls -l "$out"/*.wasm | awk '{ printf "examples: %s, %.1f MB\n", $NF, $5 / 1000000 }'
+wc -c "$out"/*.wasm | awk '$2 != "total" { printf "examples: %s, %.2f MB\n", $2, $1 / 1000000 }'

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts=(scripts/*.sh .ci/run)
+scripts=(scripts/*.sh .ci/run plugins/examples/*/build.sh)
 for script in "${scripts[@]}"; do
     bash -n "$script"
 done

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use ai_api_e2e::{Answer, FakeUpstream, Gateway, Reply, example};
+use ai_api_e2e::{Answer, FakeUpstream, Gateway, Reply, TempDir, example};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -181,6 +181,36 @@ async fn keeps_every_case(language: &'static str) {
     }
 }
 
+/// `ai-api ARGS`; what it printed.
+async fn run(args: &[&str]) -> String {
+    let run = Gateway::run(args, &[]).await;
+    assert!(run.success, "{args:?}: {}", run.said);
+    run.said
+}
+
+/// A project of another name, built by its own files, serves under that name.
+async fn serves_as_a_new_project(language: &'static str) {
+    // Where the example couldn't be built, a project can't be either.
+    if example(language).is_none() {
+        return;
+    }
+    let home = TempDir::new();
+    let folder = home.path().display().to_string();
+    run(&["plugin", "new", "my_prov-2", "--lang", language, "--into", &folder]).await;
+    let project = home.path().join("my_prov-2");
+    let said = run(&["plugin", "build", &project.display().to_string()]).await;
+    assert!(said.contains("plugin check"), "{said}");
+    let acme = FakeUpstream::replying(Reply::json(200, &json!({"reply": "Hello!", "ended": "done"})));
+    let gateway = Gateway::builder()
+        .model("talker", "my_prov-2/acme-large", &format!("{}/v2", acme.origin()))
+        .plugin(&project.join("my_prov-2.wasm"))
+        .start()
+        .await;
+    assert_eq!(gateway.client().chat("talker", "Hi").await.content(), "Hello!", "{language}");
+    let again = Gateway::run(&["plugin", "new", "my_prov-2", "--into", &folder], &[]).await;
+    assert!(!again.success && again.said.contains("not empty"), "{}", again.said);
+}
+
 async fn keeps_calls_apart(language: &'static str) {
     let Some(house) = House::open(language).await else { return };
     house.acme_answers(Reply::json(200, &json!({"reply": "Hello!", "ended": "done"})));
@@ -233,4 +263,41 @@ async fn calls_to_an_example_never_mix() {
     for language in ["rust", "python", "javascript", "c"] {
         keeps_calls_apart(language).await;
     }
+}
+
+#[tokio::test]
+async fn a_new_project_in_javascript_builds_and_serves_under_its_own_name() {
+    serves_as_a_new_project("javascript").await;
+}
+
+#[tokio::test]
+async fn a_new_project_in_c_builds_and_serves_under_its_own_name() {
+    serves_as_a_new_project("c").await;
+}
+
+#[tokio::test]
+async fn a_project_with_a_name_that_no_plugin_may_have_is_not_made() {
+    let home = TempDir::new();
+    let folder = home.path().display().to_string();
+    for name in ["", "a/b", "..", "a b", "\u{e4}", &"x".repeat(65)] {
+        let run = Gateway::run(&["plugin", "new", name, "--into", &folder], &[]).await;
+        assert!(!run.success && run.said.contains("no provider's name"), "{name:?}: {}", run.said);
+    }
+    assert_eq!(std::fs::read_dir(home.path()).expect("readable").count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_no_plugins_module_is_refused_by_the_build() {
+    let home = TempDir::new();
+    let out = home.path().join("out.wasm").display().to_string();
+    let text = home.write("text.wasm", "no module");
+    // An empty module, which has no WIT inside.
+    let empty = home.write("empty.wasm", b"\0asm\x01\0\0\0");
+    for (module, says) in [(&text, "is not WebAssembly"), (&empty, "is no plugin's module")] {
+        let module = module.display().to_string();
+        let run = Gateway::run(&["plugin", "build", "--module", &module, "--out", &out], &[]).await;
+        assert!(!run.success && run.said.contains(says), "{}", run.said);
+    }
+    let nowhere = Gateway::run(&["plugin", "build", &home.path().display().to_string()], &[]).await;
+    assert!(!nowhere.success && nowhere.said.contains("neither a build.sh nor a Cargo.toml"), "{}", nowhere.said);
 }

@@ -68,7 +68,7 @@ async fn a_guest_that_behaves_answers() {
 #[tokio::test]
 async fn a_guest_that_traps_fails_its_own_call_whenever_it_does_it() {
     let house = House::open().await;
-    for behaviour in ["trap", "trap-head", "trap-whole", "recurse", "recurse-whole"] {
+    for behaviour in ["trap", "trap-head", "trap-whole", "recurse", "recurse-head", "recurse-whole"] {
         for _ in 0..3 {
             house.assert_fails_alone(behaviour, &house.ask(behaviour).await).await;
         }
@@ -122,14 +122,18 @@ async fn a_whole_answer_where_a_stream_was_asked_for_fails_its_own_call() {
 #[tokio::test]
 async fn a_stream_that_fails_inside_the_guest_fails_its_own_call() {
     let house = House::open().await;
-    for behaviour in ["trap-events", "loop-events", "hoard-events", "bad-json-events", "bad-utf8-events"] {
+    for behaviour in
+        ["trap-events", "loop-events", "recurse-events", "hoard-events", "bad-json-events", "bad-utf8-events"]
+    {
         let answer = house.gateway.client().stream(&format!("hostile/{behaviour}"), "hi").await.answer().await;
         house.assert_fails_alone(behaviour, &answer).await;
     }
     // After the first chunk the status is gone: an error event, and no [DONE].
-    let transcript = house.gateway.client().stream("hostile/trap-end", "hi").await.transcript().await;
-    assert!(transcript.error.is_some() && !transcript.done, "{transcript:#?}");
-    house.assert_neighbour_is_fine("trap-end").await;
+    for behaviour in ["trap-end", "loop-end", "hoard-end", "recurse-end"] {
+        let transcript = house.gateway.client().stream(&format!("hostile/{behaviour}"), "hi").await.transcript().await;
+        assert!(transcript.error.is_some() && !transcript.done, "{behaviour}: {transcript:#?}");
+        house.assert_neighbour_is_fine(behaviour).await;
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod accounting;
 mod backpressure;
+mod capabilities;
 mod cloud;
 mod conformance;
 mod connections;
@@ -20,6 +21,7 @@ mod http_auth;
 mod http_errors;
 mod isolation;
 mod leaks;
+mod limits;
 mod memory_scan;
 mod model_names;
 mod odd_answers;
@@ -27,9 +29,12 @@ mod operator;
 mod params;
 mod plugin_cli;
 mod plugins_folder;
+mod quarantine;
 mod record;
+mod refusals;
 mod reload;
 mod replay;
+mod reuse;
 mod stream;
 mod swap;
 mod trio;

@@ -6,7 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ai_api_e2e::{Builder, Client, FakeUpstream, Gateway, Reply, TempDir, eventually_async, guest, versioned};
+use ai_api_e2e::{
+    Builder, Client, FakeUpstream, Gate, Gateway, Reply, Step, TempDir, eventually_async, guest, versioned,
+};
 use serde_json::{Value, json};
 
 const A: &str = "VERSION-AAAA";
@@ -85,6 +87,14 @@ async fn a_file_dropped_into_the_folder_of_a_running_gateway_serves() {
     assert_eq!(plugin["digest"].as_str().map(str::len), Some("sha256:".len() + 64));
     assert!(plugin["load_ms"].is_u64() && plugin["since"].as_u64() > Some(1_700_000_000), "{plugin}");
     assert_eq!(upstream.last().path, format!("/chat/{A}"));
+    let metrics = client.get("/metrics").await.text();
+    for line in [
+        format!("ai_api_plugin_loads_total{{file=\"{}\",result=\"success\"}} 1\n", file.display()),
+        format!("ai_api_plugin_info{{plugin=\"acme\",version=\"{A}\",digest=\""),
+        "ai_api_plugin_versions_alive{plugin=\"acme\"} 1\n".to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line}: {metrics}");
+    }
     gateway.logged("loaded plugin").await;
 }
 
@@ -104,6 +114,32 @@ async fn a_file_that_is_replaced_removed_and_put_back_is_followed() {
     gateway.logged("removed plugin").await;
     place(folder.path(), "acme.wasm", &plugin(A));
     answers(&client, A).await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_removed_ends_the_calls_that_it_began() {
+    let (gate, folder) = (Gate::closed(), TempDir::new());
+    let event = "data: {}\n\n";
+    let reply = Reply::events([event]).step(Step::Wait(gate.clone())).send(event);
+    let upstream = FakeUpstream::answering(move |request| match request.json()["stream"] == true {
+        true => reply.clone(),
+        false => Reply::json(200, &json!({})),
+    });
+    let file = folder.write("acme.wasm", plugin(A));
+    let gateway = gateway(&upstream).arg("--plugins").arg(folder.path().display().to_string()).start().await;
+    let client = gateway.client();
+    let alive = async || client.get("/metrics").await.text().contains("ai_api_plugin_versions_alive{plugin=\"acme\"}");
+    let mut stream = client.stream("model", "hi").await;
+    assert_eq!(stream.next_text().await.trim(), A);
+
+    fs::remove_file(&file).expect("the file is there");
+    refused(&client).await;
+    assert!(alive().await, "the stream has it");
+    gate.open();
+
+    let transcript = stream.transcript().await;
+    assert_eq!((transcript.meaning().text, transcript.done), (format!("{A} {A} "), true));
+    eventually_async("the plugin to be gone", async || (!alive().await).then_some(())).await;
 }
 
 #[tokio::test]

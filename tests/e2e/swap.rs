@@ -49,8 +49,11 @@ fn replace(file: &Path, content: impl AsRef<[u8]>) {
     fs::rename(temporary, file).expect("the folder is writable");
 }
 
-fn marker(turn: usize) -> &'static str {
-    if turn.is_multiple_of(2) { "VERSION-AAAA" } else { "VERSION-BBBB" }
+/// Ten versions take turns: none serves twice in a row, and each is compiled once.
+const VERSIONS: usize = 10;
+
+fn marker(turn: usize) -> String {
+    format!("VERSION-{:04}", turn % VERSIONS)
 }
 
 /// The version that every piece of a text is of.
@@ -141,14 +144,14 @@ async fn a_hundred_swaps_of_plugin_and_configuration_under_load_fail_no_call_and
     let folder = home.path().join("plugins.d");
     fs::create_dir(&folder).expect("a folder can be made");
     let (plugin, file) = (folder.join("acme.wasm"), home.path().join("config.yml"));
-    let versions = [0, 1].map(|turn| versioned("acme", marker(turn)));
+    let versions: Vec<_> = (0..VERSIONS).map(|turn| versioned("acme", &marker(turn))).collect();
     let gates: Arc<Vec<Gate>> = Arc::new((0..PIECES).map(|_| Gate::closed()).collect());
     let upstream = provider(gates.clone());
     replace(&plugin, &versions[0]);
     replace(&file, config(0, &upstream));
     let gateway = Gateway::with_file(&file, KEY).env("LITELLM_LOG", "WARNING").start().await;
     let client = gateway.client();
-    serves(&client, marker(0)).await;
+    serves(&client, &marker(0)).await;
 
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
@@ -162,9 +165,9 @@ async fn a_hundred_swaps_of_plugin_and_configuration_under_load_fail_no_call_and
     let mut slowest_swap = Duration::ZERO;
     for turn in 1..=SWAPS {
         let began = Instant::now();
-        replace(&plugin, &versions[turn % 2]);
+        replace(&plugin, &versions[turn % VERSIONS]);
         replace(&file, config(turn, &upstream));
-        serves(&client, marker(turn)).await;
+        serves(&client, &marker(turn)).await;
         slowest_swap = slowest_swap.max(began.elapsed());
         has_model(&client, &format!("turn-{turn}")).await;
         if turn == 20 {

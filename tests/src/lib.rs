@@ -34,5 +34,5 @@ pub use rng::Rng;
 pub use sse::{Decoder, Event};
 pub use temp_dir::TempDir;
 pub use transcript::Transcript;
-pub use versioned::versioned;
+pub use versioned::{patched, versioned};
 pub use wires::Wire;

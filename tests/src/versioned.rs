@@ -14,6 +14,13 @@ pub fn versioned(name: &str, marker: &str) -> Vec<u8> {
     bytes
 }
 
+/// A guest with other words in its data, each as long as the one that it stands for.
+pub fn patched(name: &str, words: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = std::fs::read(guest(name)).expect("a guest can be read");
+    words.iter().for_each(|(from, to)| replace(&mut bytes, from, to));
+    bytes
+}
+
 fn replace(bytes: &mut [u8], from: &str, to: &str) {
     let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from.as_bytes())).collect();
     assert_eq!(places.len(), 1, "{from} stands in the component once");

@@ -48,7 +48,7 @@ fn describe(plugin: &mut Map<String, Value>, loaded: &LoadedPlugin) {
     plugin.extend([
         ("name".to_owned(), json!(name)),
         ("version".to_owned(), json!(version)),
-        ("digest".to_owned(), json!(format!("sha256:{}", loaded.digest))),
+        ("digest".to_owned(), json!(format!("sha256:{}", loaded.plugin.digest))),
         ("bytes".to_owned(), json!(loaded.bytes)),
         ("load_ms".to_owned(), json!(u64::try_from(loaded.took.as_millis()).unwrap_or(u64::MAX))),
         ("operations".to_owned(), operations.iter().map(|support| support.operation.path()).collect()),

@@ -29,9 +29,9 @@ impl Check {
         let report = match config::load(origin, environment) {
             Ok(mut loaded) => {
                 let plugins = Sources { files: Vec::new(), folder: self.plugins };
-                let checked = super::runtime().map_err(anyhow::Error::from).and_then(|runtime| {
-                    let cache = app::cache_folder(environment);
-                    runtime.block_on(reload::check(&mut loaded, environment, &plugins, cache))
+                let checked = super::runtime().map_err(anyhow::Error::from);
+                let checked = checked.and_then(|runtime| {
+                    runtime.block_on(reload::check(&mut loaded, environment, &plugins, app::cache_folder(environment)))
                 });
                 if let Err(error) = checked {
                     return fail(&error);

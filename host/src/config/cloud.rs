@@ -1,7 +1,7 @@
 //! A deployment's credentials for clouds, where a key alone doesn't do.
 //!
-//! Which of them a call needs the plugin's manifest says, and the configuration knows no manifest: so everything that is
-//! there is read, and what is not there is a reason, for the day that a plugin asks.
+//! Which of them a call needs the plugin's manifest says, and the configuration knows no manifest: so everything that
+//! is there is read, and what is not there is a reason, for the day that a plugin asks.
 
 use std::sync::Arc;
 
@@ -49,6 +49,11 @@ pub struct AwsKeys {
     pub session_token: Option<Secret>,
 }
 
+/// What the environment has for clouds.
+pub(super) struct Ambient {
+    google: Result<Arc<ServiceAccount>, Lack>,
+}
+
 /// Why there is no credential; a client may be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lack {
@@ -72,13 +77,26 @@ impl Default for Cloud {
     }
 }
 
+impl Ambient {
+    /// Reads it.
+    pub(super) fn read(environment: &Environment) -> Self {
+        Self { google: service_account::ambient(environment) }
+    }
+}
+
 impl Cloud {
     /// Reads what there is, and warns of what is there and can't be used.
-    pub(super) fn read(params: &Params<'_>, provider: &str, environment: &Environment, report: &mut Report) -> Self {
+    pub(super) fn read(
+        params: &Params<'_>,
+        provider: &str,
+        environment: &Environment,
+        ambient: &Ambient,
+        report: &mut Report,
+    ) -> Self {
         let aws_region =
             text(params, &["aws_region_name"], report).or_else(|| first(environment, &REGIONS).map(str::to_owned));
         let aws = aws(params, environment, report);
-        let google = service_account::read(params, environment);
+        let google = service_account::read(params, &ambient.google);
         let means_google =
             provider.starts_with("vertex") || params.entries().any(|(key, _)| key.starts_with("vertex_"));
         let means_aws = params.entries().any(|(key, _)| key.starts_with("aws_") && key != "aws_region_name");

@@ -168,7 +168,7 @@ impl<'a> Entry<'a> {
         let own_base = base.url.as_ref().filter(|_| base.own);
         let wanted = Wanted { params: &self.params, name, provider: row, own_base };
         let credential = credential::resolve(&wanted, context.environment, report);
-        let cloud = Cloud::read(&self.params, name, context.environment, report);
+        let cloud = Cloud::read(&self.params, name, context.environment, &context.ambient, report);
         Ok(Access { base: base.url, credential, cloud })
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::at::At;
+use super::cloud::Ambient;
 use super::deployment::Deployment;
 use super::entry::Entry;
 use super::environment::Environment;
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     pub stream_timeout: Option<Duration>,
     pub drop_params: bool,
     pub strict: bool,
+    /// What the environment has for clouds, read once.
+    pub ambient: Ambient,
 }
 
 // === impl Context ===
@@ -51,6 +54,7 @@ impl<'a> Context<'a> {
             stream_timeout,
             drop_params: flag(get(&litellm, "drop_params")),
             strict: flag(get(&own, "strict")),
+            ambient: Ambient::read(environment),
         }
     }
 }

@@ -48,34 +48,41 @@ impl fmt::Debug for ServiceAccount {
     }
 }
 
-/// The account of a deployment, or of the environment.
-pub(super) fn read(params: &Params<'_>, environment: &Environment) -> Result<Found<Arc<ServiceAccount>>, Lack> {
+/// The account of a deployment.
+pub(super) fn read(
+    params: &Params<'_>,
+    ambient: &Result<Arc<ServiceAccount>, Lack>,
+) -> Result<Found<Arc<ServiceAccount>>, Lack> {
     let at = ["vertex_credentials", "vertex_ai_credentials"].iter().find_map(|key| params.raw(key));
-    let variable = at.as_ref().and_then(|at| at.node.unset_variable());
-    let own = match at.as_ref().map(|at| &at.node.value) {
-        Some(Value::Map(_)) => Some(at.iter().map(|at| at.node.to_json().to_string()).collect::<String>()),
-        Some(Value::Text(text)) if !text.trim().is_empty() => Some(text.clone()),
-        Some(Value::Bool(_) | Value::Number(_) | Value::List(_)) => {
+    let text = match at.as_ref().map(|at| (at.node, &at.node.value)) {
+        Some((node, Value::Map(_))) => node.to_json().to_string(),
+        Some((_, Value::Text(text))) if !text.trim().is_empty() => text.clone(),
+        Some((_, Value::Bool(_) | Value::Number(_) | Value::List(_))) => {
             return Err(Lack::Unusable("vertex_credentials is neither a file's path nor JSON".to_owned()));
         }
-        _ => None,
-    };
-    let (text, source, ambient) = match (own, variable) {
-        (Some(text), _) => (text, "vertex_credentials", false),
         // A deployment that names a variable means that account, not another one.
-        (None, Some(variable)) => return Err(Lack::Unset(variable.to_owned())),
-        (None, None) => match VARIABLES.iter().find_map(|name| Some((environment.get(name)?, *name))) {
-            Some((text, name)) => (text.to_owned(), name, true),
-            None => {
-                return Err(Lack::Unset(
-                    "GOOGLE_APPLICATION_CREDENTIALS (or litellm_params.vertex_credentials)".to_owned(),
-                ));
-            }
-        },
+        Some((node, Value::Unset)) => return Err(Lack::Unset(node.unset_variable().unwrap_or_default().to_owned())),
+        Some((_, Value::Null | Value::Text(_))) | None => {
+            return ambient.clone().map(|value| Found { value, ambient: true });
+        }
     };
-    let json = if text.trim_start().starts_with('{') { Ok(text) } else { file(text.trim()) };
-    let account = json.and_then(|json| parse(&json)).map_err(|why| Lack::Unusable(format!("{source}: {why}")))?;
-    Ok(Found { value: Arc::new(account), ambient })
+    account("vertex_credentials", &text).map(|value| Found { value, ambient: false })
+}
+
+/// The account of the environment.
+pub(super) fn ambient(environment: &Environment) -> Result<Arc<ServiceAccount>, Lack> {
+    match VARIABLES.iter().find_map(|name| Some((*name, environment.get(name)?))) {
+        Some((name, text)) => account(name, text),
+        None => Err(Lack::Unset("GOOGLE_APPLICATION_CREDENTIALS (or litellm_params.vertex_credentials)".to_owned())),
+    }
+}
+
+/// The account that `text`, which stands in `source`, is or leads to.
+fn account(source: &str, text: &str) -> Result<Arc<ServiceAccount>, Lack> {
+    let text = text.trim();
+    let json = if text.starts_with('{') { Ok(text.to_owned()) } else { file(text) };
+    let account = json.and_then(|json| parse(&json));
+    account.map(Arc::new).map_err(|why| Lack::Unusable(format!("{source}: {why}")))
 }
 
 /// The path isn't in the message: people put keys where paths should be.

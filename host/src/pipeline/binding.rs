@@ -1,8 +1,8 @@
 //! What a deployment and its plugin come to together: worked out once, when a [`Pipeline`](super::Pipeline) is made.
 //!
 //! The configuration knows no manifest, and a manifest no deployment. Here they meet: where requests go, what of the
-//! deployment's parameters the plugin is shown and what is sent, and how requests are authenticated. What doesn't fit is
-//! kept as the error that each call then gets.
+//! deployment's parameters the plugin is shown and what is sent, and how requests are authenticated. What doesn't fit
+//! is kept as the error that each call then gets.
 
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub(super) struct Binding {
     params: Vec<(String, String)>,
     /// Request parameters for requests that lack them, as JSON.
     pub(super) defaults: Vec<(String, String)>,
+    /// What is set in each request, as JSON.
+    pub(super) extra_body: Vec<(String, String)>,
     /// Authenticates its requests.
     pub(super) authenticator: Authenticator,
 }
@@ -68,6 +70,7 @@ impl Binding {
             native: native.collect(),
             params: shown(deployment, manifest, config).map_err(Unbound::Unusable)?,
             defaults: defaults(deployment, manifest),
+            extra_body: deployment.extra_body.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
             authenticator,
             base,
         })

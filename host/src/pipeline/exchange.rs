@@ -40,7 +40,7 @@ pub(super) struct Translated {
 enum Asked {
     Answered(Answer),
     /// There is no answer yet.
-    Again(Box<Exchange>, FollowUp),
+    Again(Box<(Exchange, FollowUp)>),
 }
 
 /// How often a plugin has asked again.
@@ -115,12 +115,13 @@ impl Pipeline {
         loop {
             match self.ask_once(call, exchange, request, spent).await? {
                 Asked::Answered(answer) => return Ok(answer),
-                Asked::Again(mut same, next) => {
+                Asked::Again(again) => {
+                    let (mut same, next) = *again;
                     let wait = follow_ups.wait_for(&next).map_err(|why| same.refuse(why));
                     let wait = wait.map_err(|error| GatewayError::plugin(&call.plugin.manifest.name, error))?;
                     let slept = call.patience.sleep(wait).await;
                     slept.map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
-                    (exchange, request) = (*same, next.request);
+                    (exchange, request) = (same, next.request);
                 }
             }
         }
@@ -160,7 +161,7 @@ impl Pipeline {
                 let response = HttpResponse { status, headers: &headers, body: &body };
                 match exchange.whole(response).await.map_err(failed)? {
                     Settled::Done(completion) => Ok(Asked::Answered(whole(completion, spent))),
-                    Settled::Again(next) => Ok(Asked::Again(Box::new(exchange), next)),
+                    Settled::Again(next) => Ok(Asked::Again(Box::new((exchange, next)))),
                 }
             }
             Reading::Events(framing) => {

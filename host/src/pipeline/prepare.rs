@@ -36,9 +36,11 @@ const BANNED: &[&str] = &[
     "base_url",
     "aws_access_key_id",
     "aws_secret_access_key",
+    "aws_session_token",
     "callbacks",
     "model_list",
     "user_config",
+    "vertex_ai_credentials",
     "vertex_credentials",
 ];
 
@@ -96,8 +98,8 @@ pub(super) fn prepare(call: &Call<'_>, native: bool) -> Result<bytes::Bytes, Gat
     for (key, value) in &call.binding.defaults {
         edits.set_default(key, value.clone());
     }
-    for (key, value) in &deployment.extra_body {
-        edits.set(key, value.to_string());
+    for (key, value) in &call.binding.extra_body {
+        edits.set(key, value.clone());
     }
     // Usage is always asked for, because it is always counted; who did not ask won't see it.
     let has_usage_option = matches!(call.operation, Operation::ChatCompletions | Operation::Completions);

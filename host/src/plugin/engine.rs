@@ -9,6 +9,7 @@ use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationSt
 
 use super::account::Accounts;
 use super::capabilities;
+use super::compiler::Compiler;
 use super::limits::TICK;
 use super::state::GuestState;
 use super::witness::Watch;
@@ -24,6 +25,7 @@ const HOST_STACK_BYTES: usize = 512 << 10;
 pub struct Runtime {
     pub(super) engine: Engine,
     pub(super) linker: Linker<GuestState>,
+    pub(super) compiler: Compiler,
     pub(super) accounts: Accounts,
     pub(super) watch: Option<Arc<dyn Watch>>,
     limits: RwLock<Arc<PluginLimitsTable>>,
@@ -74,6 +76,7 @@ impl Runtime {
         Ok(Self {
             engine,
             linker,
+            compiler: Compiler::new()?,
             accounts,
             watch: None,
             limits,

@@ -83,12 +83,9 @@ impl Exchange {
     pub(super) async fn begin(plugin: &Plugin, call: Call<'_>) -> Result<(Self, Begun, Vec<Warning>), CallError> {
         let mut tally = plugin.account.admit()?;
         let streaming = call.streaming;
-        let mut witness = plugin.watch.as_ref().map(|watch| watch.begin(&plugin.manifest, &call));
+        let witness = plugin.watch.as_ref().map(|watch| watch.begin(&plugin.manifest, &call));
         let begun = Self::begin_in(plugin, call).await;
         let (instance, (resource, mut begun, mut warnings)) = begun.inspect_err(|error| tally.failed(error))?;
-        if let (Some(witness), Begun::Send(request)) = (&mut witness, &begun) {
-            witness.request(request);
-        }
         let idle = plugin.idle.clone();
         let mut exchange = Self { instance: Some(instance), resource, streaming, tally, idle, witness };
         let checked = checks::warnings(&mut warnings).and_then(|()| match (&mut begun, streaming) {
@@ -182,9 +179,6 @@ impl Exchange {
             Settled::Again(next) => checks::request(&next.request),
         };
         self.check(checked)?;
-        if let (Some(witness), Settled::Again(next)) = (&mut self.witness, &settled) {
-            witness.request(&next.request);
-        }
         self.tally.went_well();
         Ok(settled)
     }
@@ -199,9 +193,6 @@ impl Exchange {
         }
         let mut batch = guest_call!(self, call_events, events)?;
         self.check(checks::batch(&mut batch, events.len(), self.tally.account().limits.chunks_per_event))?;
-        if let (Some(witness), true) = (&mut self.witness, batch.done) {
-            witness.done();
-        }
         self.tally.went_well();
         Ok(batch)
     }

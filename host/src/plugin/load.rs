@@ -88,7 +88,7 @@ fn check_magic(file: &str, bytes: &[u8]) -> Result<(), LoadError> {
 /// Compiles, away from the threads that serve.
 async fn compile(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<(Component, Digest), LoadError> {
     let (engine, bytes) = (runtime.engine.clone(), bytes.to_vec());
-    let compiled = tokio::task::spawn_blocking(move || {
+    let compiled = runtime.compiler.run(move || {
         let digest = Digest::of(&bytes);
         Component::new(&engine, &bytes).map(|component| (component, digest))
     });
@@ -180,7 +180,8 @@ fn check_limits(component: &Component, limits: &PluginLimits, file: &str) -> Res
     needs(num_memories.into(), "linear memories", limits.memories, "memories", 1)?;
     needs(num_tables.into(), "tables", limits.tables, "tables", 1)?;
     needs(max_initial_table_size.unwrap_or(0), "table elements", limits.table_elements, "table_elements", 1)?;
-    let mebibytes = max_initial_memory_size.unwrap_or(0).div_ceil(1 << 20);
+    // Wasm counts memory in pages of 64 KiB.
+    let mebibytes = max_initial_memory_size.unwrap_or(0).div_ceil(16);
     needs(mebibytes, "MiB of memory to start", limits.memory_bytes, "memory_mb", 1 << 20)
 }
 

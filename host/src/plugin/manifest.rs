@@ -67,8 +67,7 @@ impl TryFrom<Raw> for Manifest {
     type Error = String;
 
     fn try_from(raw: Raw) -> Result<Self, String> {
-        let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if raw.name.is_empty() || raw.name.len() > 64 || !raw.name.chars().all(named) {
+        if !is_name(&raw.name) {
             return Err(format!("'{}' is no name: letters, digits, '-' and '_' only", raw.name.escape_debug()));
         }
         let base_url = match raw.base_url.as_str() {
@@ -97,6 +96,12 @@ impl TryFrom<Raw> for Manifest {
         let Raw { name, version, reusable, .. } = raw;
         Ok(Self { name, version, base_url, placement, operations, parameters, reusable })
     }
+}
+
+/// Whether a plugin may be called so.
+pub fn is_name(name: &str) -> bool {
+    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    !name.is_empty() && name.len() <= 64 && name.chars().all(named)
 }
 
 /// What a deployment may be asked for: names, once each, none of which could be a secret's.

@@ -1,10 +1,10 @@
-//! The outside of a component, for `ai-api plugin inspect`.
+//! The outside of a component: what it asks for and what it offers, also where it would not be loaded.
 
 use wasmtime::component::Component;
 
 use super::{LoadError, Runtime};
 
-/// The outside of a component: what it asks for and what it offers.
+/// The outside of a component.
 #[derive(Clone, Debug)]
 pub struct Shape {
     /// Names of its imports.
@@ -14,7 +14,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Reads the outside of any component, also of one that the gateway would not load.
+    /// Reads the outside of any component.
     ///
     /// # Errors
     /// The bytes are no component.

@@ -163,3 +163,39 @@ impl OutputStream for Printed {
         Ok(64 << 10)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmtime_wasi::p2::bindings::random::random::Host as _;
+
+    use super::super::Digest;
+    use super::super::account::Accounts;
+    use super::*;
+    use crate::config::PluginLimits;
+
+    fn random(deterministic: bool) -> u64 {
+        let account = Accounts::default().open("acme", &Digest::of(b""), PluginLimits::default(), deterministic);
+        Wasi::new(&Arc::new(account)).ctx.random().get_random_u64().expect("there are random numbers")
+    }
+
+    #[test]
+    fn random_numbers_repeat_where_a_plugin_is_deterministic_and_nowhere_else() {
+        assert_eq!(random(true), random(true));
+        assert_ne!(random(false), random(false));
+    }
+
+    #[test]
+    fn a_deterministic_clock_advances_only_when_it_is_looked_at() {
+        let clock = CountingClock(AtomicU64::new(0));
+        assert_eq!([clock.now(), clock.now()], [0, 1000]);
+        assert_eq!(FixedClock.now(), FixedClock.now());
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut() {
+        let mut line = Vec::new();
+        keep(&mut line, &[b'x'; 5000]);
+        keep(&mut line, b"more");
+        assert_eq!(line.len(), LOG_LINE_BYTES);
+    }
+}

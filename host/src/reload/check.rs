@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Sources;
 use super::folder::Folder;
-use super::shelf::{in_one_line, load};
-use super::{Digest, Sources};
+use super::loader::{in_one_line, load};
 use crate::config::{Environment, Loaded, Severity};
 use crate::plugin::{BUILT_IN, Runtime};
 
@@ -64,12 +64,11 @@ pub async fn check(
 /// Its name, version and digest.
 async fn describe(runtime: &Arc<Runtime>, file: &Path) -> Result<(String, String, String), String> {
     let bytes = tokio::fs::read(file).await.map_err(|error| format!("can't be read: {error}"))?;
-    let digest = Digest::of(&bytes);
     let shown = file.display().to_string();
-    match load(runtime, shown.clone(), bytes, digest).await {
+    match load(runtime, shown.clone(), bytes).await {
         Ok(loaded) => {
             let manifest = &loaded.plugin.manifest;
-            Ok((manifest.name.clone(), manifest.version.clone(), digest.short()))
+            Ok((manifest.name.clone(), manifest.version.clone(), loaded.plugin.digest.short()))
         }
         Err(error) => {
             let reason = in_one_line(error);

@@ -1,14 +1,14 @@
 //! The configuration's files: when they changed, and whether what they say now can be used.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use super::settle::{SETTLE, Settling, Stamp};
+use super::settle::{SETTLE, Settling, Stamp, stamps};
 use super::state::{ConfigStatus, Reloaded};
-use crate::config::{self, Config, ConfigError, Environment, Finding, Loaded, Origin, Report, Severity};
+use crate::config::{self, Config, ConfigError, Date, Environment, Finding, Loaded, Origin, Report, Severity};
 use crate::plugin::Registry;
 
 /// The configuration's files, and what became of them.
@@ -71,7 +71,10 @@ impl ConfigFile {
     /// # Errors
     /// They can't be used; everything that is wrong with them, a line each.
     pub(super) async fn read(&mut self) -> Result<Loaded, String> {
-        let (origin, environment, files) = (self.origin.clone(), self.environment.clone(), self.files.clone());
+        // The day is another one by now, which matters to models that retire.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let environment = self.environment.clone().on(Date::from_unix_seconds(now.as_secs()));
+        let (origin, files) = (self.origin.clone(), self.files.clone());
         // Looked at first: what changes while it is read is a reason to read it again.
         let read = move || (stamps(&files), config::load(origin, &environment));
         let read = tokio::task::spawn_blocking(read).await;
@@ -147,9 +150,4 @@ pub(super) fn difference(old: &Config, new: &mut Config) -> Reloaded {
         needs_restart.push("environment_variables.SERVER_ROOT_PATH");
     }
     Reloaded { changes: old.fingerprint.changes(&new.fingerprint), needs_restart }
-}
-
-/// The files of `paths` that are there.
-pub(super) fn stamps<P: AsRef<Path>>(paths: &[P]) -> BTreeMap<PathBuf, Stamp> {
-    paths.iter().filter_map(|path| Some((path.as_ref().to_owned(), Stamp::of(path.as_ref())?))).collect()
 }

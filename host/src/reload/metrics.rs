@@ -116,7 +116,7 @@ fn serving(state: &State) -> Family<Labels, Gauge> {
         info.get_or_create(&vec![
             ("plugin", manifest.name.clone()),
             ("version", manifest.version.clone()),
-            ("digest", loaded.digest.to_string()),
+            ("digest", loaded.plugin.digest.to_string()),
             ("file", file),
         ])
         .set(1);

@@ -12,13 +12,14 @@
 mod check;
 mod config_file;
 mod folder;
+mod loader;
+mod look;
 mod metrics;
 mod settle;
 mod shelf;
 mod state;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,12 +40,13 @@ use crate::upstream::Upstream;
 pub use check::check;
 use config_file::ConfigFile;
 pub use folder::Folder;
+use look::Look;
 pub use metrics::Metrics;
-use settle::{SETTLE, Settling, Stamp};
+use settle::{SETTLE, Settling};
 use shelf::{Outcome, PATIENCE, Shelf};
 use state::Command;
-pub use state::{ConfigStatus, Digest, Live, LoadedPlugin, PluginStatus, Reloaded, Standing, State};
-use watch::{Folders, Watcher};
+pub use state::{ConfigStatus, Live, LoadedPlugin, PluginStatus, Reloaded, Standing, State};
+use watch::Watcher;
 
 /// How often files are looked at although nothing was heard of them.
 const POLL: Duration = Duration::from_secs(2);
@@ -75,15 +77,6 @@ pub struct Reloader {
     hangup: Signal,
     /// What the log says of the folder.
     told: Option<String>,
-}
-
-/// What one look at the disk brought.
-struct Look {
-    folder: io::Result<BTreeMap<PathBuf, Stamp>>,
-    folder_path: Option<PathBuf>,
-    named: BTreeMap<PathBuf, Stamp>,
-    config: BTreeMap<PathBuf, Stamp>,
-    watched: Folders,
 }
 
 /// Loads all plugins, and makes the state that the first request is served with.
@@ -280,22 +273,6 @@ impl Reloader {
 impl std::fmt::Debug for Reloader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reloader").field("folder", &self.folder).finish_non_exhaustive()
-    }
-}
-
-impl Look {
-    fn at(folder: &Folder, named: &[PathBuf], config: &[PathBuf]) -> Self {
-        let plugins = folder.plugins();
-        let found: Vec<PathBuf> = plugins.iter().flatten().map(|(path, _)| path.clone()).collect();
-        let candidates = folder.candidates().iter();
-        let paths = candidates.chain(named).chain(config).chain(&found).map(PathBuf::as_path);
-        Self {
-            folder_path: folder.path().map(Path::to_owned),
-            named: config_file::stamps(named),
-            config: config_file::stamps(config),
-            watched: watch::folders_of(paths),
-            folder: plugins,
-        }
     }
 }
 

@@ -116,6 +116,11 @@ impl Settling {
     }
 }
 
+/// The files of `paths` that are there.
+pub(super) fn stamps<P: AsRef<Path>>(paths: &[P]) -> BTreeMap<PathBuf, Stamp> {
+    paths.iter().filter_map(|path| Some((path.as_ref().to_owned(), Stamp::of(path.as_ref())?))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

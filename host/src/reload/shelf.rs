@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::Live;
+use super::loader::{in_one_line, load};
 use super::settle::Stamp;
-use super::state::{Digest, LoadedPlugin, PluginStatus, Standing};
+use super::state::{LoadedPlugin, PluginStatus, Standing};
 use crate::config::PluginLimitsTable;
-use crate::plugin::{BUILT_IN, LoadError, Plugin, Registry, Runtime};
+use crate::plugin::{BUILT_IN, Digest, LoadError, Plugin, Registry, Runtime};
 
 /// A file that can't be loaded may be one that is still being written: the log waits for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -71,7 +72,7 @@ impl Shelf {
     pub(super) async fn new(runtime: Arc<Runtime>, named: &[PathBuf]) -> Result<Self, LoadError> {
         let mut built_in = Vec::new();
         for (name, bytes) in BUILT_IN {
-            built_in.push(load(&runtime, format!("built-in plugin {name}"), bytes.to_vec(), Digest::of(bytes)).await?);
+            built_in.push(load(&runtime, format!("built-in plugin {name}"), bytes.to_vec()).await?);
         }
         Ok(Self { runtime, built_in, named: named.iter().rev().cloned().collect(), files: BTreeMap::new() })
     }
@@ -89,7 +90,7 @@ impl Shelf {
         if let Err(error) = Plugin::check_size(&self.runtime, &file.display().to_string(), stamp.bytes()) {
             return known.fail(in_one_line(error), None);
         }
-        // Blocking threads, here and below: a slow disk and a compiler hold up nobody's call.
+        // On another thread: a slow disk holds up nobody's call.
         let read = tokio::task::spawn_blocking(move || read(&path, stamp)).await;
         let bytes = match read.unwrap_or_else(|error| Content::Bad(error.to_string())) {
             Content::Bytes(bytes) => bytes,
@@ -97,13 +98,13 @@ impl Shelf {
             Content::Bad(reason) => return known.fail(format!("can't read {}: {reason}", file.display()), None),
         };
         let digest = Digest::of(&bytes);
-        if known.loaded.as_ref().is_some_and(|loaded| loaded.digest == digest) {
+        if known.loaded.as_ref().is_some_and(|loaded| loaded.plugin.digest == digest) {
             return if known.failure.take().is_some() { Outcome::Changed } else { Outcome::Same };
         }
         if known.failure.as_ref().is_some_and(|failure| failure.digest == Some(digest)) {
             return Outcome::Same;
         }
-        match load(&self.runtime, file.display().to_string(), bytes, digest).await {
+        match load(&self.runtime, file.display().to_string(), bytes).await {
             Ok(loaded) => {
                 known.accept(file, loaded, live);
                 Outcome::Changed
@@ -196,7 +197,7 @@ impl Slot {
             plugin = manifest.name,
             version = manifest.version,
             file = %file.display(),
-            digest = loaded.digest.short(),
+            digest = loaded.plugin.digest.short(),
             ms = loaded.took.as_millis() as u64,
             replaced,
             "loaded plugin"
@@ -259,33 +260,4 @@ fn read(path: &Path, stamp: Stamp) -> Content {
         Ok(_) => Content::Bytes(bytes),
         Err(error) => Content::Bad(error.to_string()),
     }
-}
-
-/// Compiles a plugin and asks it what it is.
-pub(super) async fn load(
-    runtime: &Arc<Runtime>,
-    name: String,
-    bytes: Vec<u8>,
-    digest: Digest,
-) -> Result<LoadedPlugin, LoadError> {
-    let (runtime, began, length) = (runtime.clone(), Instant::now(), bytes.len() as u64);
-    let (file, handle) = (name.clone(), tokio::runtime::Handle::current());
-    let compile = move || handle.block_on(Plugin::load(&runtime, &name, &bytes));
-    let plugin = match tokio::task::spawn_blocking(compile).await {
-        Ok(loaded) => loaded?,
-        Err(_) => return Err(LoadError::NotAComponent { file, reason: "the compiler gave up on it".to_owned() }),
-    };
-    Ok(LoadedPlugin {
-        plugin: Arc::new(plugin),
-        digest,
-        bytes: length,
-        took: began.elapsed(),
-        since: SystemTime::now(),
-    })
-}
-
-/// An error with its causes. Compilers like to write paragraphs.
-pub(super) fn in_one_line(error: LoadError) -> String {
-    let text = format!("{:#}", anyhow::Error::from(error));
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

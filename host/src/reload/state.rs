@@ -61,8 +61,6 @@ pub enum Standing {
 pub struct LoadedPlugin {
     /// The plugin itself.
     pub plugin: Arc<Plugin>,
-    /// SHA-256 of its component.
-    pub digest: Digest,
     /// Its component's length.
     pub bytes: u64,
     /// How long it took to load, compiling included.
@@ -70,10 +68,6 @@ pub struct LoadedPlugin {
     /// When that was.
     pub since: SystemTime,
 }
-
-/// SHA-256 of a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Digest(pub(super) [u8; 32]);
 
 /// How the configuration does.
 #[derive(Clone, Debug)]
@@ -128,33 +122,6 @@ impl Live {
         let (answer, answered) = oneshot::channel();
         self.commands.send(Command::ReloadConfig(answer)).await.map_err(|_| ending())?;
         answered.await.map_err(|_| ending())?
-    }
-}
-
-// === impl Digest ===
-
-impl Digest {
-    /// Of these bytes.
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        use sha2::Digest as _;
-        Self(sha2::Sha256::digest(bytes).into())
-    }
-
-    /// Enough of it to tell versions apart.
-    pub fn short(&self) -> String {
-        self.to_string().chars().take(12).collect()
-    }
-}
-
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl std::fmt::Debug for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.short())
     }
 }
 

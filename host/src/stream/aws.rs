@@ -1,7 +1,7 @@
 //! AWS's binary frames: `application/vnd.amazon.eventstream`.
 //!
-//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTSelectObjectAppendix.html>, which describes them best. A frame begins
-//! with its length, has headers and a payload, and is checked by two CRCs.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTSelectObjectAppendix.html>, which describes them best. A
+//! frame begins with its length, has headers and a payload, and is checked by two CRCs.
 
 use aws_smithy_eventstream::frame::read_message_from;
 use aws_smithy_types::event_stream::Message;

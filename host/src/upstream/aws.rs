@@ -1,7 +1,7 @@
 //! Requests signed for AWS: Signature Version 4, by AWS's own signer.
 //!
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>. The settings are those of every
-//! service but S3: the path is normalised and encoded once more, and the body's digest is in the signature alone.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>. The settings are those
+//! of every service but S3: the path is normalised and encoded once more, and the body's digest is in the signature alone.
 
 use std::time::SystemTime;
 

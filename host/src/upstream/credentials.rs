@@ -91,7 +91,7 @@ impl Upstream {
                 let account = deployment.cloud.google.as_ref()?;
                 let plain = "its Google account is that of the environment";
                 at_home(account, deployment, base, &GOOGLE, plain, "vertex_credentials")?;
-                let redactor = Redactor::new(ServiceAccount::needles(&account.value));
+                let redactor = Redactor::verbatim(ServiceAccount::needles(&account.value));
                 let tokens = self.tokens(account.value.clone(), scope, &redactor);
                 Ok(Authenticator { way: Way::Google(tokens), redactor })
             }

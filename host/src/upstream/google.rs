@@ -1,8 +1,8 @@
 //! Access tokens of Google service accounts.
 //!
 //! An assertion signed with the account's key is exchanged for a token at the `token_uri` of the key's file:
-//! <https://developers.google.com/identity/protocols/oauth2/service-account#httprest>. A token serves all calls until shortly before
-//! its end. One exchange runs at a time, in a task of its own, so that a client that leaves doesn't stop it; as long as
+//! <https://developers.google.com/identity/protocols/oauth2/service-account#httprest>. A token serves all calls until
+//! shortly before its end. One exchange runs at a time, in a task of its own, so that a client that leaves doesn't stop it; as long as
 //! the old token is good, nobody waits for it.
 
 use std::collections::HashMap;
@@ -52,10 +52,13 @@ pub(super) struct Tokens {
     state: Mutex<State>,
 }
 
+/// An exchange under way, which any number of calls can wait for.
+type Exchange = Shared<BoxFuture<'static, Result<Arc<Token>, CredentialError>>>;
+
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    exchange: Option<Shared<BoxFuture<'static, Result<Arc<Token>, CredentialError>>>>,
+    exchange: Option<Exchange>,
     /// No earlier than this is the next exchange begun in the background.
     next_try: Option<Instant>,
 }
@@ -202,10 +205,10 @@ impl Life {
 /// The JWT that is exchanged for a token; `None` where the key can't sign it.
 fn assertion(account: &ServiceAccount, scope: &str, at: SystemTime) -> Option<String> {
     let issued = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let mut header = json!({"alg": "RS256", "typ": "JWT"});
-    if let Some(id) = &account.key_id {
-        header["kid"] = Value::from(id.as_str());
-    }
+    let header = match &account.key_id {
+        Some(id) => json!({"alg": "RS256", "typ": "JWT", "kid": id}),
+        None => json!({"alg": "RS256", "typ": "JWT"}),
+    };
     let claims = json!({
         "iss": account.client_email,
         "scope": scope,

@@ -13,12 +13,12 @@ const MASK: &[u8] = b"[redacted]";
 /// Shorter secrets are words that stand in any text, so they are not looked for.
 const MIN_BYTES: usize = 8;
 
-/// Finds the secrets of a deployment, as they are, as a URL holds them and as JSON may, in any case.
+/// Finds the secrets of a deployment, as they are, as a URL holds them and as JSON may.
 ///
-/// Cloned cheaply: every call has one.
+/// Cloned cheaply: every call has one. Case matters, for what ignores it is searched for far more slowly.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    secrets: Arc<[Box<str>]>,
+    needles: Arc<[Box<str>]>,
     finder: Option<AhoCorasick>,
 }
 
@@ -31,24 +31,27 @@ impl std::fmt::Debug for Redactor {
 impl Redactor {
     /// Finds each of `secrets`.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::of(secrets.into_iter().filter(|secret| secret.len() >= MIN_BYTES).flat_map(forms).collect())
+    }
+
+    /// Finds each of `secrets` as it is, and no other forms of it: for those of which there are many.
+    pub fn verbatim<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         Self::of(secrets.into_iter().filter(|secret| secret.len() >= MIN_BYTES).map(Box::from).collect())
     }
 
     /// Finds one more.
     pub fn with(&self, secret: &str) -> Self {
-        let known = self.secrets.iter().map(|secret| &**secret);
-        Self::new(known.chain([secret]))
+        let more = Some(secret).filter(|secret| secret.len() >= MIN_BYTES);
+        Self::of(self.needles.iter().cloned().chain(more.into_iter().flat_map(forms)).collect())
     }
 
-    fn of(secrets: Arc<[Box<str>]>) -> Self {
-        if secrets.is_empty() {
+    fn of(needles: Arc<[Box<str>]>) -> Self {
+        if needles.is_empty() {
             return Self::default();
         }
-        let needles = secrets.iter().flat_map(|secret| forms(secret));
-        let builder = &mut AhoCorasick::builder();
-        let finder = builder.match_kind(MatchKind::LeftmostLongest).ascii_case_insensitive(true).build(needles);
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(needles.iter().map(|n| &**n));
         // It fails beyond gigabytes of needles only, and the config is smaller.
-        Self { finder: finder.ok(), secrets }
+        Self { finder: finder.ok(), needles }
     }
 
     /// Whether a secret is in `bytes`.
@@ -76,14 +79,27 @@ impl Redactor {
 }
 
 /// How a secret may be written down.
-fn forms(secret: &str) -> Vec<String> {
+fn forms(secret: &str) -> Vec<Box<str>> {
     let json = serde_json::Value::from(secret).to_string();
-    let json = json.trim_matches('"').to_owned();
+    let json = json.trim_matches('"');
+    let encoded = utf8_percent_encode(secret, QUERY).to_string();
+    let in_lower_case = lower_escapes(&encoded);
     let mut forms =
-        vec![secret.to_owned(), utf8_percent_encode(secret, QUERY).to_string(), json.replace('/', "\\/"), json];
+        vec![Box::from(secret), encoded.into(), in_lower_case.into(), json.replace('/', "\\/").into(), json.into()];
     forms.sort();
     forms.dedup();
     forms
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(encoded: &str) -> String {
+    let mut parts = encoded.split('%');
+    let mut lower = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        lower.extend(["%", &digits.to_ascii_lowercase(), rest]);
+    }
+    lower
 }
 
 #[cfg(test)]
@@ -105,7 +121,6 @@ mod tests {
         let redactor = Redactor::new(["AKIDEXAMPLE", "wJalrXUt/K7+DENG=="]).with("ya29.token-1");
         for echo in [
             "AKIDEXAMPLE",
-            "akidexample",
             "wJalrXUt/K7+DENG==",
             "wJalrXUt\\/K7+DENG==",
             "wJalrXUt%2FK7%2BDENG%3D%3D",

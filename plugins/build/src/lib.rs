@@ -4,7 +4,7 @@
 //! and exports. The module carries its WIT in a custom section (the SDK puts it there, and wit-bindgen for other
 //! languages), so nothing else is needed.
 
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, metadata};
 
 /// What WebAssembly begins with, and whether a core module or a component follows.
 const CORE_MODULE: &[u8; 8] = b"\0asm\x01\0\0\0";
@@ -15,10 +15,13 @@ pub enum BuildError {
     /// It is a component already, or no WebAssembly at all.
     #[error("it is no core WebAssembly module")]
     NotAModule,
+    /// The module has no WIT.
+    #[error("it has no WIT inside: a crate needs `export_provider!`, other languages what wit-bindgen generates")]
+    NoInterface,
     /// The module's WIT can't be read.
     #[error("the WIT inside the module can't be read: {0}")]
     Interface(String),
-    /// The module has no WIT, or lacks what its WIT says.
+    /// The module lacks what its WIT says, or imports something else.
     #[error("{0}")]
     Encode(String),
 }
@@ -36,8 +39,12 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     if !is_core_module(module) {
         return Err(BuildError::NotAModule);
     }
-    let encoder = ComponentEncoder::default().validate(true).module(module);
-    let mut encoder = encoder.map_err(|error| BuildError::Interface(format!("{error:#}")))?;
+    let unreadable = |error: anyhow::Error| BuildError::Interface(format!("{error:#}"));
+    // The encoder would make a component of it that exports nothing.
+    if metadata::decode(module).map_err(unreadable)?.0.is_none() {
+        return Err(BuildError::NoInterface);
+    }
+    let mut encoder = ComponentEncoder::default().validate(true).module(module).map_err(unreadable)?;
     encoder.encode().map_err(|error| BuildError::Encode(format!("{error:#}")))
 }
 
@@ -50,6 +57,11 @@ mod tests {
         for bytes in [&b""[..], b"\0asm", b"\0asm\x0d\0\x01\0", b"text"] {
             assert!(matches!(componentize(bytes), Err(BuildError::NotAModule)), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_module_without_wit_is_refused() {
+        assert!(matches!(componentize(CORE_MODULE), Err(BuildError::NoInterface)));
     }
 
     #[test]

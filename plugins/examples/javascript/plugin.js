@@ -18,6 +18,8 @@ const LACKS = {
   top_p: () => true,
 };
 
+const DEEPEST = 127;
+
 const KINDS = {
   401: "authentication",
   402: "quota-exceeded",
@@ -41,7 +43,7 @@ class Exchange {
   }
 
   static begin(call) {
-    const request = parse(call.body);
+    const request = parse(call.body, { isShallow: true });
     if (!isObject(request)) throw failure("invalid-request", "The request body is not valid JSON.");
     const { body, includeUsage, warnings } = translate(call, request);
     const send = {
@@ -312,34 +314,60 @@ function isOk(status) {
   return status >= 200 && status < 300;
 }
 
-/** `undefined` for what is no JSON, or holds what can't be passed on: half a surrogate pair. */
-function parse(bytes) {
+/**
+ * `undefined` for what is no JSON, or holds what can't be passed on: half a surrogate pair. A client's request is known
+ * to be shallow: the gateway has read it.
+ */
+function parse(bytes, { isShallow = false } = {}) {
   try {
     const text = decode(bytes);
+    if (!isShallow && isTooDeep(text)) return undefined;
     const value = JSON.parse(text);
     // Only an escape can stand for half a character; `stringify` writes it as one again.
-    return /\\u/.test(text) && /\\ud[89a-f]/.test(JSON.stringify(value)) ? undefined : value;
+    const isHalf = text.includes("\\u") && /\\ud[89a-f]/.test(JSON.stringify(value));
+    return isHalf ? undefined : value;
   } catch {
     return undefined;
   }
 }
 
+/** The parser calls itself for each level, and a stack that is used up ends the call. */
+function isTooDeep(text) {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    switch (text[at]) {
+      case "[":
+      case "{":
+        if (++depth > DEEPEST) return true;
+        break;
+      case "]":
+      case "}":
+        depth--;
+        break;
+      case '"':
+        // To the quote that ends the string: one behind an even number of backslashes.
+        for (at = text.indexOf('"', at + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+          let before = at;
+          while (text[before - 1] === "\\") before--;
+          if ((at - before) % 2 === 0) break;
+        }
+        if (at < 0) return false;
+        break;
+      default:
+    }
+  }
+  return false;
+}
+
 // QuickJS has no TextDecoder and no TextEncoder. What follows runs in the engine itself rather than byte by byte, which
-// is what counts for a body of some megabytes.
+// is what counts for a prompt of some megabytes.
 
 /** @throws {URIError} The bytes are no UTF-8. */
 function decode(bytes) {
-  const pieces = [];
-  for (let begin = 0; begin < bytes.length; begin += 32768) {
-    pieces.push(String.fromCharCode.apply(null, bytes.subarray(begin, begin + 32768)));
-  }
-  return decodeURIComponent(escape(pieces.join("")));
+  return decodeURIComponent(escape(atob(bytes.toBase64())));
 }
 
 /** JSON has no half surrogates, which couldn't be encoded: `stringify` escapes them. */
 function toJson(value) {
-  const text = unescape(encodeURIComponent(JSON.stringify(value)));
-  const bytes = new Uint8Array(text.length);
-  for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
-  return bytes;
+  return Uint8Array.fromBase64(btoa(unescape(encodeURIComponent(JSON.stringify(value)))));
 }

@@ -315,10 +315,13 @@ def text(value: object, name: str) -> str | None:
 
 
 NOT_JSON = object()
+DEEPEST = 127
 
 
 def parse(body: bytes) -> object:
     """`NOT_JSON` for what is none, or holds what can't be passed on: half a surrogate pair, a number without end."""
+    if is_too_deep(body):
+        return NOT_JSON
     try:
         value = json.loads(body, parse_constant=not_finite, parse_float=finite)
         # Only an escape can stand for half a character.
@@ -327,6 +330,17 @@ def parse(body: bytes) -> object:
         return value
     except (ValueError, RecursionError):
         return NOT_JSON
+
+
+def is_too_deep(body: bytes) -> bool:
+    """The parser calls itself for each level, and a stack that is used up ends the call. Few documents are counted."""
+    depth = 0
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        for token in re.finditer(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', body, re.DOTALL):
+            depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+            if depth > DEEPEST:
+                return True
+    return False
 
 
 def finite(digits: str) -> float:

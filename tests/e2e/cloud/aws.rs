@@ -138,7 +138,9 @@ async fn the_environments_keys_dont_go_to_an_address_that_only_a_plugin_names() 
 #[tokio::test]
 async fn a_guest_that_sets_a_part_of_the_signature_is_refused() {
     let upstream = upstream();
-    let gateway = gateway(&upstream, keys()).start().await;
+    // It is to misbehave again and again; quarantine has tests of its own.
+    let again = json!({"probe-aws": {"quarantine_after": 0}});
+    let gateway = gateway(&upstream, keys()).set("ai_api_settings", "plugin_limits", again).start().await;
     for task in [
         "header:authorization",
         "header:x-amz-date",

@@ -99,11 +99,11 @@ impl Found {
         let width = shape.imports.iter().chain(&shape.exports).map(String::len).max().unwrap_or(0);
         writeln!(out, "{}", if shape.imports.is_empty() { "imports     nothing" } else { "imports" })?;
         for name in &shape.imports {
-            let fate = match capabilities::of(name) {
+            let gets = match capabilities::of(name) {
                 Ok(import) => import.gets.to_owned(),
-                Err(why) => paint.bad(format!("REFUSED: {why}")),
+                Err(reason) => paint.bad(format_args!("REFUSED: {reason}")),
             };
-            writeln!(out, "  {name:width$}  {fate}")?;
+            writeln!(out, "  {name:width$}  {gets}")?;
         }
         writeln!(out, "{}", if shape.exports.is_empty() { "exports     nothing" } else { "exports" })?;
         shape.exports.iter().try_for_each(|name| writeln!(out, "  {name}"))
@@ -168,8 +168,6 @@ fn manifest_json(manifest: &Manifest) -> Value {
 }
 
 fn import_json(name: &String) -> Value {
-    match capabilities::of(name) {
-        Ok(import) => json!({"name": name, "refused": false, "gets": import.gets}),
-        Err(why) => json!({"name": name, "refused": true, "why": why}),
-    }
+    let found = capabilities::of(name);
+    json!({"name": name, "gets": found.as_ref().ok().map(|import| import.gets), "refused": found.err()})
 }

@@ -1,9 +1,13 @@
 //! `ai-api plugin …`: what a plugin's author and whoever runs one needs.
 
+mod build;
 mod call;
 mod check;
 mod gate;
 mod inspect;
+mod new;
+mod templates;
+mod toolchain;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,6 +23,10 @@ use crate::plugin::{LoadError, Plugin, Runtime};
 /// What to do with a plugin. Each has a file of its own here.
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
+    /// Write a project for a new plugin that builds at once
+    New(new::New),
+    /// Build a plugin's project, or make a plugin of a core module
+    Build(build::Build),
     /// Say what a component is, what it asks for and what it gets
     Inspect(inspect::Inspect),
     /// Show what a plugin makes of one request, and of its provider's answer: without a network
@@ -31,6 +39,8 @@ impl PluginCommand {
     /// Does it.
     pub(super) fn run(self, environment: &Environment) -> ExitCode {
         let done = match self {
+            Self::New(new) => new.run(),
+            Self::Build(build) => build.run(environment),
             Self::Inspect(inspect) => inspect.run(environment),
             Self::Call(call) => call.run(environment),
             Self::Check(check) => check.run(environment),
@@ -65,8 +75,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// Loads a plugin as the gateway would.
 async fn load(engine: &Runtime, file: &Path, bytes: &[u8]) -> Result<Plugin, LoadError> {
-    let name = file.display().to_string();
-    Plugin::load(engine, &name, bytes).await
+    Plugin::load(engine, &file.display().to_string(), bytes).await
 }
 
 /// `name=value`, once for each.

@@ -297,3 +297,27 @@ fn limits_are_the_models_info_then_the_tables() {
         );
     }
 }
+
+#[test]
+fn a_clouds_credentials_are_read_for_a_plugin_that_may_ask_and_shown_by_nobody() {
+    let entry = "{model: acme/x, aws_access_key_id: AKID-7f3a, aws_secret_access_key: os.environ/S, aws_session_token: t-7f3a, \
+                  aws_region_name: r-1, vertex_ai_project: p-1, api_version: 7, acme_flag: true, aws_role_name: role}";
+    let text = format!("model_list: [{{model_name: m, litellm_params: {entry}}}]\n");
+    let loaded = loaded(&text, &[("S", "secret-7f3a"), ("AWS_SESSION_TOKEN", "of-the-environment")]);
+
+    let [deployment] = &loaded.config.deployments[..] else { panic!("{:?}", loaded.config.deployments) };
+    let aws = deployment.cloud.aws.as_ref().expect("keys");
+    assert_eq!((aws.value.secret_access_key.expose(), aws.ambient), ("secret-7f3a", false));
+    assert_eq!(aws.value.session_token.as_ref().map(Secret::expose), Some("t-7f3a"));
+    let shown: Vec<_> = deployment.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(
+        shown,
+        ["acme_flag=true", "api_version=7", "aws_region_name=r-1", "aws_role_name=role", "vertex_project=p-1"]
+    );
+    assert_eq!(deployment.default_params.keys().collect::<Vec<_>>(), ["acme_flag"]);
+    let mut told = Vec::new();
+    loaded.report.render(&mut told).expect("a vector takes everything");
+    let told = format!("{:#?}{}", loaded.config, String::from_utf8_lossy(&told));
+    assert!(!told.contains("7f3a"), "{told}");
+    assert!(told.contains("litellm_params.aws_role_name  ignored"), "{told}");
+}

@@ -129,7 +129,10 @@ impl Hostile {
             "bad-json" => reply(b"{\"oops\": ".to_vec()),
             "bad-utf8" => reply(b"{\"oops\": \"\xff\xfe\"}".to_vec()),
             "no-object" => reply(b"[1, 2]".to_vec()),
-            "huge" => reply(answer(&"x".repeat(200 << 20)).to_string().into_bytes()),
+            "huge" => {
+                let mebibytes: usize = argument.parse().unwrap_or(200);
+                reply(answer(&"x".repeat(mebibytes << 20)).to_string().into_bytes())
+            }
             "blank-lines" => {
                 // Valid JSON whose white space would end an event early.
                 let text = String::from_utf8_lossy(&chunk("fine", None)).replacen('{', "{\n\n", 1);

@@ -1,6 +1,6 @@
 //! A [probe](ai_api_guest_probe) that uses a Google service account.
 
-use ai_api_guest_probe::{Kind, Probe};
+use ai_api_guest_probe::Kind;
 use ai_api_plugin_sdk::{Credential, Framing, export_provider};
 
 /// What is special about it.
@@ -18,4 +18,4 @@ impl Kind for Special {
     }
 }
 
-export_provider!(Probe<Special>);
+export_provider!(ai_api_guest_probe::Probe<Special>);

@@ -1,7 +1,7 @@
 //! A provider that shows what a plugin is given, and that searches its own memory for secrets.
 //!
-//! One component has one manifest, so there is a component for each kind of credential: `tests/guests/probe-*` say what is
-//! special about theirs and take the rest from here. The model's name says what to do:
+//! One component has one manifest, so there is a component for each kind of credential: `tests/guests/probe-*` say what
+//! is special about theirs and take the rest from here. The model's name says what to do:
 //!
 //! - `echo`: asks the upstream and answers with all that was seen;
 //! - `params`: answers at once with `call.params` and the body;
@@ -65,7 +65,7 @@ impl<K: Kind> Provider for Probe<K> {
         let (task, argument) = call.model.split_once(':').unwrap_or((&call.model, ""));
         let exchange = Self {
             task: task.to_owned(),
-            prompt: body["messages"][0]["content"].as_str().unwrap_or_default().to_owned(),
+            prompt: body.pointer("/messages/0/content").and_then(Value::as_str).unwrap_or_default().to_owned(),
             seen: format!("{:?}", call.params),
             rounds_left: argument.parse().unwrap_or(0),
             streaming: call.streaming,

@@ -145,6 +145,9 @@ impl Provider for Asks {
 /// component's bytes.
 const DESCRIBES: &str = "DESCRIBES-THE-SAME";
 
+/// Memory that it has from the beginning, more than the least that it can be limited to.
+static ROOM: [u8; 2 << 20] = [0; 2 << 20];
+
 /// One parameter, with a random name where the component says so.
 fn parameters() -> Vec<String> {
     if std::hint::black_box(DESCRIBES) == "DESCRIBES-ANOTHER!" {
@@ -182,6 +185,7 @@ fn ask(what: &str) -> Result<String, Failure> {
                 handles.push(monotonic_clock::subscribe_duration(1));
             }
         }
+        "room" => format!("{}", std::hint::black_box(&ROOM).len()),
         "exit" => {
             exit::exit(Ok(()));
             "still here".to_owned()
@@ -192,7 +196,7 @@ fn ask(what: &str) -> Result<String, Failure> {
             format!("{}", printed.is_ok())
         }
         "print-much" => {
-            for _ in 0..20_000 {
+            for _ in 0..2_000 {
                 let _ = stdout::get_stdout().blocking_write_and_flush(b"again and again, to fill the disk\n");
             }
             "printed".to_owned()
