@@ -92,7 +92,7 @@ async fn a_guest_that_misbehaves_fails_the_check_that_names_it() {
         ("header-value", "requests", "'x-note'"),
         ("method:TRACE", "requests", "unknown method"),
         ("bad-json", "requests", "no JSON object"),
-        ("bad-utf8", "requests", "no JSON object"),
+        ("bad-utf8", "requests", "no UTF-8"),
         ("blank-lines", "requests", "not on one line"),
         ("lying-status:200", "requests", "the status 200"),
         ("whole-answer", "requests", "a whole answer where a stream was asked for"),
