@@ -171,9 +171,9 @@ async fn a_file_that_is_no_plugin_changes_nothing_and_says_why_once() {
 
     for (content, reason) in [
         (b"#!/bin/sh\n".to_vec(), "not WebAssembly"),
-        (b"\0asm\x01\0\0\0".to_vec(), "not a WebAssembly component"),
+        (b"\0asm\x01\0\0\0".to_vec(), "it is a core module; `ai-api plugin build` makes a component of it"),
         (b"\0asm\x0d\0\x01\0".to_vec(), "exports no provider interface"),
-        (Vec::new(), "not WebAssembly"),
+        (Vec::new(), "it is empty"),
     ] {
         place(folder.path(), "acme.wasm", &content);
         let found = eventually_async("the reason", async || {
