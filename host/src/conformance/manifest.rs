@@ -10,10 +10,6 @@ use crate::upstream::join;
 pub(super) async fn makes_sense(subject: &Subject<'_>) -> Verdict {
     let manifest = subject.manifest();
     let mut found = Vec::new();
-    let version = &manifest.version;
-    if version.is_empty() || version.len() > 64 || !version.chars().all(|c| c.is_ascii_graphic()) {
-        found.push(format!("the version '{}' isn't 1 to 64 visible characters", version.escape_debug()));
-    }
     let base = manifest.base_url.as_ref().and_then(|base| base.fill(|_| Some("x")).ok());
     let base = base.or_else(|| Url::parse("http://provider.invalid").ok());
     for (place, support) in manifest.operations.iter().enumerate() {

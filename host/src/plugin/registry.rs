@@ -81,18 +81,16 @@ impl Plugin {
         Life(Arc::downgrade(&self.account))
     }
 
-    /// Loads the component in `file`.
+    /// The bytes of `file`, to be loaded.
     ///
     /// # Errors
-    /// It can't be read, or is no plugin that this host can run.
-    pub async fn load_file(runtime: &Runtime, file: &Path) -> Result<Self, LoadError> {
+    /// It can't be read, or is larger than a plugin may be: larger than memory, for all that is known before.
+    pub async fn read(runtime: &Runtime, file: &Path) -> Result<Vec<u8>, LoadError> {
         let name = file.display().to_string();
         let unreadable = |source| LoadError::Read { file: name.clone(), source };
-        // Before it is read, for it may be larger than memory.
         let size = tokio::fs::metadata(file).await.map_err(unreadable)?.len();
         Self::check_size(runtime, &name, size)?;
-        let bytes = tokio::fs::read(file).await.map_err(unreadable)?;
-        Self::load(runtime, &name, &bytes).await
+        tokio::fs::read(file).await.map_err(unreadable)
     }
 
     /// Whether a file of so many bytes may be read as a plugin.

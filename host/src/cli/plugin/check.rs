@@ -42,14 +42,13 @@ impl Check {
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let scenes = gate::recordings(&self.recordings)?;
         let engine = super::engine(environment)?;
-        let bytes = super::read(&self.file)?;
+        let runtime = crate::cli::runtime()?;
+        let bytes = runtime.block_on(super::component(&engine, &self.file))?;
         let mut out = std::io::stdout().lock();
         let paint = Paint::stdout(environment);
-        let runtime = crate::cli::runtime()?;
         if let Some(against) = &self.against {
-            let old_bytes = super::read(against)?;
             let verdict = runtime.block_on(async {
-                let old = super::load(&engine, against, &old_bytes).await?;
+                let old = super::load(&engine, against, &super::component(&engine, against).await?).await?;
                 let new = super::load(&engine, &self.file, &bytes).await?;
                 gate::judge(&old, &new, &scenes).await
             })?;

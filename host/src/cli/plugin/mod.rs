@@ -73,6 +73,11 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("can't read {}", file.display()))
 }
 
+/// A component's bytes, where it isn't too large to be loaded.
+async fn component(engine: &Runtime, file: &Path) -> anyhow::Result<Vec<u8>> {
+    Ok(Plugin::read(engine, file).await?)
+}
+
 /// Loads a plugin as the gateway would.
 async fn load(engine: &Runtime, file: &Path, bytes: &[u8]) -> Result<Plugin, LoadError> {
     Plugin::load(engine, &file.display().to_string(), bytes).await
