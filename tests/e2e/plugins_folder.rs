@@ -493,3 +493,24 @@ async fn check_loads_every_file_and_says_what_becomes_of_it() {
         assert!(broken.said.contains(line), "{line}: {}", broken.said);
     }
 }
+
+#[tokio::test]
+async fn check_loads_the_files_that_are_named_one_by_one_and_the_last_one_wins() {
+    let home = TempDir::new();
+    let config = json!({"model_list": [], "general_settings": {"master_key": "sk-e2e-check-2"}});
+    let config = home.write("config.yml", config.to_string()).display().to_string();
+    let (first, last) = (home.write("a.wasm", plugin(A)), home.write("b.wasm", plugin(B)));
+    let (first, last) = (first.display().to_string(), last.display().to_string());
+
+    let both = Gateway::run(&["check", &config, "--plugin", &first, "--plugin", &last], &[]).await;
+    assert!(both.success, "{}", both.said);
+    for line in
+        ["b.wasm  honoured: serves acme/…: version VERSION-BBBB".to_owned(), format!("warning: shadowed by {last}")]
+    {
+        assert!(both.said.contains(&line), "{line}: {}", both.said);
+    }
+
+    let gone = home.path().join("gone.wasm").display().to_string();
+    let missing = Gateway::run(&["check", &config, "--plugin", &first, "--plugin", &gone], &[]).await;
+    assert!(!missing.success && missing.said.contains("gone.wasm  error: can't be read: "), "{}", missing.said);
+}
