@@ -3,7 +3,6 @@
 use url::Url;
 
 use super::{Subject, Verdict};
-use crate::plugin::Plugin;
 use crate::upstream::join;
 
 /// Beyond what is looked at when it is loaded.
@@ -31,11 +30,6 @@ pub(super) async fn makes_sense(subject: &Subject<'_>) -> Verdict {
         if support.translated.iter().any(String::is_empty) {
             found.push(format!("{path}: an empty prefix stands for every model; leave `native` out instead"));
         }
-    }
-    match Plugin::load(subject.runtime, subject.file, subject.bytes).await {
-        Ok(again) if format!("{:?}", again.manifest) == format!("{manifest:?}") => {}
-        Ok(_) => found.push("it says something else when it is asked again".to_owned()),
-        Err(error) => found.push(format!("it loads once, but not again: {error}")),
     }
     Verdict::of(found)
 }

@@ -53,7 +53,7 @@ impl CallOnce {
         let scene = self.scene()?;
         let engine = super::engine(environment)?;
         let played = crate::cli::runtime()?.block_on(async {
-            let plugin = super::load(&engine, &self.file, &super::component(&engine, &self.file).await?).await?;
+            let plugin = super::load_for_replay(&engine, &self.file).await?;
             note_what_is_special(&plugin.manifest, &scene)?;
             anyhow::Ok(play(&plugin, &scene, Cuts::Every(self.events_per_read)).await)
         })?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::paint::Paint;
 use crate::config::Environment;
-use crate::plugin::{Digest, Manifest, Shape, Support, capabilities};
+use crate::plugin::{Digest, Manifest, Plugin, Shape, Support, capabilities};
 use crate::upstream::Placement;
 
 /// What to look at.
@@ -36,8 +36,8 @@ impl Inspect {
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let engine = super::engine(environment)?;
         let runtime = crate::cli::runtime()?;
-        let bytes = runtime.block_on(super::component(&engine, &self.file))?;
-        let loaded = runtime.block_on(super::load(&engine, &self.file, &bytes));
+        let bytes = runtime.block_on(Plugin::read(&engine, &self.file))?;
+        let loaded = runtime.block_on(Plugin::load(&engine, &self.file.display().to_string(), &bytes));
         let found = Found {
             bytes: bytes.len(),
             digest: Digest::of(&bytes),
