@@ -14,6 +14,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 # Distroless: libc, libgcc, the certificates of public CAs, a user without rights, and no shell to break into.
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /ai-api /usr/local/bin/ai-api
+# Plugins mounted or copied into /app/plugins are served and watched, where neither `--plugins` nor the configuration
+# names another folder and none is at /app/plugins.d. The gateway only reads there: a read-only volume will do.
+WORKDIR /app/plugins
 # A configuration mounted at /app/config.yml is found by itself. The user (65532) has to be able to read it.
 WORKDIR /app
 # Compose files written for LiteLLM's image have no command and no PORT, and expect 10200 of the operator's set-up;

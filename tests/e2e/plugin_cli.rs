@@ -31,7 +31,7 @@ async fn inspect_says_what_a_shipped_plugin_is_and_what_it_gets() {
         let found = parsed(&plugin(&["inspect", path(&file), "--json"]).await);
         assert_eq!((&found["manifest"]["name"], &found["loads"]), (&json!(name), &json!(true)), "{found:#}");
         let imports = found["imports"].as_array().expect("a list");
-        assert!(imports.iter().all(|import| import["refused"] == false), "{found:#}");
+        assert!(imports.iter().all(|import| import["gets"].is_string() && import["refused"].is_null()), "{found:#}");
         assert_eq!(found["bytes"], std::fs::metadata(&file).expect("it is there").len());
     }
 }
@@ -115,6 +115,44 @@ async fn call_refuses_what_the_gateway_would_refuse() {
     }
     let run = plugin(&["call", path(&file), path(&request), "--model", "fine", "--operation", "embeddings"]).await;
     assert!(!run.success && run.said.contains("does not serve /v1/embeddings"), "{}", run.said);
+}
+
+#[tokio::test]
+async fn call_refuses_a_query_parameter_that_holds_keys_as_the_gateway_does() {
+    let home = TempDir::new();
+    let request = home.write("request.json", json!({"messages": []}).to_string());
+    let file = guest("probe-query");
+    for (name, refused) in [("api_key", true), ("X-Amz-Signature", true), ("alt", false)] {
+        let model = format!("query:{name}");
+        let run = plugin(&["call", path(&file), path(&request), "--model", &model]).await;
+        let says = format!("set the query parameter '{name}', which it may not");
+        assert_eq!((run.success, run.said.contains(&says)), (!refused, refused), "{name}: {}", run.said);
+    }
+}
+
+#[tokio::test]
+async fn call_refuses_a_stream_of_another_type_than_the_plugin_reads() {
+    let home = TempDir::new();
+    let request = home.write("request.json", json!({"messages": [], "stream": true}).to_string());
+    for (name, reads, other) in [
+        ("probe-aws", "application/vnd.amazon.eventstream", "text/event-stream"),
+        ("probe-header", "text/event-stream", "application/vnd.amazon.eventstream"),
+    ] {
+        let file = guest(name);
+        let call = async |media_type: &str| {
+            let answer = json!({"status": 200, "headers": {"content-type": media_type}, "events": []});
+            let answer = home.write("answer.json", answer.to_string());
+            plugin(&["call", path(&file), path(&request), "--model", "echo", "--upstream", path(&answer)]).await
+        };
+        let says = format!("reads a stream of {reads} where its provider answers with '{other}'");
+        let run = call(other).await;
+        assert!(!run.success && run.said.contains(&says), "{name}: no {says:?} in {}", run.said);
+        let run = call(reads).await;
+        assert!(run.success, "{name}: {}", run.said);
+        // The suite answers in the framing that the plugin reads.
+        let run = plugin(&["check", path(&file), "--model", "echo"]).await;
+        assert!(!run.said.contains("where its provider answers with"), "{name}: {}", run.said);
+    }
 }
 
 /// A recording of a small exchange with Anthropic.

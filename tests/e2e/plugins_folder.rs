@@ -171,9 +171,9 @@ async fn a_file_that_is_no_plugin_changes_nothing_and_says_why_once() {
 
     for (content, reason) in [
         (b"#!/bin/sh\n".to_vec(), "not WebAssembly"),
-        (b"\0asm\x01\0\0\0".to_vec(), "not a WebAssembly component"),
+        (b"\0asm\x01\0\0\0".to_vec(), "it is a core module; `ai-api plugin build` makes a component of it"),
         (b"\0asm\x0d\0\x01\0".to_vec(), "exports no provider interface"),
-        (Vec::new(), "not WebAssembly"),
+        (Vec::new(), "it is empty"),
     ] {
         place(folder.path(), "acme.wasm", &content);
         let found = eventually_async("the reason", async || {
@@ -492,4 +492,25 @@ async fn check_loads_every_file_and_says_what_becomes_of_it() {
     {
         assert!(broken.said.contains(line), "{line}: {}", broken.said);
     }
+}
+
+#[tokio::test]
+async fn check_loads_the_files_that_are_named_one_by_one_and_the_last_one_wins() {
+    let home = TempDir::new();
+    let config = json!({"model_list": [], "general_settings": {"master_key": "sk-e2e-check-2"}});
+    let config = home.write("config.yml", config.to_string()).display().to_string();
+    let (first, last) = (home.write("a.wasm", plugin(A)), home.write("b.wasm", plugin(B)));
+    let (first, last) = (first.display().to_string(), last.display().to_string());
+
+    let both = Gateway::run(&["check", &config, "--plugin", &first, "--plugin", &last], &[]).await;
+    assert!(both.success, "{}", both.said);
+    for line in
+        ["b.wasm  honoured: serves acme/…: version VERSION-BBBB".to_owned(), format!("warning: shadowed by {last}")]
+    {
+        assert!(both.said.contains(&line), "{line}: {}", both.said);
+    }
+
+    let gone = home.path().join("gone.wasm").display().to_string();
+    let missing = Gateway::run(&["check", &config, "--plugin", &first, "--plugin", &gone], &[]).await;
+    assert!(!missing.success && missing.said.contains("gone.wasm  error: can't be read: "), "{}", missing.said);
 }

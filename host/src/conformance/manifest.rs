@@ -3,17 +3,12 @@
 use url::Url;
 
 use super::{Subject, Verdict};
-use crate::plugin::Plugin;
 use crate::upstream::join;
 
 /// Beyond what is looked at when it is loaded.
 pub(super) async fn makes_sense(subject: &Subject<'_>) -> Verdict {
     let manifest = subject.manifest();
     let mut found = Vec::new();
-    let version = &manifest.version;
-    if version.is_empty() || version.len() > 64 || !version.chars().all(|c| c.is_ascii_graphic()) {
-        found.push(format!("the version '{}' isn't 1 to 64 visible characters", version.escape_debug()));
-    }
     let base = manifest.base_url.as_ref().and_then(|base| base.fill(|_| Some("x")).ok());
     let base = base.or_else(|| Url::parse("http://provider.invalid").ok());
     for (place, support) in manifest.operations.iter().enumerate() {
@@ -35,11 +30,6 @@ pub(super) async fn makes_sense(subject: &Subject<'_>) -> Verdict {
         if support.translated.iter().any(String::is_empty) {
             found.push(format!("{path}: an empty prefix stands for every model; leave `native` out instead"));
         }
-    }
-    match Plugin::load(subject.runtime, subject.file, subject.bytes).await {
-        Ok(again) if format!("{:?}", again.manifest) == format!("{manifest:?}") => {}
-        Ok(_) => found.push("it says something else when it is asked again".to_owned()),
-        Err(error) => found.push(format!("it loads once, but not again: {error}")),
     }
     Verdict::of(found)
 }

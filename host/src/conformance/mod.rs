@@ -13,22 +13,18 @@ mod streams;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::plugin::{Manifest, Operation, Plugin, Runtime};
+use crate::plugin::{Manifest, Operation, Plugin};
 use crate::replay::Scene;
 
 /// What is checked, and by what.
 #[derive(Debug)]
 pub struct Subject<'a> {
-    /// The engine that loaded the plugin: deterministic, with an instance a call.
-    pub runtime: &'a Runtime,
-    /// An engine like the gateway's, where instances may serve again; needed for plugins that are reusable.
-    pub serving: Option<&'a Runtime>,
-    /// The file's name, for messages.
-    pub file: &'a str,
-    /// The component.
-    pub bytes: &'a [u8],
-    /// The same, loaded.
+    /// The plugin, deterministic, with an instance a call.
     pub plugin: &'a Plugin,
+    /// The same as it would serve: with the machine's clocks, and with instances that serve again where they may.
+    pub served: &'a Plugin,
+    /// The same with the machine's clocks, and an instance a call.
+    pub fresh: &'a Plugin,
     /// The provider's name of a model; by default one is made up that the plugin translates.
     pub model: Option<&'a str>,
     /// The deployment's parameters.
@@ -66,12 +62,12 @@ macro_rules! checks {
 
 /// All checks, in the order of a call.
 pub const CHECKS: &[Check] = checks![
-    "manifest", "its manifest makes sense and is always the same", manifest::makes_sense;
+    "manifest", "its manifest makes sense", manifest::makes_sense;
     "requests", "every canonical request becomes one that the gateway sends, or is refused as the client's fault", requests::are_translated;
     "losses", "what a request loses on its way is told", requests::losses_are_told;
     "model-names", "no model's name leads out of the base URL", requests::model_names_stay_inside;
     "large-prompts", "prompts of 1 MB and 4 MB fit into an instance's time and memory", requests::large_prompts_fit;
-    "determinism", "the same call gives the same bytes in another instance", requests::are_deterministic;
+    "determinism", "the same call gives the same bytes in another instance, at another time", requests::are_deterministic;
     "errors", "a provider's error is a failure with a status of its own, whatever its body", answers::errors_are_failures;
     "retry-after", "a provider's retry-after reaches the client", answers::retry_after_is_carried;
     "junk-answers", "an answer that makes no sense is a failure, or canonical all the same", answers::junk_is_survived;

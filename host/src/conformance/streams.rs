@@ -10,28 +10,41 @@ use crate::replay::{Answer, Content, Cuts, End, Scene, play};
 /// A stream of more events is cut at so many places, evenly.
 const MAX_CUTS: usize = 200;
 
-/// Events in an answer of this ending. Their framing is whatever the plugin reads.
-fn events(events: Events, ending: RecordedEnding) -> Answer {
-    // Without a media type every framing is taken.
-    Answer { status: 200, headers: Vec::new(), content: Content::Events(events), ending }
+/// What an answer may call itself that a plugin reads as a stream.
+const MEDIA_TYPES: [&str; 3] = ["text/event-stream", "application/vnd.amazon.eventstream", "application/x-ndjson"];
+
+/// Calls that ask for streams, each with the media type of the answer that the plugin takes for one.
+async fn asking_for_streams(subject: &Subject<'_>) -> Vec<(Scene, &'static str)> {
+    let mut found = Vec::new();
+    for scene in asking(subject).await.into_iter().filter(|scene| scene.streaming) {
+        let mut taken = MEDIA_TYPES[0];
+        for media_type in MEDIA_TYPES {
+            let silent = answered(&scene, media_type, Vec::new(), RecordedEnding::Complete);
+            if !matches!(play(subject.plugin, &silent, Cuts::Every(1)).await.end, End::Broke(_)) {
+                taken = media_type;
+                break;
+            }
+        }
+        found.push((scene, taken));
+    }
+    found
 }
 
-/// The same call with each answer that may say what its framing is.
-fn scenes_with(scene: &Scene, answer: &Answer) -> Scene {
-    let mut answer = answer.clone();
-    answer.headers.push(("content-type".to_owned(), "text/event-stream".to_owned()));
+/// The same call, answered with events.
+fn answered(scene: &Scene, media_type: &str, events: Events, ending: RecordedEnding) -> Scene {
+    let headers = vec![("content-type".to_owned(), media_type.to_owned())];
+    let answer = Answer { status: 200, headers, content: Content::Events(events), ending };
     Scene { answers: vec![answer], ..scene.clone() }
 }
 
 pub(super) async fn junk_is_survived(subject: &Subject<'_>) -> Verdict {
     let mut found = Vec::new();
     let mut seen = 0;
-    for scene in asking(subject).await.into_iter().filter(|scene| scene.streaming) {
+    for (scene, media_type) in asking_for_streams(subject).await {
         for name in [None, Some("error"), Some("message_start"), Some("content_block_delta"), Some("never heard of")] {
             for (what, data) in junk() {
                 let event = || (name.map(str::to_owned), data.clone());
-                let answer = events(vec![event(), event()], RecordedEnding::Complete);
-                let scene = scenes_with(&scene, &answer);
+                let scene = answered(&scene, media_type, vec![event(), event()], RecordedEnding::Complete);
                 let played = play(subject.plugin, &scene, Cuts::Every(1)).await;
                 if matches!(played.end, End::Verbatim) {
                     continue;
@@ -48,13 +61,13 @@ pub(super) async fn junk_is_survived(subject: &Subject<'_>) -> Verdict {
 pub(super) async fn silence_is_a_failure(subject: &Subject<'_>) -> Verdict {
     let mut found = Vec::new();
     let mut seen = 0;
-    for scene in asking(subject).await.into_iter().filter(|scene| scene.streaming) {
+    for (scene, media_type) in asking_for_streams(subject).await {
         for (ending, what) in [
             (RecordedEnding::Complete, "ends without an event"),
             (RecordedEnding::Cut, "breaks off before its first event"),
             (RecordedEnding::Stalled, "falls silent before its first event"),
         ] {
-            let scene = scenes_with(&scene, &events(Vec::new(), ending));
+            let scene = answered(&scene, media_type, Vec::new(), ending);
             let at = format!("{}{}", scene.operation.path(), streamed(&scene));
             let played = play(subject.plugin, &scene, Cuts::Every(1)).await;
             match played.end {

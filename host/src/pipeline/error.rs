@@ -4,7 +4,7 @@ use crate::auth::AuthError;
 use crate::canonical::{BadBody, ProviderError};
 use crate::plugin::{CallError, Operation};
 use crate::stream::StreamError;
-use crate::upstream::{BadHeader, BadPath, BadQuery, CredentialError, UpstreamError};
+use crate::upstream::{BadPath, CredentialError, UpstreamError};
 
 /// Why a request was not answered. What the client is told of each, and with which status, is in `api/error.rs`.
 #[derive(Debug, thiserror::Error)]
@@ -166,14 +166,6 @@ impl GatewayError {
     }
 
     pub(super) fn path(plugin: &str, error: &BadPath) -> Self {
-        Self::plugin(plugin, CallError::Refused(error.to_string()))
-    }
-
-    pub(super) fn query(plugin: &str, error: &BadQuery) -> Self {
-        Self::plugin(plugin, CallError::Refused(error.to_string()))
-    }
-
-    pub(super) fn header(plugin: &str, error: &BadHeader) -> Self {
         Self::plugin(plugin, CallError::Refused(error.to_string()))
     }
 }

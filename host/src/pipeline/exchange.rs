@@ -2,39 +2,21 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Method;
-
 use super::answer::{Answer, StreamReply};
+use super::framing::media_type_of;
+use super::outbound::outbound;
 use super::prepare::prepare;
-use super::relay::{End, Piece, Relay, next_chunk};
-use super::{Call, GatewayError, Patience, Pipeline, unix_seconds, warnings};
+use super::relay::Relay;
+use super::translated::{Translated, frame};
+use super::{Call, GatewayError, Pipeline, unix_seconds, warnings};
 use crate::plugin::{
-    self, Batch, Begun, Completion, Ending, Event, Exchange, FollowUp, Framing, HeaderParam, HttpRequest, HttpResponse,
-    Reading, Settled, Usage,
+    self, Batch, Begun, Completion, Exchange, FollowUp, HeaderParam, HttpRequest, HttpResponse, Reading, Settled, Usage,
 };
-use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
-use crate::upstream::{Outbound, Redactor, Source, UpstreamError, guest_headers, guest_query, join, visible_headers};
+use crate::upstream::visible_headers;
 
 /// How often a plugin may ask its provider again for one answer, and how soon at best.
 const MAX_FOLLOW_UPS: u32 = 1_000;
 const SOONEST_FOLLOW_UP: Duration = Duration::from_millis(100);
-
-/// A translated stream under way.
-#[derive(Debug)]
-pub(super) struct Translated {
-    exchange: Exchange,
-    /// Taken once the answer is complete.
-    source: Option<Source>,
-    decoder: Decoder,
-    events: Vec<StreamEvent>,
-    /// What the client is told next.
-    pending: Option<GatewayError>,
-    plugin: String,
-    provider: String,
-    redactor: Redactor,
-    patience: Patience,
-}
 
 /// What one request to the provider came to.
 enum Asked {
@@ -138,7 +120,9 @@ impl Pipeline {
         let name = &call.plugin.manifest.name;
         let target = &call.route.target;
         let provider = &target.deployment.provider;
-        let outbound = self.outbound(call, request).inspect_err(|error| blame(&mut exchange, error))?;
+        let placement = &call.plugin.manifest.placement;
+        let outbound = outbound(placement, &call.binding.base, request)
+            .map_err(|what| GatewayError::plugin(name, exchange.refuse(what)))?;
         let mut source = self.send(call, outbound).await?;
         let status = source.status().as_u16();
         if !matches!(status, 200..300 | 400..600) {
@@ -171,150 +155,12 @@ impl Pipeline {
                     let what = format!("answered with '{media_type}' instead of a stream of events");
                     return Err(GatewayError::bad_answer(provider, what));
                 }
-                let decoder = match framing {
-                    Framing::Sse => Decoder::sse(),
-                    Framing::JsonLines => Decoder::json_lines(),
-                    Framing::AwsEventStream => Decoder::aws(),
-                };
-                let translated = Translated {
-                    exchange,
-                    redactor: source.redactor().clone(),
-                    source: Some(source),
-                    decoder,
-                    events: Vec::new(),
-                    pending: None,
-                    plugin: name.clone(),
-                    provider: provider.clone(),
-                    patience: call.patience,
-                };
+                let translated = Translated::new(call, exchange, source, framing);
                 let relay = Relay::Translated(Box::new(translated));
                 Ok(Asked::Answered(Answer::stream(relay.start(call.patience, provider, spent).await?)))
             }
         }
     }
-
-    /// The plugin's request, checked: it goes where the operator said and carries nothing that is the gateway's.
-    fn outbound(&self, call: &Call<'_>, request: HttpRequest) -> Result<Outbound, GatewayError> {
-        let name = &call.plugin.manifest.name;
-        let placement = &call.plugin.manifest.placement;
-        guest_query(&request.query, placement).map_err(|error| GatewayError::query(name, &error))?;
-        let url = join(&call.binding.base, &request.path, &request.query)
-            .map_err(|error| GatewayError::path(name, &error))?;
-        let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
-        let headers = guest_headers(headers, placement).map_err(|error| GatewayError::header(name, &error))?;
-        let method = match request.method.as_str() {
-            "GET" => Method::GET,
-            "POST" => Method::POST,
-            "PUT" => Method::PUT,
-            "PATCH" => Method::PATCH,
-            "DELETE" => Method::DELETE,
-            _ => {
-                return Err(GatewayError::plugin(
-                    name,
-                    plugin::CallError::Refused("asked for an unknown method".into()),
-                ));
-            }
-        };
-        Ok(Outbound { method, url, headers, body: request.body.into() })
-    }
-}
-
-impl Translated {
-    /// The next piece: what the plugin makes of all events that one read completed.
-    pub(super) async fn next(&mut self) -> Result<Piece, GatewayError> {
-        if let Some(error) = self.pending.take() {
-            return Err(error);
-        }
-        let chunk = match next_chunk(&mut self.source, self.patience).await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => return self.finish().await,
-            Err(error) => return self.broke(error).await,
-        };
-        self.events.clear();
-        let decoded = self.decoder.push(&chunk, &mut self.events);
-        let batch = self.translate().await?;
-        if let Some(source) = self.source.take_if(|_| batch.done) {
-            source.read_out();
-        }
-        let piece = frame(batch);
-        // What came before the failure came; the failure is told next.
-        self.pending = decoded.err().map(|error| GatewayError::stream(&self.provider, error));
-        Ok(piece)
-    }
-
-    async fn translate(&mut self) -> Result<Batch, GatewayError> {
-        let cleaned: Vec<(Option<&str>, Bytes)> = self
-            .events
-            .iter()
-            .filter_map(|event| {
-                let name = event.name.as_deref().filter(|name| !self.redactor.finds(name.as_bytes()));
-                Some((name, self.redactor.clean(event.data.clone()?)))
-            })
-            .collect();
-        if cleaned.is_empty() {
-            return Ok(Batch { chunks: Vec::new(), usage: None, done: false });
-        }
-        let events: Vec<Event<'_>> = cleaned.iter().map(|(name, data)| Event { name: *name, data }).collect();
-        self.exchange.events(&events).await.map_err(|error| GatewayError::plugin(&self.plugin, error))
-    }
-
-    /// The provider closed the stream; whether it was complete is the plugin's to say.
-    async fn finish(&mut self) -> Result<Piece, GatewayError> {
-        self.events.clear();
-        self.events.extend(self.decoder.finish());
-        let last = self.translate().await?;
-        if last.done {
-            return Ok(frame(last));
-        }
-        let usage = last.usage;
-        let piece = frame(last);
-        let ended = self.exchange.end(Ending::Complete).await;
-        let rest = ended
-            .map_err(|error| GatewayError::plugin(&self.plugin, error))
-            .map(|rest| frame(Batch { done: true, ..rest }));
-        match rest {
-            Ok(rest) => {
-                let bytes = [piece.bytes, rest.bytes].concat().into();
-                Ok(Piece { bytes, usage: rest.usage.or(usage), end: rest.end })
-            }
-            Err(error) => {
-                self.pending = Some(error);
-                Ok(piece)
-            }
-        }
-    }
-
-    /// The stream broke. What was used by then the plugin may know.
-    async fn broke(&mut self, error: UpstreamError) -> Result<Piece, GatewayError> {
-        let ending = match error {
-            UpstreamError::Timeout { .. } => Ending::Stalled,
-            _ => Ending::Cut,
-        };
-        self.pending = Some(GatewayError::upstream(&self.provider, error));
-        let usage = self.exchange.end(ending).await.ok().and_then(|batch| batch.usage);
-        Ok(Piece { usage, ..Piece::default() })
-    }
-}
-
-/// What a stream of this framing calls itself. Lines of JSON have too many names to be checked.
-fn media_type_of(framing: Framing) -> Option<&'static str> {
-    match framing {
-        Framing::Sse => Some("text/event-stream"),
-        Framing::AwsEventStream => Some("application/vnd.amazon.eventstream"),
-        Framing::JsonLines => None,
-    }
-}
-
-/// Canonical chunks as events for the client.
-fn frame(batch: Batch) -> Piece {
-    let mut out = Vec::with_capacity(batch.chunks.iter().map(|chunk| chunk.len() + 8).sum::<usize>() + DONE.len());
-    for chunk in &batch.chunks {
-        push_data_frame(&mut out, chunk);
-    }
-    if batch.done {
-        out.extend_from_slice(DONE);
-    }
-    Piece { bytes: out.into(), usage: batch.usage, end: batch.done.then_some(End::Complete) }
 }
 
 /// An answer that the plugin gave as a stream all at once.
@@ -327,13 +173,6 @@ fn ready(batch: Batch, spent: &mut Option<Usage>) -> StreamReply {
 fn whole(completion: Completion, spent: &mut Option<Usage>) -> Answer {
     *spent = completion.usage;
     Answer::whole(completion.body.into())
-}
-
-/// Puts it on the plugin's books where a request of its own making can't be sent.
-fn blame(exchange: &mut Exchange, error: &GatewayError) {
-    if let GatewayError::Plugin { source: plugin::CallError::Refused(what), .. } = error {
-        exchange.refuse(what.as_str());
-    }
 }
 
 #[cfg(test)]

@@ -11,10 +11,13 @@ mod answer;
 mod binding;
 mod error;
 mod exchange;
+pub mod framing;
 mod mock;
 mod native;
+pub mod outbound;
 mod prepare;
 mod relay;
+mod translated;
 mod warnings;
 
 use std::sync::Arc;

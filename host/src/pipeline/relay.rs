@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::answer::StreamReply;
-use super::exchange::Translated;
 use super::native::Native;
+use super::translated::Translated;
 use super::{GatewayError, Patience};
 use crate::plugin::Usage;
 use crate::upstream::{Source, UpstreamError};

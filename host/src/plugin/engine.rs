@@ -31,7 +31,6 @@ pub struct Runtime {
     limits: RwLock<Arc<PluginLimitsTable>>,
     /// What the pool was made for.
     pool_table_elements: usize,
-    deterministic: bool,
     _ticker: Ticker,
 }
 
@@ -81,21 +80,8 @@ impl Runtime {
             watch: None,
             limits,
             pool_table_elements,
-            deterministic: false,
             _ticker: ticker,
         })
-    }
-
-    /// Plugins that are loaded from now on have clocks that stand still and random numbers that repeat, and each call
-    /// has a new instance: the same input gives the same output. For replay and checks, not for serving.
-    #[must_use]
-    pub fn deterministic(mut self) -> Self {
-        self.deterministic = true;
-        self
-    }
-
-    pub(super) fn is_deterministic(&self) -> bool {
-        self.deterministic
     }
 
     /// What plugins that are loaded now may use.
@@ -111,10 +97,8 @@ impl Runtime {
 
     /// `limits`, as far as the pool goes, which was made at start.
     pub(super) fn within_pool(&self, limits: PluginLimits) -> PluginLimits {
-        // Who checks a plugin wants to see each of its failures, and has nobody to protect from it.
-        let quarantine_after = if self.deterministic { 0 } else { limits.quarantine_after };
         let table_elements = limits.table_elements.min(self.pool_table_elements);
-        PluginLimits { table_elements, quarantine_after, ..limits }
+        PluginLimits { table_elements, ..limits }
     }
 
     /// Lets `watch` look on at every exchange of the plugins that are loaded from now on.

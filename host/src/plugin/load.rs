@@ -46,18 +46,18 @@ pub(super) async fn load(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<
         .and_then(ProviderPluginPre::new)
         .map_err(|error| LoadError::Interface { file: file(), reason: format!("{error:#}") })?;
     // It has no name yet that limits could belong to: the operator trusts some plugin with as much.
-    let asked = Accounts::default().open(&file(), &digest, table.most(), runtime.is_deterministic());
+    let asked = Accounts::default().open(&file(), &digest, table.most(), false);
     let manifest = describe(&pre, &Arc::new(asked), &file()).await?;
 
     let limits = runtime.within_pool(*table.of(&manifest.name));
     check_limits(&component, &limits, &file())?;
-    let account = Arc::new(runtime.accounts.open(&manifest.name, &digest, limits, runtime.is_deterministic()));
+    let account = Arc::new(runtime.accounts.open(&manifest.name, &digest, limits, false));
     // Once more, under its own limits: it warms the instance's slot up, and a pure function says the same again.
     let again = describe(&pre, &account, &file()).await?;
     if format!("{manifest:?}") != format!("{again:?}") {
         return Err(LoadError::Unsteady { file: file() });
     }
-    let idle = (manifest.reusable && !runtime.is_deterministic()).then(|| IdleInstances::new(limits.idle_instances));
+    let idle = manifest.reusable.then(|| IdleInstances::new(limits.idle_instances));
     Ok(Plugin { manifest, digest, imports, account, idle, pre, watch: runtime.watch.clone() })
 }
 

@@ -81,18 +81,16 @@ impl Plugin {
         Life(Arc::downgrade(&self.account))
     }
 
-    /// Loads the component in `file`.
+    /// The bytes of `file`, to be loaded.
     ///
     /// # Errors
-    /// It can't be read, or is no plugin that this host can run.
-    pub async fn load_file(runtime: &Runtime, file: &Path) -> Result<Self, LoadError> {
+    /// It can't be read, or is larger than a plugin may be: larger than memory, for all that is known before.
+    pub async fn read(runtime: &Runtime, file: &Path) -> Result<Vec<u8>, LoadError> {
         let name = file.display().to_string();
         let unreadable = |source| LoadError::Read { file: name.clone(), source };
-        // Before it is read, for it may be larger than memory.
         let size = tokio::fs::metadata(file).await.map_err(unreadable)?.len();
         Self::check_size(runtime, &name, size)?;
-        let bytes = tokio::fs::read(file).await.map_err(unreadable)?;
-        Self::load(runtime, &name, &bytes).await
+        tokio::fs::read(file).await.map_err(unreadable)
     }
 
     /// Whether a file of so many bytes may be read as a plugin.
@@ -114,10 +112,27 @@ impl Plugin {
     /// The same plugin under other limits, without loading it again; calls under way keep those that they began with.
     #[must_use]
     pub fn with_limits(&self, runtime: &Runtime) -> Self {
+        self.variant(runtime, self.account.deterministic, self.idle.is_some())
+    }
+
+    /// The same plugin with clocks that stand still and random numbers that repeat, and a new instance for each call:
+    /// the same input gives the same output. For replay and checks, not for serving.
+    #[must_use]
+    pub fn deterministic(&self, runtime: &Runtime) -> Self {
+        self.variant(runtime, true, false)
+    }
+
+    /// The same plugin with a new instance for each call, also where one might serve many.
+    #[must_use]
+    pub fn without_reuse(&self, runtime: &Runtime) -> Self {
+        self.variant(runtime, self.account.deterministic, false)
+    }
+
+    fn variant(&self, runtime: &Runtime, deterministic: bool, reuse: bool) -> Self {
         let name = &self.manifest.name;
         let limits = runtime.within_pool(*runtime.limits().of(name));
-        let account = runtime.accounts.open(name, &self.digest, limits, runtime.is_deterministic());
-        let idle = self.idle.as_ref().map(|_| IdleInstances::new(limits.idle_instances));
+        let account = runtime.accounts.open(name, &self.digest, limits, deterministic);
+        let idle = reuse.then(|| IdleInstances::new(limits.idle_instances));
         let Self { manifest, digest, imports, pre, watch, .. } = self;
         let (manifest, imports, pre, watch) = (manifest.clone(), imports.clone(), pre.clone(), watch.clone());
         Self { manifest, digest: *digest, imports, account: Arc::new(account), idle, pre, watch }

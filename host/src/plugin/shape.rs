@@ -19,7 +19,7 @@ impl Shape {
     /// # Errors
     /// The bytes are no component.
     pub fn read(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<Self, LoadError> {
-        let component = Component::new(&runtime.engine, bytes)
+        let component = Component::from_binary(&runtime.engine, bytes)
             .map_err(|error| LoadError::NotAComponent { file: file.to_owned(), reason: format!("{error:#}") })?;
         let ty = component.component_type();
         Ok(Self {

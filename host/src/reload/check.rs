@@ -7,7 +7,7 @@ use super::Sources;
 use super::folder::Folder;
 use super::loader::{in_one_line, load};
 use crate::config::{Environment, Loaded, Severity};
-use crate::plugin::{BUILT_IN, Runtime};
+use crate::plugin::{BUILT_IN, LoadError, Plugin, Runtime};
 
 /// Loads every plugin that a start would load, and adds to the report what becomes of it. Compiled code is kept in
 /// `cache`.
@@ -63,13 +63,18 @@ pub async fn check(
 
 /// Its name, version and digest.
 async fn describe(runtime: &Arc<Runtime>, file: &Path) -> Result<(String, String, String), String> {
-    let bytes = tokio::fs::read(file).await.map_err(|error| format!("can't be read: {error}"))?;
     let shown = file.display().to_string();
-    match load(runtime, shown.clone(), bytes).await {
+    let loaded = match Plugin::read(runtime, file).await {
+        Ok(bytes) => load(runtime, shown.clone(), bytes).await,
+        Err(error) => Err(error),
+    };
+    match loaded {
         Ok(loaded) => {
             let manifest = &loaded.plugin.manifest;
             Ok((manifest.name.clone(), manifest.version.clone(), loaded.plugin.digest.short()))
         }
+        // The report names the file already.
+        Err(LoadError::Read { source, .. }) => Err(format!("can't be read: {source}")),
         Err(error) => {
             let reason = in_one_line(error);
             Err(reason.strip_prefix(&format!("{shown}: ")).map_or_else(|| reason.clone(), str::to_owned))

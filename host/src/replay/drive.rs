@@ -1,16 +1,16 @@
 //! One call through a plugin, as the pipeline drives it, with answers that are there already.
 
-use http::Method;
 use url::Url;
 
 use super::scene::{Answer, Content, Scene};
+use crate::pipeline::framing::{decoder, framing_of, media_type_of};
+use crate::pipeline::outbound::outbound;
 use crate::plugin::{
     Batch, Begun, CallError, Completion, Ending, Event, Exchange, Failure, Framing, HeaderParam, HttpRequest,
     HttpResponse, Manifest, Plugin, Reading, Settled, Usage, Warning,
 };
 use crate::record::RecordedEnding;
-use crate::stream::{Decoder, StreamEvent};
-use crate::upstream::{guest_headers, join};
+use crate::stream::StreamEvent;
 
 /// How a stream's events come: how many in one network read.
 #[derive(Clone, Copy, Debug)]
@@ -142,12 +142,11 @@ async fn stream(
     cuts: Cuts,
     played: &mut Played,
 ) -> Result<End, Stop> {
-    let media_type = answer.media_type();
-    if framing == Framing::Sse && media_type.as_deref().is_some_and(|kind| kind != "text/event-stream") {
-        return refused(format!(
-            "reads a stream of events where its provider answers with '{}'",
-            media_type.unwrap_or_default()
-        ));
+    // Who wrote an answer down may have left its type out.
+    if let (Some(expected), Some(found)) = (media_type_of(framing), answer.media_type())
+        && expected != found
+    {
+        return refused(format!("reads a stream of {expected} where its provider answers with '{found}'"));
     }
     for read in answer.reads(framing, cuts)? {
         if read.is_empty() {
@@ -189,15 +188,7 @@ fn take(batch: Batch, played: &mut Played) -> bool {
 /// # Errors
 /// What the plugin did that it may not.
 pub fn check_request(manifest: &Manifest, request: &HttpRequest) -> Result<(), String> {
-    let base = base_url(manifest)?;
-    join(&base, &request.path, &request.query).map_err(|error| error.to_string())?;
-    let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
-    guest_headers(headers, &manifest.placement).map_err(|error| error.to_string())?;
-    let known = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    if !known.iter().any(|method| method.as_str() == request.method) {
-        return Err("asked for an unknown method".to_owned());
-    }
-    Ok(())
+    outbound(&manifest.placement, &base_url(manifest)?, request.clone()).map(|_| ())
 }
 
 /// Some base URL: where the plugin has none of its own, or one with parameters, the host doesn't matter here.
@@ -264,20 +255,7 @@ impl Answer {
     pub fn events(&self) -> Option<Events> {
         match &self.content {
             Content::Events(events) => Some(events.clone()),
-            Content::Bytes(bytes) => match self.media_type()?.as_str() {
-                "text/event-stream" => self.decode(Framing::Sse, bytes).ok(),
-                "application/vnd.amazon.eventstream" => self.decode(Framing::AwsEventStream, bytes).ok(),
-                "application/x-ndjson" | "application/jsonl" => self.decode(Framing::JsonLines, bytes).ok(),
-                _ => None,
-            },
+            Content::Bytes(bytes) => self.decode(framing_of(&self.media_type()?)?, bytes).ok(),
         }
-    }
-}
-
-fn decoder(framing: Framing) -> Decoder {
-    match framing {
-        Framing::Sse => Decoder::sse(),
-        Framing::JsonLines => Decoder::json_lines(),
-        Framing::AwsEventStream => Decoder::aws(),
     }
 }

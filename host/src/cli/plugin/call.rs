@@ -52,9 +52,8 @@ impl CallOnce {
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let scene = self.scene()?;
         let engine = super::engine(environment)?;
-        let bytes = super::read(&self.file)?;
         let played = crate::cli::runtime()?.block_on(async {
-            let plugin = super::load(&engine, &self.file, &bytes).await?;
+            let plugin = super::load_for_replay(&engine, &self.file).await?;
             note_what_is_special(&plugin.manifest, &scene)?;
             anyhow::Ok(play(&plugin, &scene, Cuts::Every(self.events_per_read)).await)
         })?;

@@ -10,6 +10,7 @@ use super::gate::{self, FailOn};
 use crate::cli::paint::Paint;
 use crate::config::Environment;
 use crate::conformance::{self, CHECKS, Subject, Verdict};
+use crate::plugin::LoadError;
 
 /// What to check, and by what.
 #[derive(Debug, clap::Args)]
@@ -42,15 +43,13 @@ impl Check {
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let scenes = gate::recordings(&self.recordings)?;
         let engine = super::engine(environment)?;
-        let bytes = super::read(&self.file)?;
+        let runtime = crate::cli::runtime()?;
         let mut out = std::io::stdout().lock();
         let paint = Paint::stdout(environment);
-        let runtime = crate::cli::runtime()?;
         if let Some(against) = &self.against {
-            let old_bytes = super::read(against)?;
             let verdict = runtime.block_on(async {
-                let old = super::load(&engine, against, &old_bytes).await?;
-                let new = super::load(&engine, &self.file, &bytes).await?;
+                let old = super::load_for_replay(&engine, against).await?;
+                let new = super::load_for_replay(&engine, &self.file).await?;
                 gate::judge(&old, &new, &scenes).await
             })?;
             if self.json {
@@ -60,20 +59,17 @@ impl Check {
             }
             return Ok(verdict.code(self.fail_on));
         }
-        let name = self.file.display().to_string();
         let results = runtime.block_on(async {
-            let plugin = match super::load(&engine, &self.file, &bytes).await {
+            let served = match super::load(&engine, &self.file).await {
                 Ok(plugin) => plugin,
-                Err(error) => return Err(format!("{:#}", anyhow::Error::from(error))),
+                // Nothing was learned of the plugin.
+                Err(error @ LoadError::Read { .. }) => return Err(anyhow::Error::from(error)),
+                Err(error) => return Ok(Err(vec![format!("{:#}", anyhow::Error::from(error))])),
             };
-            let serving = plugin.manifest.reusable.then(|| super::serving_engine(environment)).transpose();
-            let serving = serving.map_err(|error| format!("{error:#}"))?;
             let subject = Subject {
-                runtime: &engine,
-                serving: serving.as_ref(),
-                file: &name,
-                bytes: &bytes,
-                plugin: &plugin,
+                fresh: &served.without_reuse(&engine),
+                plugin: &served.deterministic(&engine),
+                served: &served,
                 model: self.model.as_deref(),
                 params: &self.param,
                 recordings: &scenes,
@@ -82,9 +78,8 @@ impl Check {
             for check in CHECKS {
                 results.push((check, check.run(&subject).await));
             }
-            Ok(results)
-        });
-        let results = results.map_err(|reason| vec![reason]);
+            Ok(Ok(results))
+        })?;
         if self.json {
             writeln!(out, "{:#}", to_json(&results))?;
         } else {

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::cli::paint::Paint;
 use crate::config::Environment;
-use crate::plugin::{Manifest, Shape, Support, capabilities};
+use crate::plugin::{Digest, Manifest, Plugin, Shape, Support, capabilities};
 use crate::upstream::Placement;
 
 /// What to look at.
@@ -26,7 +25,7 @@ pub(in crate::cli) struct Inspect {
 /// What was found.
 struct Found {
     bytes: usize,
-    sha256: String,
+    digest: Digest,
     shape: Option<Shape>,
     /// Its manifest, or why it doesn't load.
     loaded: Result<Manifest, String>,
@@ -35,14 +34,14 @@ struct Found {
 impl Inspect {
     /// Prints what the file is; a failure where the gateway would not load it.
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
-        let bytes = super::read(&self.file)?;
         let engine = super::engine(environment)?;
-        let shape = if bytes.starts_with(b"\0asm") { Shape::read(&engine, "", &bytes).ok() } else { None };
-        let loaded = crate::cli::runtime()?.block_on(super::load(&engine, &self.file, &bytes));
+        let runtime = crate::cli::runtime()?;
+        let bytes = runtime.block_on(Plugin::read(&engine, &self.file))?;
+        let loaded = runtime.block_on(Plugin::load(&engine, &self.file.display().to_string(), &bytes));
         let found = Found {
             bytes: bytes.len(),
-            sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-            shape,
+            digest: Digest::of(&bytes),
+            shape: Shape::read(&engine, "", &bytes).ok(),
             loaded: loaded.map(|plugin| plugin.manifest).map_err(|error| format!("{:#}", anyhow::Error::from(error))),
         };
         let mut out = std::io::stdout().lock();
@@ -71,7 +70,7 @@ impl Found {
         let imports = self.shape.as_ref().map(|shape| shape.imports.iter().map(import_json).collect::<Value>());
         json!({
             "bytes": self.bytes,
-            "sha256": self.sha256,
+            "sha256": self.digest.to_string(),
             "interface": self.interface(),
             "manifest": manifest,
             "imports": imports,
@@ -91,7 +90,7 @@ impl Found {
         }
         writeln!(out, "interface   {}", self.interface().as_deref().unwrap_or("none that the gateway knows"))?;
         writeln!(out, "size        {} bytes", self.bytes)?;
-        writeln!(out, "sha256      {}", self.sha256)?;
+        writeln!(out, "sha256      {}", self.digest)?;
         if let Ok(manifest) = &self.loaded {
             print_manifest(out, manifest)?;
         }

@@ -17,7 +17,7 @@ use clap::Subcommand;
 
 use super::fail;
 use crate::app;
-use crate::config::Environment;
+use crate::config::{Environment, PluginLimitsTable};
 use crate::plugin::{LoadError, Plugin, Runtime};
 
 /// What to do with a plugin. Each has a file of its own here.
@@ -59,14 +59,11 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref().is_some_and(closed))
 }
 
-/// The engine that the gateway uses, with its cache; clocks stand still, so that the same gives the same.
+/// The engine that the gateway uses, with its cache. Nobody has to be protected from what a plugin does here, and who
+/// tries one wants to see each of its failures: there is no quarantine.
 fn engine(environment: &Environment) -> anyhow::Result<Runtime> {
-    serving_engine(environment).map(Runtime::deterministic)
-}
-
-/// The engine that the gateway uses, with its clocks, and with instances that serve again where they may.
-fn serving_engine(environment: &Environment) -> anyhow::Result<Runtime> {
-    Runtime::new(app::cache_folder(environment)).map_err(|error| anyhow::anyhow!("{error:#}"))
+    let limits = PluginLimitsTable::default().without_quarantine();
+    Runtime::with_limits(app::cache_folder(environment), limits).map_err(|error| anyhow::anyhow!("{error:#}"))
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
@@ -74,8 +71,14 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Loads a plugin as the gateway would.
-async fn load(engine: &Runtime, file: &Path, bytes: &[u8]) -> Result<Plugin, LoadError> {
-    Plugin::load(engine, &file.display().to_string(), bytes).await
+async fn load(engine: &Runtime, file: &Path) -> Result<Plugin, LoadError> {
+    let bytes = Plugin::read(engine, file).await?;
+    Plugin::load(engine, &file.display().to_string(), &bytes).await
+}
+
+/// The same for replay: clocks stand still, so that the same gives the same.
+async fn load_for_replay(engine: &Runtime, file: &Path) -> Result<Plugin, LoadError> {
+    Ok(load(engine, file).await?.deterministic(engine))
 }
 
 /// `name=value`, once for each.

@@ -1,0 +1,130 @@
+//! A provider's stream on its way through its plugin: bytes in, canonical chunks out.
+
+use bytes::Bytes;
+
+use super::framing::decoder;
+use super::relay::{End, Piece, next_chunk};
+use super::{Call, GatewayError, Patience};
+use crate::plugin::{Batch, Ending, Event, Exchange, Framing};
+use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
+use crate::upstream::{Redactor, Source, UpstreamError};
+
+/// A translated stream under way.
+#[derive(Debug)]
+pub(super) struct Translated {
+    exchange: Exchange,
+    /// Taken once the answer is complete.
+    source: Option<Source>,
+    decoder: Decoder,
+    events: Vec<StreamEvent>,
+    /// What the client is told next.
+    pending: Option<GatewayError>,
+    plugin: String,
+    provider: String,
+    redactor: Redactor,
+    patience: Patience,
+}
+
+impl Translated {
+    /// What comes of `source`, read as the plugin says.
+    pub(super) fn new(call: &Call<'_>, exchange: Exchange, source: Source, framing: Framing) -> Self {
+        Self {
+            exchange,
+            redactor: source.redactor().clone(),
+            source: Some(source),
+            decoder: decoder(framing),
+            events: Vec::new(),
+            pending: None,
+            plugin: call.plugin.manifest.name.clone(),
+            provider: call.route.target.deployment.provider.clone(),
+            patience: call.patience,
+        }
+    }
+
+    /// The next piece: what the plugin makes of all events that one read completed.
+    pub(super) async fn next(&mut self) -> Result<Piece, GatewayError> {
+        if let Some(error) = self.pending.take() {
+            return Err(error);
+        }
+        let chunk = match next_chunk(&mut self.source, self.patience).await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return self.finish().await,
+            Err(error) => return self.broke(error).await,
+        };
+        self.events.clear();
+        let decoded = self.decoder.push(&chunk, &mut self.events);
+        let batch = self.translate().await?;
+        if let Some(source) = self.source.take_if(|_| batch.done) {
+            source.read_out();
+        }
+        let piece = frame(batch);
+        // What came before the failure came; the failure is told next.
+        self.pending = decoded.err().map(|error| GatewayError::stream(&self.provider, error));
+        Ok(piece)
+    }
+
+    async fn translate(&mut self) -> Result<Batch, GatewayError> {
+        let cleaned: Vec<(Option<&str>, Bytes)> = self
+            .events
+            .iter()
+            .filter_map(|event| {
+                let name = event.name.as_deref().filter(|name| !self.redactor.finds(name.as_bytes()));
+                Some((name, self.redactor.clean(event.data.clone()?)))
+            })
+            .collect();
+        if cleaned.is_empty() {
+            return Ok(Batch { chunks: Vec::new(), usage: None, done: false });
+        }
+        let events: Vec<Event<'_>> = cleaned.iter().map(|(name, data)| Event { name: *name, data }).collect();
+        self.exchange.events(&events).await.map_err(|error| GatewayError::plugin(&self.plugin, error))
+    }
+
+    /// The provider closed the stream; whether it was complete is the plugin's to say.
+    async fn finish(&mut self) -> Result<Piece, GatewayError> {
+        self.events.clear();
+        self.events.extend(self.decoder.finish());
+        let last = self.translate().await?;
+        if last.done {
+            return Ok(frame(last));
+        }
+        let usage = last.usage;
+        let piece = frame(last);
+        let ended = self.exchange.end(Ending::Complete).await;
+        let rest = ended
+            .map_err(|error| GatewayError::plugin(&self.plugin, error))
+            .map(|rest| frame(Batch { done: true, ..rest }));
+        match rest {
+            Ok(rest) => {
+                let bytes = [piece.bytes, rest.bytes].concat().into();
+                Ok(Piece { bytes, usage: rest.usage.or(usage), end: rest.end })
+            }
+            Err(error) => {
+                self.pending = Some(error);
+                Ok(piece)
+            }
+        }
+    }
+
+    /// The stream broke. What was used by then the plugin may know.
+    async fn broke(&mut self, error: UpstreamError) -> Result<Piece, GatewayError> {
+        let ending = match error {
+            UpstreamError::Timeout { .. } => Ending::Stalled,
+            _ => Ending::Cut,
+        };
+        self.pending = Some(GatewayError::upstream(&self.provider, error));
+        let usage = self.exchange.end(ending).await.ok().and_then(|batch| batch.usage);
+        Ok(Piece { usage, ..Piece::default() })
+    }
+}
+
+/// Canonical chunks as events for the client.
+pub(super) fn frame(batch: Batch) -> Piece {
+    let mut out = Vec::with_capacity(batch.chunks.iter().map(|chunk| chunk.len() + 8).sum::<usize>() + DONE.len());
+    for chunk in &batch.chunks {
+        push_data_frame(&mut out, chunk);
+    }
+    if batch.done {
+        out.extend_from_slice(DONE);
+    }
+    Piece { bytes: out.into(), usage: batch.usage, end: batch.done.then_some(End::Complete) }
+}
