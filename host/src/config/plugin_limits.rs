@@ -10,6 +10,7 @@
 //! What a plugin's own entry leaves out is taken from `"*"`, and what that leaves out has a safe default.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::at::At;
@@ -27,6 +28,9 @@ pub struct PluginLimits {
     /// Linear memory of one instance, all its memories together: `memory_mb`. Room for the largest body that the
     /// gateway takes, a few times over.
     pub memory_bytes: usize,
+    /// What all instances of a plugin together may grow by, beyond what they begin with: `total_memory_mb`; by default a
+    /// quarter of the machine's memory, or of the container's.
+    pub total_memory_bytes: usize,
     /// Linear memories of one instance: `memories`.
     pub memories: usize,
     /// Tables of one instance: `tables`.
@@ -77,6 +81,11 @@ struct Key {
 const KEYS: &[Key] = &[
     // Wasm's own limit is 4 GiB.
     Key { name: "memory_mb", range: 1..=4096, set: |limits, n| limits.memory_bytes = n as usize * MEBIBYTE },
+    Key {
+        name: "total_memory_mb",
+        range: 16..=16_777_216,
+        set: |limits, n| limits.total_memory_bytes = n as usize * MEBIBYTE,
+    },
     Key { name: "memories", range: 1..=16, set: |limits, n| limits.memories = n as usize },
     Key { name: "tables", range: 1..=256, set: |limits, n| limits.tables = n as usize },
     Key { name: "table_elements", range: 1..=1_000_000, set: |limits, n| limits.table_elements = n as usize },
@@ -97,12 +106,27 @@ const KEYS: &[Key] = &[
 const STACK: &str = "stack_kb";
 const FILE: &str = "max_wasm_mb";
 
+/// The kernel's files about memory, read once.
+static QUARTER_OF_MEMORY: LazyLock<usize> = LazyLock::new(|| {
+    let read = |file| std::fs::read_to_string(file).unwrap_or_default();
+    quarter_of_memory(&read("/proc/meminfo"), &read("/sys/fs/cgroup/memory.max"))
+});
+
+/// A quarter of the machine's memory, or of what its container may have; enough for one instance at least.
+fn quarter_of_memory(meminfo: &str, cgroup_max: &str) -> usize {
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB"));
+    let total = total.and_then(|kibibytes| kibibytes.trim().parse::<usize>().ok()).map(|n| n.saturating_mul(KIBIBYTE));
+    let may = cgroup_max.trim().parse().unwrap_or(usize::MAX);
+    (total.unwrap_or(4096 * MEBIBYTE).min(may) / 4).max(512 * MEBIBYTE)
+}
+
 // === impl PluginLimits ===
 
 impl Default for PluginLimits {
     fn default() -> Self {
         Self {
             memory_bytes: 512 * MEBIBYTE,
+            total_memory_bytes: *QUARTER_OF_MEMORY,
             memories: 4,
             tables: 32,
             table_elements: 100_000,
@@ -240,6 +264,19 @@ mod tests {
         let table = PluginLimitsTable::read(&At::root(&root), &mut report);
         let errors = report.of(super::super::Severity::Error).map(ToString::to_string).collect();
         (table, errors)
+    }
+
+    #[test]
+    fn by_default_a_plugin_may_have_a_quarter_of_the_memory() {
+        for (meminfo, cgroup_max, mebibytes) in [
+            ("MemTotal:       16777216 kB\nMemFree: 1 kB\n", "", 4096),
+            ("MemTotal:       16777216 kB\n", "max\n", 4096),
+            ("MemTotal:       16777216 kB\n", "4294967296\n", 1024),
+            ("MemTotal:       1048576 kB\n", "", 512),
+            ("", "", 1024),
+        ] {
+            assert_eq!(quarter_of_memory(meminfo, cgroup_max), mebibytes * MEBIBYTE, "{meminfo:?} {cgroup_max:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::metered::Places;
 use super::per_second::PerSecond;
 use super::quarantine::{Admission, Quarantine, Turn};
 use super::stats::{Fault, Stats};
@@ -19,6 +20,8 @@ pub(super) struct Account {
     pub stats: Arc<Stats>,
     pub quarantine: Arc<Quarantine>,
     pub log: Arc<LogQuota>,
+    /// Where its calls compute that aren't done at once.
+    pub places: Arc<Places>,
     /// Clocks stand still and random numbers repeat.
     pub deterministic: bool,
 }
@@ -34,6 +37,7 @@ struct Kept {
     digest: Digest,
     quarantine: Arc<Quarantine>,
     log: Arc<LogQuota>,
+    places: Arc<Places>,
 }
 
 /// How many lines a plugin may still log within this second.
@@ -111,12 +115,13 @@ impl Accounts {
             digest: *digest,
             quarantine: Arc::new(Quarantine::new(now)),
             log: Arc::new(LogQuota { since: now, lines: PerSecond::default() }),
+            places: Arc::default(),
         });
         if entry.digest != *digest {
             (entry.digest, entry.quarantine) = (*digest, Arc::new(Quarantine::new(now)));
         }
-        let Kept { stats, quarantine, log, .. } = entry.clone();
-        Account { name: Arc::from(name), limits, stats, quarantine, log, deterministic }
+        let Kept { stats, quarantine, log, places, .. } = entry.clone();
+        Account { name: Arc::from(name), limits, stats, quarantine, log, places, deterministic }
     }
 }
 

@@ -18,6 +18,10 @@ impl BaseUrl {
     pub fn parse(template: &str) -> Result<Self, String> {
         let shown = template.escape_debug();
         let no_url = || format!("base-url '{shown}' is no http(s) URL with a host");
+        // A parser of URLs would drop some of them without a word, and a terminal act on others.
+        if !template.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!("base-url '{shown}' has characters that a URL may not have"));
+        }
         let mut placeholders = Vec::new();
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
@@ -118,6 +122,9 @@ mod tests {
             "https://api.example.com/a}{b}",
             "https://user:{x}@api.example.com",
             "https://api.example.com/?k={x}",
+            "https://evil.example/\u{1b}[2K\rbase URL https://api.example.com/v1",
+            "https://api.example.com/a b",
+            "https://api.exämple.com/",
             "ftp://example.com",
             "example.com",
             "https://",

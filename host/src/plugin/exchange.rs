@@ -13,7 +13,7 @@ use super::bindings::v0_1::{ProviderPlugin, ProviderPluginPre};
 use super::checks::{self, Refusal};
 use super::engine::ticks;
 use super::idle::IdleInstances;
-use super::metered::{Metered, metered};
+use super::metered::{GivenUp, Metered, metered};
 use super::state::GuestState;
 use super::witness::Witness;
 use super::{
@@ -62,7 +62,7 @@ macro_rules! guest_call {
         let Instance { store, bindings, .. } = &mut instance;
         let exchange = bindings.ai_api_plugin_provider().exchange();
         let called = exchange.$function(&mut *store, $self.resource $(, $argument)*);
-        let called = metered(called, patience($self.tally.account())).await;
+        let called = metered(called, patience($self.tally.account()), &$self.tally.account().places).await;
         match told(called, &instance.store, $self.tally.account()) {
             Ok(answer) => {
                 $self.instance = Some(instance);
@@ -122,10 +122,10 @@ impl Exchange {
         instance.served += 1;
         instance.rewind();
         let exchange = instance.bindings.ai_api_plugin_provider().exchange();
-        let called = metered(exchange.call_begin(&mut instance.store, call), patience(account)).await;
+        let called = metered(exchange.call_begin(&mut instance.store, call), patience(account), &account.places).await;
         match (told(called, &instance.store, account), &plugin.idle) {
             (Ok(begun), _) => Ok((instance, begun)),
-            (Err(error @ CallError::Failed(_)), Some(idle)) => {
+            (Err(error @ CallError::Failed(_)), Some(idle)) if instance.is_fit(account) => {
                 idle.put(instance);
                 Err(error)
             }
@@ -141,7 +141,7 @@ impl Exchange {
         let mut instance = Instance::new(pre, account).await?;
         instance.rewind();
         let called = instance.bindings.ai_api_plugin_provider().call_describe(&mut instance.store);
-        let Metered { output, cpu } = metered(called, patience(account)).await;
+        let Metered { output, cpu } = metered(called, patience(account), &account.places).await;
         told(Metered { output: output.map(|called| called.map(Ok)), cpu }, &instance.store, account)
     }
 
@@ -255,16 +255,17 @@ impl Instance {
             Ok(if state.ticks > allowed { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
         });
         rewind(&mut store);
-        let Metered { output, cpu } = metered(pre.instantiate_async(&mut store), patience(account)).await;
+        let Metered { output, cpu } =
+            metered(pre.instantiate_async(&mut store), patience(account), &account.places).await;
         account.stats.ran(cpu);
         match output {
-            None => Err(CallError::OutOfTime(patience(account))),
-            Some(Ok(bindings)) => Ok(Self { store, bindings, spent: None, served: 0 }),
-            Some(Err(error)) if error.is::<Trap>() || error.is::<I32Exit>() || store.data().limiter.refused => {
+            Err(why) => Err(given_up(why, account)),
+            Ok(Ok(bindings)) => Ok(Self { store, bindings, spent: None, served: 0 }),
+            Ok(Err(error)) if error.is::<Trap>() || error.is::<I32Exit>() || store.data().limiter.refused => {
                 Err(classify(&error, &store, account))
             }
             // The pool is used up, or the kernel has no more mappings.
-            Some(Err(error)) => Err(CallError::Busy(format!("{error:#}"))),
+            Ok(Err(error)) => Err(CallError::Busy(format!("{error:#}"))),
         }
     }
 
@@ -273,9 +274,9 @@ impl Instance {
         self.rewind();
         if let Some(resource) = self.spent.take() {
             let Metered { output, cpu } =
-                metered(resource.resource_drop_async(&mut self.store), patience(account)).await;
+                metered(resource.resource_drop_async(&mut self.store), patience(account), &account.places).await;
             account.stats.ran(cpu);
-            if !matches!(output, Some(Ok(()))) {
+            if !matches!(output, Ok(Ok(()))) {
                 tracing::warn!(plugin = &*account.name, "failed while it dropped a call that was over");
                 return None;
             }
@@ -300,7 +301,7 @@ const WHOLE_FOR_STREAM: &str = "returned a whole answer where a stream was asked
 
 fn rewind(store: &mut Store<GuestState>) {
     let state = store.data_mut();
-    (state.ticks, state.limiter.refused) = (0, false);
+    (state.ticks, state.limiter.refused, state.limiter.crowded) = (0, false, false);
     store.set_epoch_deadline(1);
 }
 
@@ -322,12 +323,19 @@ fn told<T>(
 ) -> Result<T, CallError> {
     account.stats.ran(called.cpu);
     match called.output {
-        None => Err(CallError::OutOfTime(patience(account))),
-        Some(Ok(answer)) => answer.map_err(|mut failure| {
+        Err(why) => Err(given_up(why, account)),
+        Ok(Ok(answer)) => answer.map_err(|mut failure| {
             checks::failure(&mut failure);
             CallError::Failed(failure)
         }),
-        Some(Err(error)) => Err(classify(&error, store, account)),
+        Ok(Err(error)) => Err(classify(&error, store, account)),
+    }
+}
+
+fn given_up(why: GivenUp, account: &Account) -> CallError {
+    match why {
+        GivenUp::Waited => CallError::OutOfTime(patience(account)),
+        GivenUp::Crowded => CallError::Busy("too many of its calls compute for long".to_owned()),
     }
 }
 
@@ -337,6 +345,10 @@ fn classify(error: &wasmtime::Error, store: &Store<GuestState>, account: &Accoun
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => CallError::OutOfTime(account.limits.call_time),
+        _ if store.data().limiter.crowded => CallError::Busy(format!(
+            "its instances have {} MiB together, its limit (plugin_limits: total_memory_mb)",
+            account.limits.total_memory_bytes >> 20
+        )),
         _ if store.data().limiter.refused => CallError::OutOfMemory(account.limits.memory_bytes),
         Some(trap) => CallError::Trapped(trap.to_string()),
         // Not a trap: what it returned can't be read (bad UTF-8, a list longer than its memory, too much of it).

@@ -9,48 +9,79 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 
 /// Guests that compute for long take turns: all of them together have half of the processors.
-static SLOW_LANE: LazyLock<Semaphore> = LazyLock::new(|| {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    Semaphore::new((processors / 2).max(1))
-});
+static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(turns()));
+
+fn turns() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
+}
 
 /// What a guest's run came to.
 pub(super) struct Metered<T> {
-    /// What it returned; `None` when it was not done in time and was given up.
-    pub output: Option<T>,
+    /// What it returned, or why it was given up.
+    pub output: Result<T, GivenUp>,
     /// Processor time, so without the time in which it waited for its thread.
     pub cpu: Duration,
 }
 
+/// Why a guest was not run to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// It waited too long for something of its own.
+    Waited,
+    /// Others of the same plugin compute, and their places didn't become free in time.
+    Crowded,
+}
+
+/// The places that one plugin has in the slow lane: a guest keeps its place to its end, so that some calls are served
+/// when there are too many, and not all of them too late. Each plugin has its own, so that none takes another's.
+#[derive(Debug)]
+pub(super) struct Places(Semaphore);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Semaphore::new(turns()))
+    }
+}
+
 /// Runs `guest` to its end.
 ///
-/// Nearly all are done before the epoch's first tick, on the thread that they were called on. One that isn't goes on tick
-/// by tick in the slow lane, where it takes turns with others like it on a thread that serves nobody else.
+/// Nearly all are done before the epoch's first tick, on the thread that they were called on. One that isn't goes on in
+/// the slow lane, on a thread that serves nobody else: there plugins take turns, tick by tick.
 ///
-/// The epoch stops a guest that computes. One that waits, for a clock of WASI, doesn't compute: it is given up once
-/// `patience` has passed since it first stopped running.
-pub(super) async fn metered<T>(guest: impl Future<Output = T>, patience: Duration) -> Metered<T> {
+/// The epoch stops a guest that computes. One that waits, for a clock of WASI, doesn't compute: it is given up once it has
+/// waited for `patience`. Waiting for a turn doesn't count.
+pub(super) async fn metered<T>(guest: impl Future<Output = T>, patience: Duration, places: &Places) -> Metered<T> {
     let mut guest = pin!(guest);
     let mut cpu = Duration::ZERO;
     let first = std::future::poll_fn(|context| Poll::Ready(timed(&mut cpu, || guest.as_mut().poll(context))));
     let output = match first.await {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => tokio::time::timeout(patience, slowly(guest, &mut cpu)).await.ok(),
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => slowly(guest, &mut cpu, patience, places).await,
     };
     Metered { output, cpu }
 }
 
-/// Runs a guest that has stopped once to its end.
-async fn slowly<T>(mut guest: Pin<&mut impl Future<Output = T>>, cpu: &mut Duration) -> T {
-    loop {
-        until_woken().await;
+/// Runs a guest that has just stopped to its end.
+async fn slowly<T>(
+    mut guest: Pin<&mut impl Future<Output = T>>,
+    cpu: &mut Duration,
+    mut patience: Duration,
+    places: &Places,
+) -> Result<T, GivenUp> {
+    until_woken(&mut patience).await?;
+    let _place = match tokio::time::timeout(patience, places.0.acquire()).await {
         // It is never closed.
-        let turn = SLOW_LANE.acquire().await;
+        Ok(place) => place,
+        Err(_) => return Err(GivenUp::Crowded),
+    };
+    loop {
+        let turn = TURNS.acquire().await;
         let mut run = |context: &mut Context<'_>| timed(cpu, || guest.as_mut().poll(context));
         let polled = std::future::poll_fn(|context| Poll::Ready(aside(|| run(context)))).await;
         drop(turn);
-        if let Poll::Ready(output) = polled {
-            return output;
+        match polled {
+            Poll::Ready(output) => return Ok(output),
+            Poll::Pending => until_woken(&mut patience).await?,
         }
     }
 }
@@ -64,10 +95,15 @@ fn aside<T>(run: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Waits for whatever the guest, which has just stopped, waits for.
-async fn until_woken() {
-    let mut stopped = false;
-    std::future::poll_fn(|_| if std::mem::replace(&mut stopped, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+/// Waits for whatever the guest, which has just stopped, waits for; mostly it only let go of its thread.
+async fn until_woken(patience: &mut Duration) -> Result<(), GivenUp> {
+    let (mut stopped, began) = (false, Instant::now());
+    let woken =
+        std::future::poll_fn(|_| if std::mem::replace(&mut stopped, true) { Poll::Ready(()) } else { Poll::Pending });
+    // The timer wakes as well, so that only the clock tells whose doing it was.
+    let _ = tokio::time::timeout(*patience, woken).await;
+    *patience = patience.saturating_sub(began.elapsed());
+    if patience.is_zero() { Err(GivenUp::Waited) } else { Ok(()) }
 }
 
 fn timed<T>(cpu: &mut Duration, run: impl FnOnce() -> T) -> T {
@@ -83,8 +119,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_guest_that_waits_for_ever_is_given_up() {
-        let metered = metered(std::future::pending::<()>(), Duration::from_millis(1)).await;
-        assert!(metered.output.is_none());
+        let metered = metered(std::future::pending::<()>(), Duration::from_millis(1), &Places::default()).await;
+        assert_eq!(metered.output, Err(GivenUp::Waited));
     }
 
     #[tokio::test]
@@ -93,9 +129,20 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(50)).await;
             7
         };
-        let metered = metered(guest, Duration::from_secs(60)).await;
-        assert_eq!(metered.output, Some(7));
+        let metered = metered(guest, Duration::from_secs(60), &Places::default()).await;
+        assert_eq!(metered.output, Ok(7));
         assert!(metered.cpu < Duration::from_millis(40), "{:?}", metered.cpu);
+    }
+
+    #[tokio::test]
+    async fn waiting_for_others_is_not_the_guests_fault() {
+        let places = Places::default();
+        let taken = places.0.acquire_many(u32::try_from(turns()).unwrap()).await.unwrap();
+        let crowded = metered(tokio::task::yield_now(), Duration::from_millis(20), &places).await;
+        assert_eq!(crowded.output, Err(GivenUp::Crowded));
+        drop(taken);
+        let served = metered(tokio::task::yield_now(), Duration::from_millis(20), &places).await;
+        assert_eq!(served.output, Ok(()));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -111,12 +158,12 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
             };
-            metered(guest, Duration::from_secs(60)).await.output
+            metered(guest, Duration::from_secs(60), &Places::default()).await.output
         });
         for _ in 0..20 {
             tokio::spawn(tokio::task::yield_now()).await.unwrap();
         }
         stop.send(()).unwrap();
-        assert_eq!(slow.await.unwrap(), Some(7));
+        assert_eq!(slow.await.unwrap(), Ok(7));
     }
 }

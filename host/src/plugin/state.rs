@@ -25,7 +25,8 @@ impl GuestState {
     /// The state of a new instance.
     pub(super) fn new(account: Arc<Account>) -> Self {
         account.stats.instance_made();
-        Self { limiter: Limiter::new(&account.limits), account, ticks: 0, log_lines: 0, wasi: None }
+        let limiter = Limiter::new(&account.limits, Arc::clone(&account.stats));
+        Self { limiter, account, ticks: 0, log_lines: 0, wasi: None }
     }
 
     /// Makes it ready for another exchange.
@@ -39,7 +40,6 @@ impl GuestState {
 
 impl Drop for GuestState {
     fn drop(&mut self) {
-        self.account.stats.had_memory(self.limiter.peak());
         self.account.stats.instance_gone();
     }
 }

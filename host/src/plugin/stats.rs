@@ -4,7 +4,7 @@
 //! are relaxed atomics: a call costs a handful of additions, and a reader sees each number right, if not all of them of
 //! the same instant.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::CallError;
@@ -36,6 +36,8 @@ pub(super) struct Stats {
     faults: [AtomicU64; Fault::ALL.len()],
     cpu_nanos: AtomicU64,
     peak_memory_bytes: AtomicU64,
+    /// What its instances have grown by, all together.
+    pub(super) grown_bytes: AtomicUsize,
     instances: AtomicU32,
     instances_made: AtomicU64,
     pub(super) running: AtomicU32,

@@ -102,11 +102,16 @@ impl Found {
                 Ok(import) => import.gets.to_owned(),
                 Err(reason) => paint.bad(format_args!("REFUSED: {reason}")),
             };
-            writeln!(out, "  {name:width$}  {gets}")?;
+            writeln!(out, "  {:width$}  {gets}", shown(name))?;
         }
         writeln!(out, "{}", if shape.exports.is_empty() { "exports     nothing" } else { "exports" })?;
-        shape.exports.iter().try_for_each(|name| writeln!(out, "  {name}"))
+        shape.exports.iter().try_for_each(|name| writeln!(out, "  {}", shown(name)))
     }
+}
+
+/// A name that the component chose, for a terminal.
+fn shown(name: &str) -> String {
+    name.escape_debug().to_string()
 }
 
 fn print_manifest(out: &mut impl Write, manifest: &Manifest) -> std::io::Result<()> {
