@@ -214,6 +214,11 @@ impl<'a> Entry<'a> {
                 report.add(Severity::Honoured, at.place(), at.path.clone(), "fills the provider's base URL");
             } else if let Some(support) = known::lookup(Section::LitellmParams, key) {
                 support.report(&at, report);
+            } else if holds_a_secret(key) && !known::is_request_parameter(key) {
+                // As a request parameter, plugins, providers and recordings would see it.
+                if !at.node.is_none() {
+                    at.warn("not sent: by its name it may hold a secret; a request parameter of this name belongs into extra_body", report);
+                }
             } else {
                 let meaning = match row {
                     Some(_) => "a default request parameter",

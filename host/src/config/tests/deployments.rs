@@ -196,6 +196,42 @@ fn every_other_parameter_is_a_default_for_requests() {
 }
 
 #[test]
+fn an_unknown_key_that_may_be_secret_is_no_parameter_and_is_told() {
+    for key in ["evil_secret", "my_pat_token", "ACME_PASSWORD", "db_key", "session_cookie", "max_secret_tokens"] {
+        let text =
+            format!("model_list: [{{model_name: m, litellm_params: {{model: poe/x, api_key: k, {key}: hush}}}}]");
+        let loaded = loaded(&text, &[]);
+        assert!(loaded.config.deployments[0].default_params.is_empty(), "{key}");
+        assert!(!loaded.config.deployments[0].parameters.contains_key(key), "{key}");
+        let warnings = told(&loaded.report, Severity::Warning);
+        assert!(warnings.iter().any(|text| text.contains(key) && text.contains("not sent")), "{key}: {warnings:?}");
+        assert!(!format!("{warnings:?}{:#?}", loaded.config).contains("hush"), "{key}");
+    }
+    for key in [
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "logit_bias",
+        "stream_options",
+        "max_tool_calls",
+        "top_logprobs",
+        "mine",
+        "min_tokens",
+        "max_new_tokens",
+        "skip_special_tokens",
+        "stop_token_ids",
+    ] {
+        let text = format!("model_list: [{{model_name: m, litellm_params: {{model: poe/x, api_key: k, {key}: 7}}}}]");
+        let loaded = loaded(&text, &[]);
+        assert!(loaded.config.deployments[0].default_params.contains_key(key), "{key}");
+        assert!(!told(&loaded.report, Severity::Warning).iter().any(|text| text.contains("not sent")), "{key}");
+    }
+}
+
+#[test]
 fn headers_that_may_be_secret_are_marked() {
     let found = deployment(
         "{model: openai/x, api_key: k, organization: org-1, headers: {X-A: old}, extra_headers: {X-A: new, X-B: os.environ/B, Authorization: Basic abc, Host: evil, X-N: 5}}",
