@@ -40,7 +40,7 @@ async fn no_secret_is_in_a_guests_memory_whatever_the_upstream_echoes() {
     let google_secrets = [GOOGLE_TOKEN, HEADER].map(str::to_owned).into_iter().chain(pem_lines).collect();
     let key = || vec![KEY.to_owned()];
     let in_header = json!({"api_key": KEY, "extra_headers": {"x-acme-secret": HEADER}});
-    let instead = json!({"extra_headers": {"authorization": format!("Bearer {HEADER}")}});
+    let instead = json!({"api_key": null, "extra_headers": {"authorization": format!("Bearer {HEADER}")}});
     let cases = [
         Case { probe: "probe-bearer", params: json!({"api_key": KEY}), secrets: key() },
         Case { probe: "probe-header", params: json!({"api_key": KEY}), secrets: key() },
