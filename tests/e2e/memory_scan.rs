@@ -15,6 +15,9 @@ const AWS_SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const AWS_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMSJHMEUCIQ==";
 const GOOGLE_TOKEN: &str = "ya29.c.b0AT7lpjBRmO7ghBEyV18evd016hq53";
 
+/// Of `extra_headers`.
+const HEADER: &str = "hdr-5f0c/Ws+31Vq==:9uKpT";
+
 /// What is echoed beside the secrets, and isn't one.
 const CONTROL: &str = "a-word-that-is-no-secret";
 
@@ -30,17 +33,25 @@ async fn no_secret_is_in_a_guests_memory_whatever_the_upstream_echoes() {
     let endpoint = FakeUpstream::replying(tokens::token(GOOGLE_TOKEN, 3600));
     let aws = json!({
         "aws_access_key_id": AWS_ID, "aws_secret_access_key": AWS_SECRET, "aws_session_token": AWS_TOKEN,
-        "aws_region_name": "eu-central-1",
+        "aws_region_name": "eu-central-1", "extra_headers": {"x-acme-secret": HEADER},
     });
-    let google = json!({"vertex_credentials": tokens::key_file(&endpoint), "vertex_location": "l"});
+    let google = json!({"vertex_credentials": tokens::key_file(&endpoint), "vertex_location": "l", "extra_headers": {"x-acme-secret": HEADER}});
     let pem_lines = tokens::PRIVATE_KEY.lines().filter(|line| line.len() == 64).map(str::to_owned);
-    let google_secrets = [GOOGLE_TOKEN.to_owned()].into_iter().chain(pem_lines).collect();
+    let google_secrets = [GOOGLE_TOKEN, HEADER].map(str::to_owned).into_iter().chain(pem_lines).collect();
     let key = || vec![KEY.to_owned()];
+    let in_header = json!({"api_key": KEY, "extra_headers": {"x-acme-secret": HEADER}});
+    let instead = json!({"api_key": null, "extra_headers": {"authorization": format!("Bearer {HEADER}")}});
     let cases = [
         Case { probe: "probe-bearer", params: json!({"api_key": KEY}), secrets: key() },
         Case { probe: "probe-header", params: json!({"api_key": KEY}), secrets: key() },
         Case { probe: "probe-query", params: json!({"api_key": KEY}), secrets: key() },
-        Case { probe: "probe-aws", params: aws, secrets: [AWS_ID, AWS_SECRET, AWS_TOKEN].map(str::to_owned).to_vec() },
+        Case { probe: "probe-bearer", params: in_header, secrets: vec![KEY.to_owned(), HEADER.to_owned()] },
+        Case { probe: "probe-bearer", params: instead, secrets: vec![HEADER.to_owned()] },
+        Case {
+            probe: "probe-aws",
+            params: aws,
+            secrets: [AWS_ID, AWS_SECRET, AWS_TOKEN, HEADER].map(str::to_owned).to_vec(),
+        },
         Case { probe: "probe-google", params: google, secrets: google_secrets },
     ];
     for case in cases {
@@ -78,7 +89,7 @@ async fn scan(Case { probe, params, secrets }: &Case) {
             "probe-aws" => text.contains(AWS_ID) && text.contains(AWS_TOKEN),
             "probe-google" => text.contains(&format!("Bearer {GOOGLE_TOKEN}")),
             "probe-query" => request.query.contains("probe_key=sk-probe-Zx81%2FQw%2B77Lk%3D%3D%3A0aTbY"),
-            _ => text.contains(KEY),
+            _ => secrets.iter().all(|secret| text.contains(secret)),
         };
         assert!(arrived, "{probe}: {text}");
     }

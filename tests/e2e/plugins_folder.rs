@@ -96,6 +96,7 @@ async fn a_file_dropped_into_the_folder_of_a_running_gateway_serves() {
         assert!(metrics.contains(&line), "{line}: {metrics}");
     }
     gateway.logged("loaded plugin").await;
+    assert!(!gateway.log().contains("takes the place"), "{}", gateway.log());
 }
 
 #[tokio::test]
@@ -222,6 +223,7 @@ async fn a_built_in_plugin_gives_way_and_comes_back() {
 
     let file = folder.write("my-echo.wasm", versioned("echo", A));
     answers(&client, A).await;
+    gateway.logged("this file takes the place of the built-in plugin echo for echo/…").await;
     let list = client.get("/plugins").await.ok();
     let own = list["data"].as_array().expect("a list").iter().find(|p| p["file"] == "built-in" && p["name"] == "echo");
     let own = own.expect("it is listed");
@@ -240,6 +242,7 @@ async fn a_vendor_of_the_table_gets_a_plugin_of_its_own() {
     folder.write("groq.wasm", versioned("groq", A));
 
     answers(&gateway.client(), A).await;
+    gateway.logged("this file takes the place of the built-in plugin openai for groq/…").await;
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ pub(super) struct BaseUrl {
     pub url: Option<Url>,
     /// The deployment gave it; the provider's variables belong to the provider's key.
     pub own: bool,
+    /// The operator gave it: there, in a variable or in `providers`.
+    pub named: bool,
 }
 
 /// Finds the base URL. The error is a reason that a client may be told; a URL that is none is in the
@@ -44,21 +46,21 @@ pub(super) fn resolve(
             let url = at
                 .text(report)
                 .and_then(|text| parse(text.trim(), suffix).map_err(|problem| at.error(problem, report)).ok());
-            return Ok(BaseUrl { url, own: true });
+            return Ok(BaseUrl { url, own: true, named: true });
         }
     }
     if let Some((variable, text)) = environment.first(&row.api_base_env) {
         let at = params.model_or_self();
         let url = parse(text.trim(), suffix)
             .map_err(|problem| at.error(format!("the environment variable {variable}: {problem}"), report));
-        return Ok(BaseUrl { url: url.ok(), own: false });
+        return Ok(BaseUrl { url: url.ok(), own: false, named: true });
     }
     let Some(template) = &row.api_base else {
         return without_base(name, provider);
     };
     let text = fill(template, name, params, environment, report)?;
     parse(&text, suffix)
-        .map(|url| BaseUrl { url: Some(url), own: false })
+        .map(|url| BaseUrl { url: Some(url), own: false, named: row.api_base_named })
         .map_err(|problem| format!("the base URL of `{name}`: {problem}"))
 }
 

@@ -31,6 +31,8 @@ pub struct Deployment {
     pub model: String,
     /// Where the API is, without a slash at the end of its path. `None`: where the plugin's manifest says.
     pub api_base: Option<Url>,
+    /// The operator said so, and not the table that comes with the gateway.
+    pub api_base_named: bool,
     /// What to authenticate with.
     pub credential: Credential,
     /// What to authenticate with where the plugin's manifest asks for a cloud's way.

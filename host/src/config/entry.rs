@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map as JsonMap, Value as Json};
 use sha2::{Digest, Sha256};
-use url::Url;
 
 use super::at::At;
-use super::base_url;
+use super::base_url::{self, BaseUrl};
 use super::cloud::Cloud;
 use super::credential::{self, Wanted};
 use super::deployment::{Credential, Deployment};
@@ -34,7 +33,7 @@ pub(super) struct Entry<'a> {
 
 /// How the provider is reached.
 struct Access {
-    base: Option<Url>,
+    base: BaseUrl,
     credential: Credential,
     cloud: Cloud,
 }
@@ -121,7 +120,8 @@ impl<'a> Entry<'a> {
             id: self.id(&model_name, &provider),
             model_name,
             model,
-            api_base: access.base,
+            api_base: access.base.url,
+            api_base_named: access.base.named,
             credential: access.credential,
             parameters: self.parameters(&access.cloud, context.environment),
             cloud: access.cloud,
@@ -169,7 +169,7 @@ impl<'a> Entry<'a> {
         let wanted = Wanted { params: &self.params, name, provider: row, own_base };
         let credential = credential::resolve(&wanted, context.environment, report);
         let cloud = Cloud::read(&self.params, name, context.environment, &context.ambient, report);
-        Ok(Access { base: base.url, credential, cloud })
+        Ok(Access { base, credential, cloud })
     }
 
     fn weight(&self, report: &mut Report) -> Option<f64> {
@@ -214,6 +214,11 @@ impl<'a> Entry<'a> {
                 report.add(Severity::Honoured, at.place(), at.path.clone(), "fills the provider's base URL");
             } else if let Some(support) = known::lookup(Section::LitellmParams, key) {
                 support.report(&at, report);
+            } else if holds_a_secret(key) && !known::is_request_parameter(key) {
+                // As a request parameter, plugins, providers and recordings would see it.
+                if !at.node.is_none() {
+                    at.warn("not sent: by its name it may hold a secret; a request parameter of this name belongs into extra_body", report);
+                }
             } else {
                 let meaning = match row {
                     Some(_) => "a default request parameter",
@@ -282,7 +287,7 @@ impl<'a> Entry<'a> {
 impl Default for Access {
     /// For a deployment that calls nobody.
     fn default() -> Self {
-        Self { base: None, credential: Credential::None, cloud: Cloud::default() }
+        Self { base: BaseUrl::default(), credential: Credential::None, cloud: Cloud::default() }
     }
 }
 

@@ -108,6 +108,11 @@ pub(super) fn misspelt(section: Section, key: &str) -> Option<String> {
     .map(|(_, name)| format!("{name}.{key}"))
 }
 
+/// Whether APIs have a request parameter of this name.
+pub(super) fn is_request_parameter(key: &str) -> bool {
+    [table::REQUEST_PARAMS, table::TOKEN_PARAMS].iter().any(|list| list.split(' ').any(|known| known == key))
+}
+
 /// The parameter with a meaning of its own that `key` is most likely a misspelling of.
 pub(super) fn misspelt_parameter(key: &str) -> Option<&'static str> {
     if table::REQUEST_PARAMS.split(' ').any(|known| known == key) {

@@ -281,3 +281,10 @@ pub(super) const REQUEST_PARAMS: &str = "temperature top_p top_k min_p n stop se
     prompt_cache_key dimensions encoding_format size quality style voice speed input_type num_ctx num_predict \
     keep_alive safety_settings cache_control_injection_points provider transforms route models plugins system \
     messages prompt input language output_format background moderation";
+
+/// Request parameters of other APIs that are about tokens of a text, and sound as if they were about secrets.
+pub(super) const TOKEN_PARAMS: &str = "max_new_tokens max_prompt_tokens max_reasoning_tokens max_thinking_tokens \
+    max_tokens_to_sample max_total_tokens min_tokens min_new_tokens min_output_tokens budget_tokens thinking_tokens \
+    truncate_prompt_tokens skip_special_tokens add_special_tokens spaces_between_special_tokens stop_token_ids \
+    allowed_token_ids return_token_ids return_tokens_as_token_ids include_stop_token prompt_token_ids num_tokens \
+    tokens_to_generate token_repetition_penalty";

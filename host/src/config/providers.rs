@@ -15,6 +15,8 @@ pub struct Provider {
     plugin: String,
     /// Its API; may hold `{name}`, see [`Provider::placeholders`].
     pub api_base: Option<String>,
+    /// The configuration says so, and not the table that comes with the gateway.
+    pub(super) api_base_named: bool,
     /// Appended to every base URL that does not end with it.
     pub api_base_suffix: Option<String>,
     /// Environment variables that replace `api_base`, best first.
@@ -57,7 +59,7 @@ impl Provider {
             }
             match key {
                 "plugin" => self.plugin = at.text(report).unwrap_or_default(),
-                "api_base" => self.api_base = at.text(report),
+                "api_base" => (self.api_base, self.api_base_named) = (at.text(report), true),
                 "api_base_suffix" => self.api_base_suffix = at.text(report),
                 "api_base_env" => self.api_base_env = at.texts(report).unwrap_or_default(),
                 "api_key_env" => self.api_key_env = at.texts(report).unwrap_or_default(),
@@ -106,6 +108,7 @@ impl Providers {
         if let Some(section) = At::root(&table).map("providers", &mut report) {
             providers.update(&section, &mut report);
         }
+        providers.rows.values_mut().for_each(|row| row.api_base_named = false);
         providers
     }
 

@@ -41,8 +41,7 @@ impl BaseUrl {
             return Err(no_url());
         }
         // The name's end says whose host it is.
-        let host = template.split_once("://").map_or(template, |(_, rest)| rest);
-        let host = host.split(['/', ':']).next().unwrap_or_default();
+        let host = base.host();
         if host.ends_with('}') || host.rsplit('.').take(2).any(|label| label.contains('{')) {
             return Err(format!("base-url '{shown}': a parameter may not stand in the last two parts of the host"));
         }
@@ -52,6 +51,12 @@ impl BaseUrl {
     /// As the plugin wrote it.
     pub fn template(&self) -> &str {
         &self.template
+    }
+
+    /// Its host, as the plugin wrote it.
+    pub fn host(&self) -> &str {
+        let rest = self.template.split_once("://").map_or(self.template.as_str(), |(_, rest)| rest);
+        rest.split(['/', ':']).next().unwrap_or_default()
     }
 
     /// The names of the parameters that fill it, each once.

@@ -12,8 +12,8 @@ use super::Live;
 use super::loader::{in_one_line, load};
 use super::settle::Stamp;
 use super::state::{LoadedPlugin, PluginStatus, Standing};
-use crate::config::PluginLimitsTable;
-use crate::plugin::{BUILT_IN, Digest, LoadError, Plugin, Registry, Runtime};
+use crate::config::{PluginLimitsTable, Provider, Providers};
+use crate::plugin::{BUILT_IN, BaseUrl, Digest, LoadError, Plugin, Registry, Runtime};
 
 /// A file that can't be loaded may be one that is still being written: the log waits for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -202,6 +202,11 @@ impl Slot {
             replaced,
             "loaded plugin"
         );
+        if let Some(other) = displaced(&manifest.name, &live.state().pipeline.config.providers) {
+            let host = manifest.base_url.as_ref().map(BaseUrl::host);
+            let (plugin, file) = (&manifest.name, file.display());
+            tracing::warn!(plugin, %file, host, "this file takes the place of the built-in plugin {other} for {plugin}/…");
+        }
         live.metrics.plugin_loaded(file, true);
         live.metrics.version_born(&loaded.plugin);
         *self = Self { loaded: Some(loaded), failure: None };
@@ -233,6 +238,12 @@ impl Slot {
         };
         PluginStatus { file: Some(file.to_owned()), standing, reason, since, loaded: self.loaded.clone() }
     }
+}
+
+/// The built-in plugin that a file of this name takes calls from.
+fn displaced<'a>(name: &'a str, providers: &'a Providers) -> Option<&'a str> {
+    let is_built_in = |name: &&str| BUILT_IN.iter().any(|(known, _)| known == name);
+    Some(name).filter(is_built_in).or_else(|| providers.get(name).map(Provider::plugin).filter(is_built_in))
 }
 
 /// Takes the plugin's name for it, unless somebody has it.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
 use super::aws::Signer;
 use super::google::Tokens;
-use super::{CredentialError, Outbound, Redactor, Upstream, push_query};
-use crate::config::{AwsKeys, Credential, Deployment, Found, Lack, Secret, ServiceAccount};
+use super::{CredentialError, Outbound, Redactor, Upstream, ambient, push_query};
+use crate::config::{AwsKeys, Credential, Deployment, Lack, Secret, ServiceAccount};
 
 /// Where a provider takes its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,27 +71,32 @@ impl Upstream {
         deployment: &Deployment,
         base: &Url,
     ) -> Result<Authenticator, NoCredential> {
+        let with_headers =
+            |redactor| secrets_of(&deployment.extra_headers).fold(redactor, |all: Redactor, one| all.with(one));
         match placement {
             Placement::None | Placement::Bearer | Placement::Header(_) | Placement::Query(_) => {
-                with_key(placement, &deployment.credential)
+                let Authenticator { way, redactor } = with_key(placement, &deployment.credential)?;
+                Ok(Authenticator { way, redactor: with_headers(redactor) })
             }
             Placement::AwsSigV4 { service } => {
                 let keys = deployment.cloud.aws.as_ref()?;
-                let plain = "its AWS keys are those of the environment";
-                at_home(keys, deployment, base, &AWS, plain, "aws_access_key_id and aws_secret_access_key")?;
                 let region = deployment.cloud.aws_region.as_deref();
                 let region = region
                     .ok_or_else(|| NoCredential::Unset("AWS_REGION (or litellm_params.aws_region_name)".to_owned()))?;
+                if keys.ambient && !deployment.api_base_named && !ambient::is_aws(base, service, region) {
+                    return Err(not_sent("AWS keys", service, base, "aws_access_key_id and aws_secret_access_key"));
+                }
                 let AwsKeys { access_key_id, secret_access_key, session_token } = &keys.value;
                 let secrets = [access_key_id, secret_access_key].into_iter().chain(session_token);
-                let redactor = Redactor::new(secrets.map(Secret::expose));
+                let redactor = with_headers(Redactor::new(secrets.map(Secret::expose)));
                 Ok(Authenticator { way: Way::Aws(Arc::new(Signer::new(&keys.value, region, service))), redactor })
             }
             Placement::GoogleServiceAccount { scope } => {
                 let account = deployment.cloud.google.as_ref()?;
-                let plain = "its Google account is that of the environment";
-                at_home(account, deployment, base, &GOOGLE, plain, "vertex_credentials")?;
-                let redactor = Redactor::verbatim(ServiceAccount::needles(&account.value));
+                if account.ambient && !deployment.api_base_named && !ambient::is_google(base, scope) {
+                    return Err(not_sent("Google account", scope, base, "vertex_credentials"));
+                }
+                let redactor = with_headers(Redactor::verbatim(ServiceAccount::needles(&account.value)));
                 let tokens = self.tokens(account.value.clone(), scope, &redactor);
                 Ok(Authenticator { way: Way::Google(tokens), redactor })
             }
@@ -99,25 +104,13 @@ impl Upstream {
     }
 }
 
-const AWS: [&str; 4] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn"];
-const GOOGLE: [&str; 1] = [".googleapis.com"];
-
-/// A credential that nobody named for this deployment goes to its cloud, and where the operator's `api_base` says; a
-/// plugin's own address could be anybody's.
-fn at_home<T>(
-    found: &Found<T>,
-    deployment: &Deployment,
-    base: &Url,
-    domains: &[&str],
-    plain: &str,
-    keys: &str,
-) -> Result<(), NoCredential> {
-    let host = base.host_str().unwrap_or_default();
-    if !found.ambient || deployment.api_base.is_some() || domains.iter().any(|domain| host.ends_with(domain)) {
-        return Ok(());
-    }
-    let why = format!("{plain}, and its plugin would send them to {host}: set {keys}, or api_base, for this model");
-    Err(NoCredential::Unusable(why))
+/// A credential that nobody named for this deployment doesn't go wherever a plugin says.
+fn not_sent(what: &str, purpose: &str, base: &Url, keys: &str) -> NoCredential {
+    let (purpose, scheme, host) = (purpose.escape_debug(), base.scheme(), base.host_str().unwrap_or_default());
+    NoCredential::Unusable(format!(
+        "its {what} would be those of the environment, which a plugin gets for services that run models only, and not \
+         for '{purpose}' at {scheme}://{host}: set {keys}, or api_base, for this model"
+    ))
 }
 
 fn with_key(placement: &Placement, credential: &Credential) -> Result<Authenticator, NoCredential> {
@@ -133,6 +126,13 @@ fn with_key(placement: &Placement, credential: &Credential) -> Result<Authentica
         _ => Way::None,
     };
     Ok(Authenticator { way, redactor: Redactor::new([key.expose()]) })
+}
+
+/// What the operator's own headers hold that may be secret: their values, and what stands behind a `Bearer`.
+fn secrets_of(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.values().filter(|value| value.is_sensitive());
+    let texts = values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    texts.flat_map(|text| [Some(text), text.split_once(' ').map(|(_, key)| key.trim())].into_iter().flatten())
 }
 
 /// A header's value that nothing prints.
@@ -190,7 +190,7 @@ impl From<&Lack> for NoCredential {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use http::{HeaderMap, Method};
+    use http::Method;
 
     use super::*;
 
@@ -213,6 +213,19 @@ mod tests {
         assert_eq!(placed(header).await.1["x-api-key"], "s3cret & more");
         assert_eq!(placed(Placement::Query("key".into())).await.0, "a=b&key=s3cret%20%26%20more");
         assert_eq!(placed(Placement::None).await, ("a=b".to_owned(), HeaderMap::new()));
+    }
+
+    #[test]
+    fn the_secrets_of_headers_are_what_is_marked_with_and_without_its_scheme() {
+        let mut headers = HeaderMap::new();
+        for (name, value, secret) in
+            [("x-plain", "plain", false), ("x-secret", "s3cret", true), ("authorization", "Bearer  k3y", true)]
+        {
+            let mut value = HeaderValue::from_static(value);
+            value.set_sensitive(secret);
+            headers.insert(name, value);
+        }
+        assert_eq!(secrets_of(&headers).collect::<Vec<_>>(), ["s3cret", "Bearer  k3y", "k3y"]);
     }
 
     #[test]

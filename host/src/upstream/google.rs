@@ -38,7 +38,7 @@ const NEXT_TRY_AFTER: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(15);
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// The accounts in use, by account and scope; a new configuration finds the tokens of the old one.
+/// The accounts in use, by account, scope and what else is secret; a new configuration finds the tokens of the old one.
 #[derive(Default)]
 pub(super) struct Accounts(Mutex<HashMap<[u8; 32], Weak<Tokens>>>);
 
@@ -46,7 +46,7 @@ pub(super) struct Accounts(Mutex<HashMap<[u8; 32], Weak<Tokens>>>);
 pub(super) struct Tokens {
     account: Arc<ServiceAccount>,
     scope: String,
-    /// Finds the account's other secrets.
+    /// Finds the deployment's other secrets.
     redactor: Redactor,
     upstream: Upstream,
     state: Mutex<State>,
@@ -67,9 +67,9 @@ struct State {
 pub(super) struct Token {
     /// `Bearer TOKEN`
     pub(super) header: HeaderValue,
-    /// Finds it, the one before it, and the account's other secrets.
+    /// Finds it, the one before it, and the deployment's other secrets.
     pub(super) redactor: Redactor,
-    /// Finds it alone, beside the account's.
+    /// Finds it alone, beside the deployment's.
     own: Redactor,
     life: Life,
 }
@@ -92,7 +92,9 @@ impl ServiceAccount {
 impl Upstream {
     pub(super) fn tokens(&self, account: Arc<ServiceAccount>, scope: &str, redactor: &Redactor) -> Arc<Tokens> {
         let mut hash = Sha256::new();
-        for part in [&account.client_email, account.token_uri.as_str(), account.private_key.expose(), scope] {
+        let of_account = [&account.client_email, account.token_uri.as_str(), account.private_key.expose(), scope];
+        // Deployments with other secrets beside the account's have tokens, and so redactors, of their own.
+        for part in of_account.into_iter().chain(redactor.needles()) {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }

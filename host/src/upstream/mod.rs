@@ -1,5 +1,6 @@
 //! The way out: one client for all providers. Knows no provider's format, and is the only place that knows keys.
 
+mod ambient;
 mod aws;
 mod credentials;
 mod error;

@@ -45,6 +45,11 @@ impl Redactor {
         Self::of(self.needles.iter().cloned().chain(more.into_iter().flat_map(forms)).collect())
     }
 
+    /// What it looks for.
+    pub(super) fn needles(&self) -> impl Iterator<Item = &str> {
+        self.needles.iter().map(|needle| &**needle)
+    }
+
     fn of(needles: Arc<[Box<str>]>) -> Self {
         if needles.is_empty() {
             return Self::default();

@@ -1,5 +1,7 @@
 //! Where a request goes: the deployment's base URL, and a path from which nothing can escape.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
@@ -14,6 +16,9 @@ const OUR_QUERIES: &[&str] = &["access_token", "api-key", "api_key", "apikey", "
 
 /// The same, for whole families of names.
 const OUR_QUERY_PREFIXES: &[&str] = &["x-amz-", "x-goog-"];
+
+/// So many times over may a segment be encoded, what encodes nothing included.
+const MAX_DECODED: usize = 8;
 
 /// A query parameter that a plugin may not set.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,16 +98,28 @@ fn check(path: &str) -> Result<(), &'static str> {
     if path.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'?' | b'#' | b'"' | b'<' | b'>')) {
         return Err("has characters that a path may not have");
     }
-    for segment in path.split('/') {
-        let decoded = percent_decode_str(segment).decode_utf8_lossy();
-        if decoded.is_empty() {
+    path.split('/').try_for_each(check_segment)
+}
+
+/// Checks a segment as it is and as each server on its way may come to read it: some decode once more than they should,
+/// and some cut off what stands behind a `;`.
+fn check_segment(segment: &str) -> Result<(), &'static str> {
+    let mut read = Cow::Borrowed(segment);
+    for _ in 0..MAX_DECODED {
+        let name = read.split(';').next().unwrap_or_default();
+        if name.is_empty() {
             return Err("has an empty segment");
         }
-        if matches!(&*decoded, "." | "..") || decoded.contains(['/', '\\']) || decoded.chars().any(char::is_control) {
+        if matches!(name, "." | "..") || read.contains(['/', '\\']) || read.chars().any(char::is_control) {
             return Err("climbs or hides a separator");
         }
+        let decoded = percent_decode_str(&read).decode_utf8_lossy().into_owned();
+        if decoded == *read {
+            return Ok(());
+        }
+        read = Cow::Owned(decoded);
     }
-    Ok(())
+    Err("is encoded too many times over")
 }
 
 /// What is left of `path` when the segments that end `base` already are taken away.
@@ -157,8 +174,37 @@ mod tests {
             "x%0d%0ay",
             "a/",
             "https://evil.com/x",
+            "..;/admin",
+            "a/..;x=y/b",
+            ".;/a",
+            "..%3b/admin",
+            ";/admin",
+            "%252e%252e/admin",
+            "%25252E%25252e/admin",
+            "%2e%252e%3Bx/admin",
+            "a%252fb",
+            "a%255cb",
+            "a%250d%250ab",
+            "a%252525252525252525252525b",
         ] {
             assert!(join(&base, path, &[]).is_err(), "{path:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_name_keeps_what_only_looks_odd() {
+        let base = Url::parse("https://api.example.com/v1").unwrap();
+        for path in [
+            "models/100%25",
+            "models/50%25-off",
+            "models/a%2520b",
+            "models/a;b",
+            "models/..a",
+            "models/a..b;c",
+            "models/%C3%A4:generate",
+            "model/anthropic.claude-v2%3A1/invoke",
+        ] {
+            assert_eq!(join(&base, path, &[]).map(|url| url.path().to_owned()), Ok(format!("/v1/{path}")));
         }
     }
 

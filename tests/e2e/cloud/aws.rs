@@ -1,6 +1,6 @@
 //! Requests are signed for AWS by the gateway, with keys that the plugin never sees.
 
-use ai_api_e2e::{Builder, FakeUpstream, Gateway, Reply, guest};
+use ai_api_e2e::{Builder, FakeUpstream, Gateway, Reply, TempDir, guest, patched};
 use serde_json::{Value, json};
 
 use super::sigv4::{Authorization, signature};
@@ -133,6 +133,26 @@ async fn the_environments_keys_dont_go_to_an_address_that_only_a_plugin_names() 
     let message = answer.message();
     assert!(message.contains("bedrock-runtime.us-west-2.amazonaws.example"), "{message}");
     assert!(message.contains("set aws_access_key_id and aws_secret_access_key, or api_base"), "{message}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_takes_a_vendors_name_gets_neither_its_address_nor_the_environments_keys() {
+    let (upstream, home) = (upstream(), TempDir::new());
+    let plugin = home.write("anthropic.wasm", patched("probe-aws", &[("probe-aws", "anthropic")]));
+    let gateway = Gateway::builder()
+        .plugin(&plugin)
+        .model_with("m/*", "anthropic/*", &upstream.origin(), json!({"api_base": null}))
+        .env("AWS_ACCESS_KEY_ID", ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET)
+        .env("AWS_REGION", "us-west-2")
+        .start()
+        .await;
+    let answer = gateway.client().chat("m/echo", "hello").await;
+    assert_eq!((answer.status, answer.error()["code"].as_str()), (503, Some("model_unavailable")));
+    let message = answer.message();
+    assert!(message.contains("not for 'bedrock' at https://api.anthropic.com"), "{message}");
+    assert!(gateway.log().contains("takes the place of the built-in plugin anthropic"), "{}", gateway.log());
+    assert!(gateway.log().contains("bedrock-runtime.{aws_region_name}.amazonaws.example"), "{}", gateway.log());
 }
 
 #[tokio::test]

@@ -90,7 +90,10 @@ fn a_usual_key_that_goes_to_a_foreign_server_is_told() {
 #[test]
 fn a_base_url_comes_from_the_file_then_the_environment_then_the_table() {
     for (params, variables, expected) in [
-        ("{model: openai/x, api_key: k}", &[][..], None),
+        ("{model: openai/x, api_key: k}", &[][..], Some("https://api.openai.com/v1")),
+        ("{model: anthropic/x, api_key: k}", &[], Some("https://api.anthropic.com/")),
+        ("{model: gemini/x, api_key: k}", &[], Some("https://generativelanguage.googleapis.com/v1beta")),
+        ("{model: acme/x, api_key: k}", &[], None),
         ("{model: openai/x, api_key: k}", &[("OPENAI_API_BASE", "http://b/v1")], Some("http://b/v1")),
         (
             "{model: openai/x, api_key: k}",
@@ -102,7 +105,7 @@ fn a_base_url_comes_from_the_file_then_the_environment_then_the_table() {
             &[("OPENAI_API_BASE", "http://b/v1")],
             Some("http://c/v1"),
         ),
-        ("{model: openai/x, api_key: k, api_base: os.environ/OPENAI_BASE_URL}", &[], None),
+        ("{model: openai/x, api_key: k, api_base: os.environ/OPENAI_BASE_URL}", &[], Some("https://api.openai.com/v1")),
         ("{model: groq/x, api_key: k}", &[], Some("https://api.groq.com/openai/v1")),
         ("{model: ollama/x}", &[], Some("http://localhost:11434/v1")),
         ("{model: ollama_chat/x}", &[("OLLAMA_API_BASE", "http://nas:11434/")], Some("http://nas:11434/v1")),
@@ -122,6 +125,23 @@ fn a_base_url_comes_from_the_file_then_the_environment_then_the_table() {
         assert_eq!(deployment.api_base.as_ref().map(url::Url::as_str), expected, "{params}");
         assert_eq!(deployment.unusable, None, "{params}");
         assert!(deployment.default_params.is_empty(), "{params}");
+    }
+}
+
+#[test]
+fn an_address_is_the_operators_unless_it_is_of_the_table_that_comes_with_the_gateway() {
+    for (params, variables, providers, named) in [
+        ("{model: openai/x, api_key: k}", &[][..], "{}", false),
+        ("{model: groq/x, api_key: k}", &[], "{}", false),
+        ("{model: groq/x, api_key: k}", &[], "{groq: {needs_key: false}}", false),
+        ("{model: groq/x, api_key: k}", &[], "{groq: {api_base: 'http://proxy'}}", true),
+        ("{model: openai/x, api_key: k}", &[("OPENAI_BASE_URL", "http://proxy")], "{}", true),
+        ("{model: openai/x, api_key: k, api_base: 'http://proxy'}", &[], "{}", true),
+        ("{model: acme/x, api_key: k}", &[], "{}", false),
+    ] {
+        let text = format!("providers: {providers}\nmodel_list: [{{model_name: m, litellm_params: {params}}}]\n");
+        let deployment = loaded(&text, variables).config.deployments.remove(0);
+        assert_eq!(deployment.api_base_named, named, "{params} {providers}");
     }
 }
 
@@ -193,6 +213,42 @@ fn every_other_parameter_is_a_default_for_requests() {
     );
     assert_eq!(serde_json::Value::from(found.extra_body), json!({"c": 1}));
     assert_eq!(found.rename_params.get("max_completion_tokens").map(String::as_str), Some("max_tokens"));
+}
+
+#[test]
+fn an_unknown_key_that_may_be_secret_is_no_parameter_and_is_told() {
+    for key in ["evil_secret", "my_pat_token", "ACME_PASSWORD", "db_key", "session_cookie", "max_secret_tokens"] {
+        let text =
+            format!("model_list: [{{model_name: m, litellm_params: {{model: poe/x, api_key: k, {key}: hush}}}}]");
+        let loaded = loaded(&text, &[]);
+        assert!(loaded.config.deployments[0].default_params.is_empty(), "{key}");
+        assert!(!loaded.config.deployments[0].parameters.contains_key(key), "{key}");
+        let warnings = told(&loaded.report, Severity::Warning);
+        assert!(warnings.iter().any(|text| text.contains(key) && text.contains("not sent")), "{key}: {warnings:?}");
+        assert!(!format!("{warnings:?}{:#?}", loaded.config).contains("hush"), "{key}");
+    }
+    for key in [
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "logit_bias",
+        "stream_options",
+        "max_tool_calls",
+        "top_logprobs",
+        "mine",
+        "min_tokens",
+        "max_new_tokens",
+        "skip_special_tokens",
+        "stop_token_ids",
+    ] {
+        let text = format!("model_list: [{{model_name: m, litellm_params: {{model: poe/x, api_key: k, {key}: 7}}}}]");
+        let loaded = loaded(&text, &[]);
+        assert!(loaded.config.deployments[0].default_params.contains_key(key), "{key}");
+        assert!(!told(&loaded.report, Severity::Warning).iter().any(|text| text.contains("not sent")), "{key}");
+    }
 }
 
 #[test]
