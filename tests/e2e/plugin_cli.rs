@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ai_api_e2e::{Gateway, Run, TempDir, Wire, guest, shipped};
+use ai_api_e2e::{Gateway, Run, TempDir, Wire, guest, patched as patched_guest, shipped};
 use serde_json::{Value, json};
 
 /// `ai-api plugin ARGS`
@@ -224,6 +224,38 @@ async fn the_replay_gate_names_what_a_new_version_changes_and_fails_by_policy() 
 
     let json = parsed(&compare(&answer, &["--json"]).await);
     assert_eq!(json["differing"]["2-stream.json"][0]["path"], "answer.object", "{json:#}");
+}
+
+#[tokio::test]
+async fn the_replay_gate_shows_what_another_count_of_tokens_costs() {
+    let (home, recordings) = (TempDir::new(), TempDir::new());
+    let mut recording = recording("a", false);
+    recording["responses"][0]["body"] = json!({"text": "hello"});
+    recordings.write("1-whole.json", recording.to_string());
+    // Named so, since prices are a provider's.
+    let version = |file: &str, tokens: &str| {
+        let words = [("careless-guest", "anthropic....."), ("TOKENS-0002", tokens)];
+        home.write(file, patched_guest("careless", &words))
+    };
+    let (old, new) = (version("old.wasm", "TOKENS-0002"), version("new.wasm", "TOKENS-0009"));
+    let compare = async |policy: &str| {
+        let args = ["check", path(&new), "--against", path(&old), "--recordings", path(recordings.path())];
+        plugin(&[&args[..], &["--fail-on", policy]].concat()).await
+    };
+
+    let run = compare("any").await;
+    for says in [
+        "1-whole.json  usage.completion_tokens: 2 → 9",
+        // 5 tokens in at 3 dollars a million, 2 or 9 out at 15.
+        "1-whole.json  cost: \"$0.000045\" → \"$0.00015\"",
+        "1 recordings, 1 with differences (request 0, answer 0, usage 1, cost 1)",
+        "cost: $0.000045 → $0.00015",
+    ] {
+        assert!(!run.success && run.said.contains(says), "no {says:?} in {}", run.said);
+    }
+    for (policy, success) in [("request", true), ("answer", true), ("usage", false), ("cost", false), ("none", true)] {
+        assert_eq!(compare(policy).await.success, success, "{policy}");
+    }
 }
 
 #[tokio::test]
