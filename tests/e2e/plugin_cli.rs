@@ -40,13 +40,17 @@ async fn inspect_says_what_a_shipped_plugin_is_and_what_it_gets() {
 async fn inspect_says_why_a_file_does_not_load() {
     let home = TempDir::new();
     // A component that imports an instance, which is empty, and exports nothing.
-    let name = b"wasi:sockets/tcp@0.2.0";
-    let mut socket = b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0\x0a".to_vec();
-    socket.extend([name.len() as u8 + 5, 1, 0, name.len() as u8]);
-    socket.extend(name);
-    socket.extend([5, 0]);
+    let importing = |name: &str| {
+        let mut bytes = b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0\x0a".to_vec();
+        bytes.extend([name.len() as u8 + 5, 1, 0, name.len() as u8]);
+        bytes.extend(name.as_bytes());
+        bytes.extend([5, 0]);
+        bytes
+    };
+    let socket = importing("wasi:sockets/tcp@0.2.0");
     for (bytes, says) in [
         (socket, "REFUSED: imports wasi:sockets/tcp@0.2.0, which plugins don't get: a plugin has no network"),
+        (importing("url=<x\u{1b}[2J\r\nFORGED>"), "REFUSED: imports url=<x\\u{1b}[2J\\r\\nFORGED>"),
         (b"this is no component".to_vec(), "not WebAssembly"),
         (b"\0asm\x01\0\0\0".to_vec(), "it is a core module"),
         (b"\0asm\x0d\0\x01\0".to_vec(), "exports no provider interface"),
@@ -55,6 +59,7 @@ async fn inspect_says_why_a_file_does_not_load() {
         let run = plugin(&["inspect", path(&file)]).await;
         assert!(!run.success && run.said.contains(says), "no {says:?} in {}", run.said);
         assert!(run.said.contains("loads       NO"), "{}", run.said);
+        assert!(!run.said.contains('\u{1b}') && !run.said.contains("\nFORGED"), "{:?}", run.said);
         let found = parsed(&plugin(&["inspect", path(&file), "--json"]).await);
         assert_eq!(found["loads"], false, "{found:#}");
         // What doesn't load fails the first check, by its name.
