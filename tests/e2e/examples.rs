@@ -211,6 +211,12 @@ async fn serves_as_a_new_project(language: &'static str) {
     assert!(!again.success && again.said.contains("not empty"), "{}", again.said);
 }
 
+#[tokio::test]
+async fn a_new_project_goes_into_the_folder_one_is_in() {
+    let run = Gateway::run(&["plugin", "new", "acme"], &[]).await;
+    assert!(run.success && run.said.contains("cd acme\n"), "{}", run.said);
+}
+
 async fn keeps_calls_apart(language: &'static str) {
     let Some(house) = House::open(language).await else { return };
     house.acme_answers(Reply::json(200, &json!({"reply": "Hello!", "ended": "done"})));

@@ -18,8 +18,8 @@ pub(in crate::cli) struct New {
     #[arg(long, value_enum, default_value = "rust")]
     lang: Language,
     /// The folder in which the project's own folder NAME is made [default: this one]
-    #[arg(long, value_name = "DIR", default_value = "", hide_default_value = true)]
-    into: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
 }
 
 impl New {
@@ -32,7 +32,7 @@ impl New {
         if name.starts_with('-') {
             bail!("'{name}' is taken for an option by every tool: begin with another character");
         }
-        let project = into.join(&name);
+        let project = into.unwrap_or_default().join(&name);
         refuse_what_is_there(&project)?;
         for template in lang.templates() {
             write(&project, template, &name)?;
