@@ -94,7 +94,8 @@ impl Provider for Careless {
             return Err(Failure { retry_after_ms: failure.retry_after_ms.filter(|_| !forgets), ..failure });
         }
         let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        let text = answer["text"].as_str().ok_or_else(|| failure::malformed("the answer has no text"))?;
+        let text =
+            answer.get("text").and_then(Value::as_str).ok_or_else(|| failure::malformed("the answer has no text"))?;
         let message = json!({"role": "assistant", "content": text});
         let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
         Ok(Completion { body: self.canonical("chat.completion", choice), usage: Some(usage()) })
@@ -104,16 +105,18 @@ impl Provider for Careless {
         let mut batch = Batch { chunks: Vec::new(), usage: None, done: false };
         for event in events {
             let event: Value = serde_json::from_slice(&event.data).unwrap_or_default();
-            if event["done"] == true {
+            if event.get("done") == Some(&Value::Bool(true)) {
                 let choice = json!({"index": 0, "delta": {}, "finish_reason": "stop"});
                 batch.chunks.push(self.canonical("chat.completion.chunk", choice));
                 return Ok(Batch { usage: Some(usage()), done: true, ..batch });
             }
-            let text = event["text"].as_str().ok_or_else(|| failure::malformed("an event has no text"))?;
-            let mut choice = json!({"index": 0, "delta": {"content": text}, "finish_reason": null});
-            if !std::mem::replace(&mut self.spoke, true) {
-                choice["delta"]["role"] = json!("assistant");
-            }
+            let text =
+                event.get("text").and_then(Value::as_str).ok_or_else(|| failure::malformed("an event has no text"))?;
+            let delta = match std::mem::replace(&mut self.spoke, true) {
+                false => json!({"role": "assistant", "content": text}),
+                true => json!({"content": text}),
+            };
+            let choice = json!({"index": 0, "delta": delta, "finish_reason": null});
             batch.chunks.push(self.canonical("chat.completion.chunk", choice));
         }
         Ok(batch)
