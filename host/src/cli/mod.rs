@@ -44,8 +44,8 @@ struct PluginArgs {
     /// Load a provider plugin from a file; may be given several times
     #[arg(long, value_name = "FILE.wasm")]
     plugin: Vec<PathBuf>,
-    /// Serve every provider plugin in a folder, and watch it for changes [default: $AI_API_PLUGINS, else
-    /// ai_api_settings.plugins, else plugins.d beside the configuration, else /app/plugins]
+    /// Serve every provider plugin in a folder, which a running gateway watches for changes [default:
+    /// $AI_API_PLUGINS, else ai_api_settings.plugins, else plugins.d beside the configuration, else /app/plugins]
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
 }
