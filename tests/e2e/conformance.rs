@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ai_api_e2e::{Gateway, Recording, Run, TempDir, guest, recordings, shipped};
+use ai_api_e2e::{Gateway, Recording, Run, TempDir, guest, patched, recordings, shipped};
 use serde_json::{Value, json};
 
 async fn check(file: &Path, more: &[&str]) -> Run {
@@ -130,4 +130,75 @@ async fn a_guest_whose_stream_depends_on_how_the_network_cuts_it_is_told() {
     assert!(cuts.starts_with("fail") && cuts.contains("two-events.json, all at once"), "{cuts}");
     let cut_off = results("cut-off");
     assert!(cut_off.starts_with("fail") && cut_off.contains("broken off after 0 of 2 events"), "{cut_off}");
+}
+
+/// A whole answer and a stream of the careless guest's provider.
+fn careless_recordings() -> TempDir {
+    let folder = TempDir::new();
+    for (name, streaming, media_type, body) in [
+        ("whole.json", false, "application/json", r#"{"text":"hello"}"#),
+        (
+            "stream.json",
+            true,
+            "text/event-stream",
+            "data: {\"text\":\"a\"}\n\ndata: {\"text\":\"b\"}\n\ndata: {\"done\":true}\n\n",
+        ),
+    ] {
+        let response = json!({"status": 200, "headers": {"content-type": media_type}, "body_text": body});
+        let recording = json!({"version": 1, "responses": [response], "call": {
+            "id": "a", "created": 1, "operation": "chat-completions", "model": "own-1", "requested_model": "mine",
+            "streaming": streaming, "body": {"model": "own-1", "stream": streaming, "messages": []},
+        }});
+        folder.write(name, recording.to_string());
+    }
+    folder
+}
+
+#[tokio::test]
+async fn a_guest_that_is_careless_in_one_thing_fails_the_check_of_that_thing_alone() {
+    let (home, recordings) = (TempDir::new(), careless_recordings());
+    let recordings = recordings.path().to_str().expect("UTF-8");
+    for (word, expected) in [
+        ("NEVER", None),
+        ("TWICE", Some(("manifest", "/v1/chat/completions is listed twice"))),
+        ("CLIMBS", Some(("manifest", "asked for the path '../admin'"))),
+        ("ALL-PREFIX", Some(("manifest", "an empty prefix stands for every model"))),
+        ("NO-NATIVE", Some(("manifest", "lists models to translate, but without `native` all are"))),
+        ("MODEL-NAMES", Some(("model-names", "with the model '../../admin'"))),
+        ("LARGE-PROMPTS", Some(("large-prompts", "with 4 MB: the plugin wanted more than"))),
+        ("RETRY-AFTER", Some(("retry-after", "(stream): 7 s became none"))),
+        ("REUSE", Some(("reuse", "x-calls-before"))),
+    ] {
+        let bytes = patched("careless", &[("CARELESS-NEVER........", &format!("{:.<22}", format!("CARELESS-{word}")))]);
+        let file = home.write("careless.wasm", bytes);
+        let run = check(&file, &["--recordings", recordings, "--json"]).await;
+        let json: Value = serde_json::from_str(&run.said).unwrap_or_else(|error| panic!("{error}: {}", run.said));
+        let checks = json["checks"].as_array().expect("a list");
+        let failed: Vec<&Value> = checks.iter().filter(|check| check["result"] == "fail").collect();
+        assert_eq!(run.success, failed.is_empty(), "{word}");
+        match (expected, &failed[..]) {
+            (None, []) => {}
+            (Some((name, says)), [check]) if check["check"] == name => {
+                assert!(check["said"].to_string().contains(says), "{word}: no {says:?} in {check:#}");
+            }
+            _ => panic!("{word}: {failed:#?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guest_whose_answer_depends_on_chance_or_on_the_clock_is_told() {
+    for (asks_for, holds) in [("environment", true), ("random", false), ("time", false)] {
+        let found = results(&guest("wasi"), &["--model", asks_for]).await("determinism");
+        assert_eq!(found.starts_with("ok"), holds, "{asks_for}: {found}");
+        assert!(holds || found.contains("answer.choices[0].message.content"), "{asks_for}: {found}");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_that_describes_itself_in_another_way_each_time_does_not_load() {
+    let home = TempDir::new();
+    let file = home.write("wasi.wasm", patched("wasi", &[("DESCRIBES-THE-SAME", "DESCRIBES-ANOTHER!")]));
+    let loads = results(&file, &[]).await("loads");
+    assert!(loads.starts_with("fail") && loads.contains("it gave two answers"), "{loads}");
 }

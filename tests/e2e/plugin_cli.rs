@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ai_api_e2e::{Gateway, Run, TempDir, Wire, guest, shipped};
+use ai_api_e2e::{Gateway, Run, TempDir, Wire, guest, patched as patched_guest, shipped};
 use serde_json::{Value, json};
 
 /// `ai-api plugin ARGS`
@@ -40,13 +40,17 @@ async fn inspect_says_what_a_shipped_plugin_is_and_what_it_gets() {
 async fn inspect_says_why_a_file_does_not_load() {
     let home = TempDir::new();
     // A component that imports an instance, which is empty, and exports nothing.
-    let name = b"wasi:sockets/tcp@0.2.0";
-    let mut socket = b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0\x0a".to_vec();
-    socket.extend([name.len() as u8 + 5, 1, 0, name.len() as u8]);
-    socket.extend(name);
-    socket.extend([5, 0]);
+    let importing = |name: &str| {
+        let mut bytes = b"\0asm\x0d\0\x01\0\x07\x03\x01\x42\0\x0a".to_vec();
+        bytes.extend([name.len() as u8 + 5, 1, 0, name.len() as u8]);
+        bytes.extend(name.as_bytes());
+        bytes.extend([5, 0]);
+        bytes
+    };
+    let socket = importing("wasi:sockets/tcp@0.2.0");
     for (bytes, says) in [
         (socket, "REFUSED: imports wasi:sockets/tcp@0.2.0, which plugins don't get: a plugin has no network"),
+        (importing("url=<x\u{1b}[2J\r\nFORGED>"), "REFUSED: imports url=<x\\u{1b}[2J\\r\\nFORGED>"),
         (b"this is no component".to_vec(), "not WebAssembly"),
         (b"\0asm\x01\0\0\0".to_vec(), "it is a core module"),
         (b"\0asm\x0d\0\x01\0".to_vec(), "exports no provider interface"),
@@ -55,6 +59,7 @@ async fn inspect_says_why_a_file_does_not_load() {
         let run = plugin(&["inspect", path(&file)]).await;
         assert!(!run.success && run.said.contains(says), "no {says:?} in {}", run.said);
         assert!(run.said.contains("loads       NO"), "{}", run.said);
+        assert!(!run.said.contains('\u{1b}') && !run.said.contains("\nFORGED"), "{:?}", run.said);
         let found = parsed(&plugin(&["inspect", path(&file), "--json"]).await);
         assert_eq!(found["loads"], false, "{found:#}");
         // What doesn't load fails the first check, by its name.
@@ -224,6 +229,38 @@ async fn the_replay_gate_names_what_a_new_version_changes_and_fails_by_policy() 
 
     let json = parsed(&compare(&answer, &["--json"]).await);
     assert_eq!(json["differing"]["2-stream.json"][0]["path"], "answer.object", "{json:#}");
+}
+
+#[tokio::test]
+async fn the_replay_gate_shows_what_another_count_of_tokens_costs() {
+    let (home, recordings) = (TempDir::new(), TempDir::new());
+    let mut recording = recording("a", false);
+    recording["responses"][0]["body"] = json!({"text": "hello"});
+    recordings.write("1-whole.json", recording.to_string());
+    // Named so, since prices are a provider's.
+    let version = |file: &str, tokens: &str| {
+        let words = [("careless-guest", "anthropic....."), ("TOKENS-0002", tokens)];
+        home.write(file, patched_guest("careless", &words))
+    };
+    let (old, new) = (version("old.wasm", "TOKENS-0002"), version("new.wasm", "TOKENS-0009"));
+    let compare = async |policy: &str| {
+        let args = ["check", path(&new), "--against", path(&old), "--recordings", path(recordings.path())];
+        plugin(&[&args[..], &["--fail-on", policy]].concat()).await
+    };
+
+    let run = compare("any").await;
+    for says in [
+        "1-whole.json  usage.completion_tokens: 2 → 9",
+        // 5 tokens in at 3 dollars a million, 2 or 9 out at 15.
+        "1-whole.json  cost: \"$0.000045\" → \"$0.00015\"",
+        "1 recordings, 1 with differences (request 0, answer 0, usage 1, cost 1)",
+        "cost: $0.000045 → $0.00015",
+    ] {
+        assert!(!run.success && run.said.contains(says), "no {says:?} in {}", run.said);
+    }
+    for (policy, success) in [("request", true), ("answer", true), ("usage", false), ("cost", false), ("none", true)] {
+        assert_eq!(compare(policy).await.success, success, "{policy}");
+    }
 }
 
 #[tokio::test]

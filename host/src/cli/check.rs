@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::fail;
+use super::{PluginArgs, fail};
 use crate::app;
 use crate::config::{self, ConfigError, Environment, Origin};
-use crate::reload::{self, Sources};
+use crate::reload;
 
 /// Which configuration to look at.
 #[derive(Debug, clap::Args)]
@@ -16,12 +16,8 @@ pub(super) struct Check {
     /// The same
     #[arg(long, short, value_name = "FILE", conflicts_with = "file")]
     config: Option<PathBuf>,
-    /// A provider plugin's file, as it would be served; may be given several times
-    #[arg(long, value_name = "FILE.wasm")]
-    plugin: Vec<PathBuf>,
-    /// The folder of provider plugins, each of which is loaded [default: the one that would be served]
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: PluginArgs,
 }
 
 impl Check {
@@ -31,7 +27,7 @@ impl Check {
         let origin = file.map_or_else(|| config::find(None, environment), Origin::File);
         let report = match config::load(origin, environment) {
             Ok(mut loaded) => {
-                let plugins = Sources { files: self.plugin, folder: self.plugins };
+                let plugins = self.plugins.into();
                 let checked = super::runtime().map_err(anyhow::Error::from);
                 let checked = checked.and_then(|runtime| {
                     runtime.block_on(reload::check(&mut loaded, environment, &plugins, app::cache_folder(environment)))

@@ -7,11 +7,13 @@ mod plugin;
 mod record;
 mod serve;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::Environment;
+use crate::reload::Sources;
 
 /// One OpenAI-compatible door to all AI providers.
 #[derive(Debug, Parser)]
@@ -34,6 +36,24 @@ enum Command {
     Plugin(plugin::PluginCommand),
     /// Serve, and write what plugins were given and asked for to files: prompts and answers, never a key
     Record(record::Record),
+}
+
+/// Where plugins come from, beside those inside the binary.
+#[derive(Debug, clap::Args)]
+struct PluginArgs {
+    /// Load a provider plugin from a file; may be given several times
+    #[arg(long, value_name = "FILE.wasm")]
+    plugin: Vec<PathBuf>,
+    /// Serve every provider plugin in a folder, which a running gateway watches for changes [default:
+    /// $AI_API_PLUGINS, else ai_api_settings.plugins, else plugins.d beside the configuration, else /app/plugins]
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
+}
+
+impl From<PluginArgs> for Sources {
+    fn from(args: PluginArgs) -> Self {
+        Self { files: args.plugin, folder: args.plugins }
+    }
 }
 
 impl Cli {

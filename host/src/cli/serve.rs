@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::PluginArgs;
 use crate::app::{self, Options};
 use crate::config::{self, ConfigError, Environment, Loaded};
 use crate::record;
-use crate::reload::Sources;
 use crate::telemetry;
 
 /// LiteLLM's.
@@ -26,13 +26,8 @@ pub(super) struct Serve {
     /// The port to listen on; 0 takes any that is free [default: $PORT, else 4000]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
-    /// Load a provider plugin from a file; may be given several times
-    #[arg(long, value_name = "FILE.wasm")]
-    plugin: Vec<PathBuf>,
-    /// Serve every provider plugin in a folder, and watch it for changes [default: $AI_API_PLUGINS, else
-    /// ai_api_settings.plugins, else plugins.d beside the configuration, else /app/plugins]
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: PluginArgs,
 }
 
 impl Serve {
@@ -50,8 +45,7 @@ impl Serve {
         let loaded = load(self.config, environment)?;
         telemetry::start(&loaded.config.logging);
         let host = self.host.or_else(|| environment.get("HOST").map(str::to_owned));
-        let plugins = Sources { files: self.plugin, folder: self.plugins };
-        let options = Options { host, port: port_or(self.port, environment)?, plugins, record };
+        let options = Options { host, port: port_or(self.port, environment)?, plugins: self.plugins.into(), record };
         super::runtime()?.block_on(app::run(loaded, environment, options))
     }
 }

@@ -5,7 +5,7 @@ use url::Url;
 use super::{Subject, Verdict};
 use crate::upstream::join;
 
-/// Beyond what is looked at when it is loaded.
+/// Beyond what is looked at when it is loaded, which is that it says the same twice.
 pub(super) async fn makes_sense(subject: &Subject<'_>) -> Verdict {
     let manifest = subject.manifest();
     let mut found = Vec::new();

@@ -62,7 +62,7 @@ macro_rules! checks {
 
 /// All checks, in the order of a call.
 pub const CHECKS: &[Check] = checks![
-    "manifest", "its manifest makes sense", manifest::makes_sense;
+    "manifest", "its manifest makes sense and is always the same", manifest::makes_sense;
     "requests", "every canonical request becomes one that the gateway sends, or is refused as the client's fault", requests::are_translated;
     "losses", "what a request loses on its way is told", requests::losses_are_told;
     "model-names", "no model's name leads out of the base URL", requests::model_names_stay_inside;

@@ -95,6 +95,24 @@ pub enum LoadError {
     },
 }
 
+/// No reason is longer.
+const MAX_REASON_CHARS: usize = 600;
+
+impl LoadError {
+    /// With its causes, in one line of sensible length. Compilers like to write paragraphs, and what they quote is a
+    /// stranger's: names of imports can be anything.
+    pub fn in_one_line(self) -> String {
+        let text = format!("{:#}", anyhow::Error::from(self));
+        let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.retain(|c| !c.is_control());
+        if let Some((end, _)) = line.char_indices().nth(MAX_REASON_CHARS) {
+            line.truncate(end);
+            line.push('…');
+        }
+        line
+    }
+}
+
 /// Why a plugin failed one call. The four ways that are its own doing stay apart, and none harms another call.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -145,4 +163,19 @@ fn kind_and_status(failure: &Failure) -> String {
     let kind = format!("{:?}", failure.kind);
     let kind = kind.trim_start_matches("FailureKind::");
     if failure.status == 0 { kind.to_owned() } else { format!("{kind} ({})", failure.status) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_whatever_a_strangers_file_says() {
+        let imports = |reason: &str| LoadError::Imports { file: "a.wasm".to_owned(), reason: reason.to_owned() };
+
+        let forged = imports("wants\n  `x`\r\n2026 ERROR forged \u{1b}[2J\u{0}").in_one_line();
+        assert_eq!(forged, "a.wasm: it wants `x` 2026 ERROR forged [2J");
+        let long = imports(&"ü".repeat(100_000)).in_one_line();
+        assert!(long.chars().count() == MAX_REASON_CHARS + 1 && long.ends_with('…'), "{} bytes", long.len());
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::exchange::Instance;
+use super::instance::Instance;
 
 /// How long an instance waits for its next call.
 const PATIENCE: Duration = Duration::from_secs(60);

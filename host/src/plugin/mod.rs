@@ -15,6 +15,7 @@ pub mod engine;
 mod error;
 mod exchange;
 mod idle;
+mod instance;
 mod limits;
 mod load;
 mod manifest;

@@ -2,10 +2,14 @@
 
 mod draft;
 mod format;
+mod headers;
+mod payload;
 mod recorder;
 
 pub use format::{
-    EventData, FormatError, Headers, Payload, RecordedCall, RecordedEnding, RecordedEvent, RecordedOperation,
-    RecordedRequest, RecordedResponse, Recording, VERSION,
+    FormatError, RecordedCall, RecordedEnding, RecordedEvent, RecordedOperation, RecordedRequest, RecordedResponse,
+    Recording, VERSION,
 };
+pub use headers::Headers;
+pub use payload::{EventData, Payload};
 pub use recorder::{Options, Recorder};

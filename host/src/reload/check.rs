@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Sources;
 use super::folder::Folder;
-use super::loader::{in_one_line, load};
+use super::loader::load;
 use crate::config::{Environment, Loaded, Severity};
 use crate::plugin::{BUILT_IN, LoadError, Plugin, Runtime};
 
@@ -76,7 +76,7 @@ async fn describe(runtime: &Arc<Runtime>, file: &Path) -> Result<(String, String
         // The report names the file already.
         Err(LoadError::Read { source, .. }) => Err(format!("can't be read: {source}")),
         Err(error) => {
-            let reason = in_one_line(error);
+            let reason = error.in_one_line();
             Err(reason.strip_prefix(&format!("{shown}: ")).map_or_else(|| reason.clone(), str::to_owned))
         }
     }

@@ -23,34 +23,3 @@ pub(super) async fn load(runtime: &Arc<Runtime>, file: String, bytes: Vec<u8>) -
     };
     Ok(LoadedPlugin { plugin, bytes: length, took: began.elapsed(), since: SystemTime::now() })
 }
-
-/// No reason is longer.
-const MAX_REASON_CHARS: usize = 600;
-
-/// An error with its causes, in one line of sensible length. Compilers like to write paragraphs, and what they quote is
-/// a stranger's: names of imports can be anything.
-pub(super) fn in_one_line(error: LoadError) -> String {
-    let text = format!("{:#}", anyhow::Error::from(error));
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.retain(|c| !c.is_control());
-    if let Some((end, _)) = line.char_indices().nth(MAX_REASON_CHARS) {
-        line.truncate(end);
-        line.push('…');
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_one_line_whatever_a_strangers_file_says() {
-        let imports = |reason: &str| LoadError::Imports { file: "a.wasm".to_owned(), reason: reason.to_owned() };
-
-        let forged = in_one_line(imports("it wants\n  `x`\r\n2026 ERROR forged \u{1b}[2J\u{0}"));
-        assert_eq!(forged, "a.wasm: it wants `x` 2026 ERROR forged [2J");
-        let long = in_one_line(imports(&"ü".repeat(100_000)));
-        assert!(long.chars().count() == MAX_REASON_CHARS + 1 && long.ends_with('…'), "{} bytes", long.len());
-    }
-}

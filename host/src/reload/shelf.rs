@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::Live;
-use super::loader::{in_one_line, load};
+use super::loader::load;
 use super::settle::Stamp;
 use super::state::{LoadedPlugin, PluginStatus, Standing};
 use crate::config::{PluginLimitsTable, Provider, Providers};
@@ -88,7 +88,7 @@ impl Shelf {
         let (path, known) = (file.to_owned(), self.files.entry(file.to_owned()).or_default());
         // Before it is read, for it may be larger than memory.
         if let Err(error) = Plugin::check_size(&self.runtime, &file.display().to_string(), stamp.bytes()) {
-            return known.fail(in_one_line(error), None);
+            return known.fail(error.in_one_line(), None);
         }
         // On another thread: a slow disk holds up nobody's call.
         let read = tokio::task::spawn_blocking(move || read(&path, stamp)).await;
@@ -109,7 +109,7 @@ impl Shelf {
                 known.accept(file, loaded, live);
                 Outcome::Changed
             }
-            Err(error) => known.fail(in_one_line(error), Some(digest)),
+            Err(error) => known.fail(error.in_one_line(), Some(digest)),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::config::ModelTable;
 use crate::plugin::{Plugin, Usage};
 
 /// What of a call differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// What goes to the provider, and what the translation says it lost.
     Request,

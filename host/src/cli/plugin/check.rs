@@ -64,7 +64,7 @@ impl Check {
                 Ok(plugin) => plugin,
                 // Nothing was learned of the plugin.
                 Err(error @ LoadError::Read { .. }) => return Err(anyhow::Error::from(error)),
-                Err(error) => return Ok(Err(vec![format!("{:#}", anyhow::Error::from(error))])),
+                Err(error) => return Ok(Err(vec![error.in_one_line()])),
             };
             let subject = Subject {
                 fresh: &served.without_reuse(&engine),

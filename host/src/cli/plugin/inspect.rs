@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::paint::Paint;
 use crate::config::Environment;
-use crate::plugin::{Digest, Manifest, Plugin, Shape, Support, capabilities};
+use crate::plugin::{Digest, LoadError, Manifest, Plugin, Shape, Support, capabilities};
 use crate::upstream::Placement;
 
 /// What to look at.
@@ -42,7 +42,7 @@ impl Inspect {
             bytes: bytes.len(),
             digest: Digest::of(&bytes),
             shape: Shape::read(&engine, "", &bytes).ok(),
-            loaded: loaded.map(|plugin| plugin.manifest).map_err(|error| format!("{:#}", anyhow::Error::from(error))),
+            loaded: loaded.map(|plugin| plugin.manifest).map_err(LoadError::in_one_line),
         };
         let mut out = std::io::stdout().lock();
         if self.json {
@@ -95,23 +95,21 @@ impl Found {
             print_manifest(out, manifest)?;
         }
         let Some(shape) = &self.shape else { return Ok(()) };
-        let width = shape.imports.iter().chain(&shape.exports).map(String::len).max().unwrap_or(0);
-        writeln!(out, "{}", if shape.imports.is_empty() { "imports     nothing" } else { "imports" })?;
-        for name in &shape.imports {
+        // A URL as a name may hold anything.
+        let shown = |names: &[String]| names.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>();
+        let (imports, exports) = (shown(&shape.imports), shown(&shape.exports));
+        let width = imports.iter().chain(&exports).map(String::len).max().unwrap_or(0);
+        writeln!(out, "{}", if imports.is_empty() { "imports     nothing" } else { "imports" })?;
+        for name in &imports {
             let gets = match capabilities::of(name) {
                 Ok(import) => import.gets.to_owned(),
                 Err(reason) => paint.bad(format_args!("REFUSED: {reason}")),
             };
-            writeln!(out, "  {:width$}  {gets}", shown(name))?;
+            writeln!(out, "  {name:width$}  {gets}")?;
         }
-        writeln!(out, "{}", if shape.exports.is_empty() { "exports     nothing" } else { "exports" })?;
-        shape.exports.iter().try_for_each(|name| writeln!(out, "  {}", shown(name)))
+        writeln!(out, "{}", if exports.is_empty() { "exports     nothing" } else { "exports" })?;
+        exports.iter().try_for_each(|name| writeln!(out, "  {name}"))
     }
-}
-
-/// A name that the component chose, for a terminal.
-fn shown(name: &str) -> String {
-    name.escape_debug().to_string()
 }
 
 fn print_manifest(out: &mut impl Write, manifest: &Manifest) -> std::io::Result<()> {
