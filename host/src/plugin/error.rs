@@ -47,6 +47,22 @@ pub enum LoadError {
         /// What it may be.
         most: usize,
     },
+    /// Compiling it could take minutes and gigabytes.
+    #[error("{file}: {reason}")]
+    TooComplex {
+        /// Which file.
+        file: String,
+        /// What of it, and how much.
+        reason: String,
+    },
+    /// It was given up.
+    #[error("{file}: took longer than {seconds} s to compile and load")]
+    TookTooLong {
+        /// Which file.
+        file: String,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// It imports something that plugins don't get.
     #[error("{file}: it {reason}")]
     Imports {
@@ -93,6 +109,17 @@ pub enum LoadError {
         /// How.
         error: CallError,
     },
+}
+
+impl LoadError {
+    /// Whether the same bytes may load another time, when the machine is less busy.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Read { .. } | Self::TookTooLong { .. } => true,
+            Self::Describe { error, .. } => matches!(error, CallError::OutOfTime(_) | CallError::Busy(_)),
+            _ => false,
+        }
+    }
 }
 
 /// Why a plugin failed one call. The four ways that are its own doing stay apart, and none harms another call.
