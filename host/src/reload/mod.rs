@@ -336,7 +336,7 @@ fn tell_shadowed(old: &[PluginStatus], new: &[PluginStatus]) {
     for status in new.iter().filter(|status| status.standing == Standing::Shadowed) {
         let known = |old: &PluginStatus| old.file == status.file && old.reason == status.reason;
         if let (Some(file), Some(reason), false) = (&status.file, &status.reason, old.iter().any(known)) {
-            tracing::warn!(file = shown(file), "a plugin does not serve: {reason}");
+            tracing::warn!(file = %shown(file), "a plugin does not serve: {reason}");
         }
     }
 }

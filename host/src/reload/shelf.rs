@@ -206,7 +206,7 @@ impl Shelf {
         live.metrics.plugin_forgotten(file);
         if let Some(LoadedPlugin { plugin, .. }) = slot.loaded {
             let manifest = &plugin.manifest;
-            tracing::info!(plugin = manifest.name, version = manifest.version, file = shown(file), "removed plugin");
+            tracing::info!(plugin = manifest.name, version = manifest.version, file = %shown(file), "removed plugin");
         }
         Outcome::Changed
     }
@@ -243,7 +243,7 @@ impl Shelf {
             failure.told = true;
             live.metrics.plugin_loaded(file, false);
             let serves_on = slot.loaded.as_ref().map(|loaded| loaded.plugin.manifest.version.as_str());
-            tracing::error!(file = shown(file), serves_on, "can't load plugin: {}", failure.reason);
+            tracing::error!(file = %shown(file), serves_on, "can't load plugin: {}", failure.reason);
         }
     }
 
@@ -290,7 +290,7 @@ impl Slot {
         tracing::info!(
             plugin = manifest.name,
             version = manifest.version,
-            file = shown(file),
+            file = %shown(file),
             digest = loaded.plugin.digest.short(),
             ms = loaded.took.as_millis() as u64,
             replaced,
