@@ -14,6 +14,7 @@ pub mod canonical;
 pub mod cli;
 pub mod config;
 pub mod conformance;
+mod file;
 pub mod pipeline;
 pub mod plugin;
 pub mod record;

@@ -240,3 +240,25 @@ async fn new_limits_hold_without_a_restart() {
     assert_eq!(reloaded.status, 200, "{}", reloaded.text());
     assert_eq!((chunks(20).await, chunks(21).await), (200, 502));
 }
+
+#[tokio::test]
+async fn a_plugin_that_does_not_fit_new_limits_keeps_those_that_it_has() {
+    let home = TempDir::new();
+    let upstream = FakeUpstream::replying(Reply::events(["data: {\"one\": 1}\n\n"]));
+    let write = |elements: u32| {
+        let config = json!({
+            "model_list": [{"model_name": "hostile/*", "litellm_params": {
+                "model": "hostile/*", "api_base": upstream.origin(), "api_key": "sk-upstream",
+            }}],
+            "general_settings": {"master_key": MASTER_KEY},
+            "ai_api_settings": {"plugin_limits": {"hostile": {"table_elements": elements}}},
+        });
+        home.write("config.yaml", config.to_string())
+    };
+    let gateway = Gateway::with_file(&write(10_000), MASTER_KEY).plugin(&guest("hostile")).start().await;
+    write(1);
+    let reloaded = gateway.client().post("/config/reload", &json!({})).await;
+    assert_eq!(reloaded.status, 200, "{}", reloaded.text());
+    gateway.logged("a plugin keeps the limits that it was loaded under: hostile: it needs").await;
+    assert_eq!(gateway.client().chat("hostile/fine", "hi").await.content(), "fine");
+}

@@ -221,3 +221,47 @@ async fn a_plugin_that_serves_goes_on_when_its_file_is_replaced_by_a_bad_one() {
     assert!(house.gateway.log().contains("wasi:http/types@0.2.0"), "{}", house.gateway.log());
     assert_eq!(house.gateway.client().chat("hostile/fine", "hi").await.content(), "fine");
 }
+
+#[tokio::test]
+async fn a_function_that_would_take_minutes_to_compile_is_refused_before_it_is_compiled() {
+    let mut house = House::open().await;
+    let bomb = component(&format!("(component (core module (func {})))", "(loop)".repeat(1001)));
+    house.refuses("bomb.wasm", bomb, &["has 1001 loops", "it would take too long to compile"]).await;
+}
+
+#[tokio::test]
+async fn a_files_name_forges_no_line_of_the_log() {
+    let house = House::open().await;
+    house.folder.write("a\n2026-01-01 INFO forged.wasm", b"nothing");
+    house.gateway.logged("can't load plugin").await;
+    let log = house.gateway.log();
+    assert!(log.contains("/a\\n2026-01-01 INFO forged.wasm"), "{log}");
+    assert!(!log.lines().any(|line| line.starts_with("2026-01-01 INFO forged")), "{log}");
+}
+
+/// A component of one function within the bounds that takes seconds to compile, another one each time: what was
+/// compiled once is in the cache.
+fn slow() -> Vec<u8> {
+    let nonce = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").subsec_nanos();
+    let blocks = (0..60_000_u32).map(|turn| {
+        let [a, b, c] = [turn * 7 % 29, turn * 11 % 31 % 29, turn * 13 % 37 % 29];
+        format!("block local.get {a} br_if 0 local.get {b} local.get {c} i32.add local.set {a} end\n")
+    });
+    let (locals, blocks) = ("i32 ".repeat(29), blocks.collect::<String>());
+    component(&format!("(component (core module (func (local {locals}) i32.const {nonce} local.set 0 {blocks})))"))
+}
+
+#[tokio::test]
+async fn a_file_that_takes_long_to_compile_holds_up_neither_reloads_nor_other_plugins_nor_the_end() {
+    let mut house = House::open().await;
+    house.folder.write("slow.wasm", slow());
+    // It has settled and is compiling once a file that was dropped in after it serves.
+    house.folder.write("z-hostile.wasm", hostile());
+    house.gateway.logged("loaded plugin").await;
+    let reloaded = house.gateway.client().post("/config/reload", &json!({})).await;
+    assert_eq!(reloaded.status, 200, "{}", reloaded.text());
+    house.gateway.terminate();
+    let status = house.gateway.ended().await;
+    assert!(status.success(), "{status}");
+    assert!(!house.gateway.log().contains("slow.wasm"), "it was compiling to the end: {}", house.gateway.log());
+}

@@ -309,3 +309,28 @@ async fn what_is_for_operators_asks_for_the_key() {
     assert_eq!(without(Method::GET, "/metrics").await, 200);
     assert_eq!(without(Method::GET, "/plugins").await, 401);
 }
+
+#[tokio::test]
+async fn a_configuration_that_is_no_regular_file_or_too_long_is_refused_and_the_next_one_taken() {
+    let (one, two) = (provider("one"), provider("two"));
+    let folder = TempDir::new();
+    let file = folder.write("config.yaml", config(&[("model", &one)]).to_string());
+    let gateway = Gateway::with_file(&file, KEY).start().await;
+    let client = gateway.client();
+    let refused = async |says: &str| {
+        let answer = client.post("/config/reload", &json!({})).await;
+        assert!(answer.status != 200 && answer.text().contains(says), "{}: {}", answer.status, answer.text());
+    };
+
+    fs::remove_file(&file).expect("it is there");
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.expect("mkfifo is everywhere").success());
+    refused("not a regular file").await;
+
+    fs::remove_file(&file).expect("it is there");
+    fs::File::create(&file).and_then(|file| file.set_len(3 << 30)).expect("a sparse file");
+    refused("larger than 16 MiB").await;
+
+    folder.write("config.yaml", config(&[("model", &two)]).to_string());
+    answers(&client, "model", "two").await;
+}

@@ -46,7 +46,11 @@ impl Serve {
         telemetry::start(&loaded.config.logging);
         let host = self.host.or_else(|| environment.get("HOST").map(str::to_owned));
         let options = Options { host, port: port_or(self.port, environment)?, plugins: self.plugins.into(), record };
-        super::runtime()?.block_on(app::run(loaded, environment, options))
+        let runtime = super::runtime()?;
+        let done = runtime.block_on(app::run(loaded, environment, options));
+        // All calls are answered: a plugin that is compiling, or a disk that is slow, holds up nobody's end.
+        runtime.shutdown_background();
+        done
     }
 }
 

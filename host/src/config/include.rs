@@ -5,7 +5,6 @@
 //! included file's value counts.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +12,10 @@ use std::sync::Arc;
 use super::node::{Entries, Node, Place, Value};
 use super::report::{Report, Severity};
 use super::yaml;
+use crate::file;
 
+/// No configuration that somebody wrote is longer.
+const MAX_BYTES: u64 = 16 << 20;
 const MINIMAL: &str = "a minimal one is:  model_list: [{model_name: gpt-4o-mini, litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/OPENAI_API_KEY}}]";
 
 /// One tree from all files, and the files' names in the order of reading.
@@ -37,7 +39,7 @@ struct Pending {
 /// Reads `path` and everything that it includes. `Err` when `path` itself can't be read; all else is
 /// in the report.
 pub(super) fn read(path: &Path, report: &mut Report) -> io::Result<Tree> {
-    let text = fs::read_to_string(path)?;
+    let text = file::read_text(path, MAX_BYTES)?;
     let name: Arc<str> = path.display().to_string().into();
     let mut tree = Tree { root: parse_root(&text, &name, report), files: vec![name], paths: vec![path.to_owned()] };
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -79,7 +81,7 @@ fn include(
         return report.warn(&place, key, format!("{} was included before; it is not read again", path.display()));
     }
     tree.paths.push(path.clone());
-    let text = match fs::read_to_string(&path) {
+    let text = match file::read_text(&path, MAX_BYTES) {
         Ok(text) => text,
         Err(error) => return report.error(&place, key, format!("can't read {}: {error}", path.display())),
     };

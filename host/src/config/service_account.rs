@@ -88,7 +88,8 @@ fn account(source: &str, text: &str) -> Result<Arc<ServiceAccount>, Lack> {
 /// The path isn't in the message: people put keys where paths should be.
 fn file(path: &str) -> Result<String, String> {
     let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| format!("the file can't be opened: {}", error.kind()))?;
+    let opened = crate::file::open(std::path::Path::new(path));
+    let (file, _) = opened.map_err(|error| format!("the file can't be opened: {}", error.kind()))?;
     let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
     read.map_err(|error| format!("the file can't be read: {}", error.kind()))?;
     if text.len() as u64 > MAX_FILE_BYTES {

@@ -6,10 +6,15 @@
 use std::sync::Arc;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, ScanError, YamlData};
+use saphyr_parser::Event;
 use serde_json::Number;
 use serde_yaml::Value as Yaml;
 
 use super::node::{Entries, Node, Place, Value};
+
+/// How deep lists and maps may stand in each other: what serde_yaml takes.
+const MAX_DEPTH: usize = 128;
+const TOO_DEEP: &str = "lists and maps are nested more than 128 deep";
 
 /// Why a text is not YAML, and on which line (0 when unknown).
 #[derive(Debug)]
@@ -22,11 +27,37 @@ pub(super) struct NotYaml {
 pub(super) fn parse(text: &str, file: &Arc<str>) -> Result<Node, NotYaml> {
     // Some editors put a byte order mark there; neither parser takes it for one.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    check_depth(text)?;
     let lines = MarkedYaml::load_from_str(text);
     let yaml = serde_yaml::from_str::<Yaml>(text).map_err(|error| explain(&error, lines.as_ref().err()))?;
     // A text that only serde_yaml can read is served all the same; it has no line numbers then.
     let lines = lines.unwrap_or_default();
     Ok(combine(yaml, lines.first(), &Place { file: file.clone(), line: 0 }))
+}
+
+/// Lists and maps are built by functions that call themselves for each level, and the stack ends somewhere.
+fn check_depth(text: &str) -> Result<(), NotYaml> {
+    let mut depth = 0_usize;
+    for event in saphyr_parser::Parser::new_from_str(text) {
+        let (event, span) = match event {
+            Ok(event) => event,
+            // Of brackets it has a limit of its own, where serde_yaml would take the square of the time.
+            Err(error) if error.info().contains("recursion limit") => {
+                return Err(NotYaml { line: line(error.marker().line()), message: TOO_DEEP.to_owned() });
+            }
+            // What else is wrong is told by those that read the values.
+            Err(_) => return Ok(()),
+        };
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(NotYaml { line: line(span.start.line()), message: TOO_DEEP.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// Of the two parsers' errors, a duplicate key is told better by saphyr: it has the key's own line.
@@ -45,7 +76,11 @@ fn explain(error: &serde_yaml::Error, scan: Option<&ScanError>) -> NotYaml {
     let message = at
         .as_ref()
         .map_or(text.as_str(), |_| text.rsplit_once(" at line ").map_or(text.as_str(), |(before, _)| before));
-    NotYaml { line: at.map_or(0, |at| line(at.line())), message: format!("this is not YAML: {message}") }
+    let message = match message {
+        "recursion limit exceeded" => TOO_DEEP.to_owned(),
+        message => format!("this is not YAML: {message}"),
+    };
+    NotYaml { line: at.map_or(0, |at| line(at.line())), message }
 }
 
 fn line(line: usize) -> u64 {
@@ -182,6 +217,16 @@ mod tests {
             assert!(error.message.contains(message), "{text:?}: {}", error.message);
             assert_eq!(error.line, line, "{text:?}: {}", error.message);
         }
+    }
+
+    #[test]
+    fn a_text_of_nothing_but_brackets_is_refused() {
+        for text in [format!("a: 1\nb: {}", "[".repeat(200_000)), format!("a: 1\nb:\n  {}", "- ".repeat(200_000))] {
+            let error = parse(&text, &"config.yml".into()).err().expect("it is too deep");
+            assert!(error.message.contains("nested more than 128 deep"), "{}", error.message);
+        }
+        let deep = format!("a: {}{}", "[".repeat(90), "]".repeat(90));
+        assert!(parse(&deep, &"config.yml".into()).is_ok());
     }
 
     #[test]

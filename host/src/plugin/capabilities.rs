@@ -63,19 +63,18 @@ pub struct Import {
 /// # Errors
 /// Why it is refused.
 pub fn of(name: &str) -> Result<Import, String> {
-    let shown = name.escape_debug();
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));
     let wanted = if interface.starts_with("wasi:") { "0.2." } else { "0.1.0" };
     match GIVEN.iter().find(|(given, _)| *given == interface) {
         Some((_, gets)) if version.starts_with(wanted) => Ok(Import { name: name.to_owned(), gets }),
-        Some(_) if interface.starts_with("wasi:") => Err(format!("imports {shown}, and this host has WASI 0.2")),
-        Some(_) => Err(format!("imports {shown}, and this host speaks ai-api:plugin@0.1.0")),
+        Some(_) if interface.starts_with("wasi:") => Err(format!("imports {name}, and this host has WASI 0.2")),
+        Some(_) => Err(format!("imports {name}, and this host speaks ai-api:plugin@0.1.0")),
         None => {
             let why = REFUSED.iter().find(|(refused, _)| interface.starts_with(refused)).map_or(
                 "plugins get ai-api:plugin/log, and of WASI what language runtimes need to start",
                 |(_, why)| why,
             );
-            Err(format!("imports {shown}, which plugins don't get: {why}"))
+            Err(format!("imports {name}, which plugins don't get: {why}"))
         }
     }
 }

@@ -47,6 +47,22 @@ pub enum LoadError {
         /// What it may be.
         most: usize,
     },
+    /// Compiling it could take minutes and gigabytes.
+    #[error("{file}: {reason}")]
+    TooComplex {
+        /// Which file.
+        file: String,
+        /// What of it, and how much.
+        reason: String,
+    },
+    /// It was given up.
+    #[error("{file}: took longer than {seconds} s to compile and load")]
+    TookTooLong {
+        /// Which file.
+        file: String,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// It imports something that plugins don't get.
     #[error("{file}: it {reason}")]
     Imports {
@@ -99,10 +115,20 @@ pub enum LoadError {
 const MAX_REASON_CHARS: usize = 600;
 
 impl LoadError {
-    /// With its causes, in one line of sensible length. Compilers like to write paragraphs, and what they quote is a
+    /// Whether the same bytes may load another time, when the machine is less busy.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Read { .. } | Self::TookTooLong { .. } => true,
+            Self::Describe { error, .. } => matches!(error, CallError::OutOfTime(_) | CallError::Busy(_)),
+            _ => false,
+        }
+    }
+
+    /// With its cause, in one line of sensible length. Compilers like to write paragraphs, and what they quote is a
     /// stranger's: names of imports can be anything.
-    pub fn in_one_line(self) -> String {
-        let text = format!("{:#}", anyhow::Error::from(self));
+    pub fn in_one_line(&self) -> String {
+        let source = std::error::Error::source(self).map(|source| format!(": {source}")).unwrap_or_default();
+        let text = format!("{self}{source}");
         let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         line.retain(|c| !c.is_control());
         if let Some((end, _)) = line.char_indices().nth(MAX_REASON_CHARS) {

@@ -1,7 +1,7 @@
 //! From a file's bytes to a plugin that is ready: every check in order, each with a reason in one sentence.
 //!
 //! ```text
-//! size -> magic -> compile -> role and version -> imports -> functions -> limits -> describe -> manifest -> warm up
+//! size -> magic -> bounds -> compile -> role and version -> imports -> functions -> limits -> describe -> manifest -> warm up
 //! ```
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::bindings::v0_1::ProviderPluginPre;
 use super::capabilities::{self, Import};
 use super::exchange::Exchange;
 use super::idle::IdleInstances;
-use super::{CallError, Digest, LoadError, Manifest, Plugin, Runtime};
+use super::{CallError, Digest, LoadError, Manifest, Plugin, Runtime, bounds};
 use crate::config::PluginLimits;
 
 /// The interface that a provider exports.
@@ -38,6 +38,7 @@ pub(super) async fn load(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<
     let table = runtime.limits();
     check_size(&file(), bytes.len() as u64, table.max_wasm_bytes)?;
     check_magic(&file(), bytes)?;
+    bounds::check(bytes).map_err(|reason| LoadError::TooComplex { file: file(), reason })?;
     let (component, digest) = compile(runtime, &file(), bytes).await?;
     check_role(runtime, &component, &file())?;
     let imports = check_imports(runtime, &component, &file())?;
@@ -161,7 +162,7 @@ fn check_functions(runtime: &Runtime, component: &Component, file: &str) -> Resu
 }
 
 /// Whether what it needs from the beginning is within what it may have.
-fn check_limits(component: &Component, limits: &PluginLimits, file: &str) -> Result<(), LoadError> {
+pub(super) fn check_limits(component: &Component, limits: &PluginLimits, file: &str) -> Result<(), LoadError> {
     let Some(ResourcesRequired { num_memories, max_initial_memory_size, num_tables, max_initial_table_size }) =
         component.resources_required()
     else {

@@ -6,6 +6,7 @@
 mod account;
 mod base_url;
 mod bindings;
+mod bounds;
 mod builtin;
 pub mod capabilities;
 mod checks;

@@ -1,6 +1,7 @@
 //! The plugins that are loaded, by name.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -16,6 +17,7 @@ use super::stats::StatsSnapshot;
 use super::witness::Watch;
 use super::{CallError, Digest, LoadError, Manifest, Runtime, load};
 use crate::config::PluginLimits;
+use crate::file::{self, shown};
 
 /// A plugin, ready to serve.
 pub struct Plugin {
@@ -86,11 +88,15 @@ impl Plugin {
     /// # Errors
     /// It can't be read, or is larger than a plugin may be: larger than memory, for all that is known before.
     pub async fn read(runtime: &Runtime, file: &Path) -> Result<Vec<u8>, LoadError> {
-        let name = file.display().to_string();
-        let unreadable = |source| LoadError::Read { file: name.clone(), source };
-        let size = tokio::fs::metadata(file).await.map_err(unreadable)?.len();
-        Self::check_size(runtime, &name, size)?;
-        tokio::fs::read(file).await.map_err(unreadable)
+        let (name, path, most) = (shown(file), file.to_owned(), runtime.limits().max_wasm_bytes);
+        let read = move || {
+            let unreadable = |source| LoadError::Read { file: name.clone(), source };
+            let (file, metadata) = file::open(&path).map_err(unreadable)?;
+            load::check_size(&name, metadata.len(), most)?;
+            file::read(file, &metadata, most as u64).map_err(unreadable)
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|error| Err(LoadError::Read { file: shown(file), source: io::Error::other(error) }))
     }
 
     /// Whether a file of so many bytes may be read as a plugin.
@@ -109,10 +115,21 @@ impl Plugin {
         load::load(runtime, file, bytes).await
     }
 
-    /// The same plugin under other limits, without loading it again; calls under way keep those that they began with.
-    #[must_use]
-    pub fn with_limits(&self, runtime: &Runtime) -> Self {
-        self.variant(runtime, self.account.deterministic, self.idle.is_some())
+    /// The same plugin under the limits that hold now, without loading it again; calls under way keep those that they
+    /// began with.
+    ///
+    /// # Errors
+    /// It needs more to start than they allow.
+    pub fn with_limits(&self, runtime: &Runtime) -> Result<Self, LoadError> {
+        let name = &self.manifest.name;
+        let limits = runtime.within_pool(*runtime.limits().of(name));
+        load::check_limits(self.pre.instance_pre().component(), &limits, name)?;
+        Ok(self.variant(runtime, self.account.deterministic, self.idle.is_some()))
+    }
+
+    /// Whether its limits are those that hold now.
+    pub fn has_limits_of(&self, runtime: &Runtime) -> bool {
+        self.account.limits == runtime.within_pool(*runtime.limits().of(&self.manifest.name))
     }
 
     /// The same plugin with clocks that stand still and random numbers that repeat, and a new instance for each call:

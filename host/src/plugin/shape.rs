@@ -2,7 +2,7 @@
 
 use wasmtime::component::Component;
 
-use super::{LoadError, Runtime};
+use super::{LoadError, Runtime, bounds};
 
 /// The outside of a component.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ impl Shape {
     /// # Errors
     /// The bytes are no component.
     pub fn read(runtime: &Runtime, file: &str, bytes: &[u8]) -> Result<Self, LoadError> {
+        bounds::check(bytes).map_err(|reason| LoadError::TooComplex { file: file.to_owned(), reason })?;
         let component = Component::from_binary(&runtime.engine, bytes)
             .map_err(|error| LoadError::NotAComponent { file: file.to_owned(), reason: format!("{error:#}") })?;
         let ty = component.component_type();

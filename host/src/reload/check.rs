@@ -7,6 +7,7 @@ use super::Sources;
 use super::folder::Folder;
 use super::loader::load;
 use crate::config::{Environment, Loaded, Severity};
+use crate::file::shown;
 use crate::plugin::{BUILT_IN, LoadError, Plugin, Runtime};
 
 /// Loads every plugin that a start would load, and adds to the report what becomes of it. Compiled code is kept in
@@ -49,7 +50,7 @@ pub async fn check(
             }
         };
         if let Some((_, other)) = serving.iter().find(|(other, _)| *other == name) {
-            let message = format!("shadowed by {}, which is called {name} too", other.display());
+            let message = format!("shadowed by {}, which is called {name} too", shown(other));
             report.note(Severity::Warning, &file, message);
             continue;
         }
@@ -63,7 +64,7 @@ pub async fn check(
 
 /// Its name, version and digest.
 async fn describe(runtime: &Arc<Runtime>, file: &Path) -> Result<(String, String, String), String> {
-    let shown = file.display().to_string();
+    let shown = shown(file);
     let loaded = match Plugin::read(runtime, file).await {
         Ok(bytes) => load(runtime, shown.clone(), bytes).await,
         Err(error) => Err(error),

@@ -15,11 +15,13 @@ mod folder;
 mod loader;
 mod look;
 mod metrics;
+mod retry;
 mod settle;
 mod shelf;
 mod state;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use tokio::time::Instant;
 
 use crate::auth::Authenticator;
 use crate::config::{Environment, Loaded};
+use crate::file::shown;
 use crate::pipeline::Pipeline;
 use crate::plugin::Runtime;
 use crate::upstream::Upstream;
@@ -43,7 +46,7 @@ pub use folder::Folder;
 use look::Look;
 pub use metrics::Metrics;
 use settle::{SETTLE, Settling};
-use shelf::{Outcome, PATIENCE, Shelf};
+use shelf::{Load, Outcome, PATIENCE, Shelf};
 use state::Command;
 pub use state::{ConfigStatus, Live, LoadedPlugin, PluginStatus, Reloaded, Standing, State};
 use watch::Watcher;
@@ -52,6 +55,9 @@ use watch::Watcher;
 const POLL: Duration = Duration::from_secs(2);
 /// Events come in flocks: one look for all of them.
 const FLOCK: Duration = Duration::from_millis(50);
+
+/// How long the start waits for the folder's files; those that take longer are loaded while the others serve.
+const START_WAITS: Duration = Duration::from_secs(5);
 
 /// Where plugins come from, beside those inside the binary.
 #[derive(Clone, Debug, Default)]
@@ -74,12 +80,15 @@ pub struct Reloader {
     settling: Settling,
     watcher: Watcher,
     commands: mpsc::Receiver<Command>,
+    /// Loads that are done.
+    loads: mpsc::UnboundedReceiver<Load>,
     hangup: Signal,
     /// What the log says of the folder.
     told: Option<String>,
 }
 
-/// Loads all plugins, and makes the state that the first request is served with.
+/// Loads the plugins inside the binary, those that were named, and those in the folder as far as they are ready within
+/// seconds; and makes the state that the first request is served with.
 ///
 /// # Errors
 /// A plugin inside the binary, or one that was named as a file, can't be loaded. Those in the folder are only reported.
@@ -92,7 +101,8 @@ pub async fn prepare(
     sources: Sources,
 ) -> anyhow::Result<(Arc<Live>, Reloader)> {
     let Loaded { config, mut report } = loaded;
-    let shelf = Shelf::new(runtime, &sources.files).await?;
+    let (done, loads) = mpsc::unbounded_channel();
+    let shelf = Shelf::new(runtime, &sources.files, done).await?;
     let (sender, commands) = mpsc::channel(8);
     let file = ConfigFile::new(&config, &report, environment);
     let (registry, plugins) = shelf.arrange();
@@ -115,11 +125,12 @@ pub async fn prepare(
         settling: Settling::default(),
         watcher: Watcher::new(),
         commands,
+        loads,
         hangup: signal(SignalKind::hangup()).context("waiting for SIGHUP")?,
         told: None,
         config: file,
     };
-    reloader.look(Duration::ZERO).await;
+    reloader.load_first().await;
     reloader.shelf.tell_failures(Instant::now(), Duration::ZERO, &live);
     if let Some(reason) = reloader.shelf.named_failure() {
         return Err(anyhow!(reason));
@@ -129,14 +140,34 @@ pub async fn prepare(
 }
 
 impl Reloader {
+    /// Loads what the first request should find.
+    async fn load_first(&mut self) {
+        let patience = Instant::now() + START_WAITS;
+        loop {
+            self.look(Duration::ZERO).await;
+            let is_late = Instant::now() >= patience;
+            if !self.shelf.awaits_named() && (is_late || !self.shelf.is_loading()) {
+                break;
+            }
+            tokio::select! {
+                Some(load) = self.loads.recv() => self.finish(load),
+                () = tokio::time::sleep(SETTLE) => {}
+            }
+        }
+        if self.shelf.is_loading() {
+            tracing::info!("not waiting for plugins that take longer to compile; they serve once they are ready");
+        }
+    }
+
     /// Runs as long as the process.
     pub async fn run(mut self) {
         loop {
             let next = [self.settling.next(), self.config.next(), self.shelf.next()].into_iter().flatten().min();
-            let wake = next.map_or(POLL, |next| next.saturating_duration_since(Instant::now()).min(POLL));
+            let wake = next.map_or(POLL, |next| next.saturating_duration_since(Instant::now()).clamp(FLOCK, POLL));
             tokio::select! {
                 () = self.watcher.changed() => tokio::time::sleep(FLOCK).await,
                 () = tokio::time::sleep(wake) => {}
+                Some(load) = self.loads.recv() => self.finish(load),
                 _ = self.hangup.recv() => {
                     // It has told what is wrong.
                     let _ = self.reload_config(true).await;
@@ -170,9 +201,14 @@ impl Reloader {
             let _ = self.reload_config(false).await;
         }
         let mut changed = self.live.state.load().folder != look.folder_path;
-        for (file, stamp) in self.settling.due(now, quiet) {
+        let again = self.shelf.to_retry(now).into_iter();
+        let again = again.filter_map(|file| self.settling.seen(&file).map(|stamp| (file, Some(stamp))));
+        let due: BTreeMap<_, _> = self.settling.due(now, quiet).into_iter().chain(again).collect();
+        // Those that were named first: the start waits for them.
+        let (named, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(file, _)| self.shelf.is_named(file));
+        for (file, stamp) in named.into_iter().chain(others) {
             match self.shelf.update(&file, stamp, &self.live).await {
-                Outcome::Unsettled => self.settling.wait(&file, Instant::now()),
+                Outcome::Wait => self.settling.wait(&file, Instant::now()),
                 outcome => {
                     self.settling.take(&file, stamp);
                     changed |= outcome == Outcome::Changed;
@@ -181,6 +217,14 @@ impl Reloader {
         }
         if changed {
             self.publish_plugins(look.folder_path);
+        }
+    }
+
+    /// A load is done.
+    fn finish(&mut self, load: Load) {
+        let now = self.settling.seen(&load.file);
+        if self.shelf.finish(load, now, &self.live) == Outcome::Changed {
+            self.publish_plugins(self.live.state().folder.clone());
         }
     }
 
@@ -211,13 +255,13 @@ impl Reloader {
                     tracing::error!("the configuration was not reloaded, the old one stays: {error}");
                     self.live.metrics.config_reloaded(false);
                 }
-                self.publish_config(&current, None);
+                self.publish_config(&current);
                 return Err(error);
             }
         };
         if !asked && config.fingerprint == old.fingerprint {
             self.live.metrics.config_loaded();
-            self.publish_config(&current, None);
+            self.publish_config(&current);
             return Ok(Reloaded::default());
         }
         let reloaded = config_file::difference(old, &mut config);
@@ -225,22 +269,33 @@ impl Reloader {
         self.config.tell_warnings(&mut report, &current.pipeline.plugins);
         self.folder = Folder::choose(self.sources.folder.as_deref(), &self.environment, &config);
         self.config.accepted();
-        self.publish_config(&current, Some(current.pipeline.with_config(config)));
+        let changed = limits.is_some();
         if let Some(limits) = limits {
             self.shelf.set_limits(limits, &self.live);
-            self.publish_plugins(current.folder.clone());
         }
+        if changed || asked {
+            self.shelf.retry_all();
+        }
+        // One swap for both: no call sees the new configuration with the old limits.
+        let (registry, plugins) = self.shelf.arrange();
+        let pipeline = current.pipeline.with_plugins(registry).with_config(config);
+        self.live.state.store(Arc::new(State {
+            authenticator: Authenticator::new(&pipeline.config.general),
+            pipeline,
+            plugins,
+            folder: current.folder.clone(),
+            config: self.config.status(),
+        }));
         self.live.metrics.config_reloaded(true);
         tell(&reloaded);
         Ok(reloaded)
     }
 
-    /// The swap, where the configuration has changed, or at least how it does.
-    fn publish_config(&self, current: &State, new: Option<Pipeline>) {
-        let pipeline = new.unwrap_or_else(|| current.pipeline.with_plugins(current.pipeline.plugins.clone()));
+    /// The swap, where only what is to be told of the configuration has changed.
+    fn publish_config(&self, current: &State) {
         self.live.state.store(Arc::new(State {
-            authenticator: Authenticator::new(&pipeline.config.general),
-            pipeline,
+            authenticator: current.authenticator.clone(),
+            pipeline: current.pipeline.with_plugins(current.pipeline.plugins.clone()),
             plugins: current.plugins.clone(),
             folder: current.folder.clone(),
             config: self.config.status(),
@@ -250,7 +305,7 @@ impl Reloader {
     /// Logs how the folder does, once for each time that it does otherwise.
     fn tell_folder(&mut self, error: Option<&io::Error>, path: Option<&Path>) {
         let news = path.map(|path| {
-            let shown = path.display();
+            let shown = shown(path);
             match error {
                 Some(error) => (false, format!("the plugin folder {shown} can't be read: {error}")),
                 None if path.is_dir() => (true, format!("watching the plugin folder {shown}")),
@@ -281,7 +336,7 @@ fn tell_shadowed(old: &[PluginStatus], new: &[PluginStatus]) {
     for status in new.iter().filter(|status| status.standing == Standing::Shadowed) {
         let known = |old: &PluginStatus| old.file == status.file && old.reason == status.reason;
         if let (Some(file), Some(reason), false) = (&status.file, &status.reason, old.iter().any(known)) {
-            tracing::warn!(file = %file.display(), "a plugin does not serve: {reason}");
+            tracing::warn!(file = %shown(file), "a plugin does not serve: {reason}");
         }
     }
 }

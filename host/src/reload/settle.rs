@@ -103,6 +103,11 @@ impl Settling {
         }
     }
 
+    /// How `path` was seen last.
+    pub(super) fn seen(&self, path: &Path) -> Option<Stamp> {
+        self.files.get(path).and_then(|file| file.seen)
+    }
+
     /// Everything as it was last seen was acted upon.
     pub(super) fn take_all(&mut self) {
         self.files.values_mut().for_each(|file| file.taken = file.seen);

@@ -58,7 +58,7 @@ impl Watcher {
         for (folder, _) in wanted.iter().filter(|(path, id)| self.folders.get(*path) != Some(id)) {
             news = true;
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::debug!(%error, folder = %folder.display(), "can't be watched; it is looked at every few seconds");
+                tracing::debug!(%error, folder = %crate::file::shown(folder), "can't be watched; it is looked at every few seconds");
             }
         }
         self.folders = wanted;

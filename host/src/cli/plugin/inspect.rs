@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::paint::Paint;
 use crate::config::Environment;
-use crate::plugin::{Digest, LoadError, Manifest, Plugin, Shape, Support, capabilities};
+use crate::plugin::{Digest, Manifest, Plugin, Shape, Support, capabilities};
 use crate::upstream::Placement;
 
 /// What to look at.
@@ -42,7 +42,7 @@ impl Inspect {
             bytes: bytes.len(),
             digest: Digest::of(&bytes),
             shape: Shape::read(&engine, "", &bytes).ok(),
-            loaded: loaded.map(|plugin| plugin.manifest).map_err(LoadError::in_one_line),
+            loaded: loaded.map(|plugin| plugin.manifest).map_err(|error| error.in_one_line()),
         };
         let mut out = std::io::stdout().lock();
         if self.json {
