@@ -204,9 +204,10 @@ impl Reloader {
         let again = self.shelf.to_retry(now).into_iter();
         let again = again.filter_map(|file| self.settling.seen(&file).map(|stamp| (file, Some(stamp))));
         let due: BTreeMap<_, _> = self.settling.due(now, quiet).into_iter().chain(again).collect();
-        // Those that were named first: the start waits for them.
-        let (named, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(file, _)| self.shelf.is_named(file));
-        for (file, stamp) in named.into_iter().chain(others) {
+        // Those that were named first, for the start waits for them; those that are gone last, for others may replace them.
+        let mut due: Vec<_> = due.into_iter().collect();
+        due.sort_by_key(|(file, stamp)| (stamp.is_none(), !self.shelf.is_named(file)));
+        for (file, stamp) in due {
             match self.shelf.update(&file, stamp, &self.live).await {
                 Outcome::Wait => self.settling.wait(&file, Instant::now()),
                 outcome => {

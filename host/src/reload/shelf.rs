@@ -18,6 +18,8 @@ use crate::config::{PluginLimitsTable, Provider, Providers};
 use crate::file::{self, shown};
 use crate::plugin::{BUILT_IN, BaseUrl, Digest, LoadError, Plugin, Registry, Runtime};
 
+/// How long a file that is gone serves on while others are being loaded.
+const MAKE_BEFORE_BREAK: Duration = Duration::from_secs(5);
 /// A file that can't be loaded may be one that is still being written: the log waits for this long.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,6 +35,8 @@ pub(super) struct Shelf {
     files: BTreeMap<PathBuf, Slot>,
     /// Where loads that are done are told.
     done: mpsc::UnboundedSender<Load>,
+    /// When a file was begun to be loaded last.
+    last_load: Option<Instant>,
 }
 
 /// What came of loading a file.
@@ -99,7 +103,14 @@ impl Shelf {
         for (name, bytes) in BUILT_IN {
             built_in.push(load(&runtime, format!("built-in plugin {name}"), bytes.to_vec()).await?);
         }
-        Ok(Self { runtime, built_in, named: named.iter().rev().cloned().collect(), files: BTreeMap::new(), done })
+        Ok(Self {
+            runtime,
+            built_in,
+            named: named.iter().rev().cloned().collect(),
+            files: BTreeMap::new(),
+            done,
+            last_load: None,
+        })
     }
 
     /// The files that were named one by one.
@@ -110,7 +121,10 @@ impl Shelf {
     /// Does what `stamp` of `file` asks for: begins to load it, or lets go. What comes of a load is told to
     /// [`Self::finish`], so that a file that takes long holds up nothing else.
     pub(super) async fn update(&mut self, file: &Path, stamp: Option<Stamp>, live: &Live) -> Outcome {
-        let Some(stamp) = stamp else { return self.remove(file, live) };
+        let Some(stamp) = stamp else {
+            // What takes its place may be on its way, from another folder for example.
+            return if self.is_about_to_load(Instant::now()) { Outcome::Wait } else { self.remove(file, live) };
+        };
         let loads = self.files.values().filter(|slot| slot.loading.is_some()).count();
         let (path, known) = (file.to_owned(), self.files.entry(file.to_owned()).or_default());
         if known.loading.is_some() || loads >= MAX_LOADS {
@@ -136,6 +150,7 @@ impl Shelf {
             return Outcome::Same;
         }
         known.loading = Some(stamp);
+        self.last_load = Some(Instant::now());
         let (runtime, done, file) = (self.runtime.clone(), self.done.clone(), file.to_owned());
         tokio::spawn(async move {
             let result = load(&runtime, shown(&file), bytes).await;
@@ -172,7 +187,12 @@ impl Shelf {
         }
     }
 
-    /// Whether one of the files is being loaded.
+    /// Whether another plugin may be there in a moment.
+    fn is_about_to_load(&self, now: Instant) -> bool {
+        self.is_loading() && self.last_load.is_some_and(|began| now < began + MAKE_BEFORE_BREAK)
+    }
+
+    /// Whether a file is being loaded.
     pub(super) fn is_loading(&self) -> bool {
         self.files.values().any(|slot| slot.loading.is_some())
     }
