@@ -87,6 +87,7 @@ impl CallOnce {
             body: edits.apply(&body).to_vec(),
             params: self.param.clone(),
             answers: answers.concat(),
+            expected: None,
         })
     }
 }

@@ -1,9 +1,10 @@
 //! `ai-api plugin check`: the conformance suite, and the replay gate.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::gate::{self, FailOn};
@@ -15,9 +16,9 @@ use crate::plugin::LoadError;
 /// What to check, and by what.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Check {
-    /// The plugin
+    /// The plugin [default: what `ai-api plugin build` leaves in this folder]
     #[arg(value_name = "FILE.wasm")]
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// A folder of recorded exchanges, to be tried as well; may be given several times
     #[arg(long, value_name = "DIR")]
     recordings: Vec<PathBuf>,
@@ -41,6 +42,10 @@ pub(in crate::cli) struct Check {
 impl Check {
     /// Runs the checks; a failure where one fails.
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => built_here()?,
+        };
         let scenes = gate::recordings(&self.recordings)?;
         let engine = super::engine(environment)?;
         let runtime = crate::cli::runtime()?;
@@ -49,7 +54,7 @@ impl Check {
         if let Some(against) = &self.against {
             let verdict = runtime.block_on(async {
                 let old = super::load_for_replay(&engine, against).await?;
-                let new = super::load_for_replay(&engine, &self.file).await?;
+                let new = super::load_for_replay(&engine, &file).await?;
                 gate::judge(&old, &new, &scenes).await
             })?;
             if self.json {
@@ -60,7 +65,7 @@ impl Check {
             return Ok(verdict.code(self.fail_on));
         }
         let results = runtime.block_on(async {
-            let served = match super::load(&engine, &self.file).await {
+            let served = match super::load(&engine, &file).await {
                 Ok(plugin) => plugin,
                 // Nothing was learned of the plugin.
                 Err(error @ LoadError::Read { .. }) => return Err(anyhow::Error::from(error)),
@@ -74,9 +79,15 @@ impl Check {
                 params: &self.param,
                 recordings: &scenes,
             };
-            let mut results = Vec::new();
+            let (mut results, mut hopeless) = (Vec::new(), false);
             for check in CHECKS {
-                results.push((check, check.run(&subject).await));
+                let verdict = if hopeless && check.needs_requests() {
+                    Verdict::Skip("requests failed".to_owned())
+                } else {
+                    check.run(&subject).await
+                };
+                hopeless |= matches!(verdict, Verdict::Hopeless(_));
+                results.push((check, verdict));
             }
             Ok(Ok(results))
         })?;
@@ -86,16 +97,27 @@ impl Check {
             print(&mut out, paint, &results)?;
         }
         let failed =
-            results.map_or(true, |results| results.iter().any(|(_, verdict)| matches!(verdict, Verdict::Fail(_))));
+            results.map_or(true, |results| results.iter().any(|(_, verdict)| matches!(verdict, Verdict::Fail(_) | Verdict::Hopeless(_))));
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
+}
+
+/// The plugin of the project that one is in.
+fn built_here() -> anyhow::Result<PathBuf> {
+    let name = super::build::file_name(Path::new("."))?;
+    let file = PathBuf::from(&name);
+    if !file.is_file() {
+        let name = name.display();
+        bail!("say which plugin: ai-api plugin check FILE.wasm (there is no {name} here, which `ai-api plugin build` makes)");
+    }
+    Ok(file)
 }
 
 /// What each check came to, or why the plugin doesn't load.
 type Results = Result<Vec<(&'static conformance::Check, Verdict)>, Vec<String>>;
 
 /// So many sentences of one check are printed.
-const SHOWN: usize = 10;
+const SHOWN: usize = 3;
 
 fn print(out: &mut impl Write, paint: Paint, results: &Results) -> std::io::Result<()> {
     let results = match results {
@@ -106,18 +128,28 @@ fn print(out: &mut impl Write, paint: Paint, results: &Results) -> std::io::Resu
     let (mut failed, mut skipped) = (0, 0);
     for (check, verdict) in results {
         match verdict {
-            Verdict::Ok => writeln!(out, "{}    {:15} {}", paint.good("ok"), check.name, check.promise)?,
+            Verdict::Ok(by) => {
+                let by = by.as_ref().map_or_else(String::new, |by| format!(" ({by})"));
+                writeln!(out, "{}    {:15} {}{by}", paint.good("ok"), check.name, check.promise)?;
+            }
             Verdict::Skip(reason) => {
                 skipped += 1;
                 writeln!(out, "{}  {:15} {reason}", paint.dim("skip"), check.name)?;
             }
-            Verdict::Fail(found) => {
+            Verdict::Fail(found) | Verdict::Hopeless(found) => {
                 failed += 1;
                 report(out, paint, check.name, check.promise, found)?;
             }
         }
     }
-    writeln!(out, "{} checks, {failed} failed, {skipped} skipped", results.len() + 1)
+    writeln!(out, "{} checks, {failed} failed, {skipped} skipped", results.len() + 1)?;
+    let without = |(check, verdict): &(&conformance::Check, Verdict)| {
+        check.name == conformance::RECORDINGS && matches!(verdict, Verdict::Skip(_))
+    };
+    if results.iter().any(without) {
+        writeln!(out, "no real answer was translated: give some with --recordings")?;
+    }
+    Ok(())
 }
 
 fn report(out: &mut impl Write, paint: Paint, name: &str, promise: &str, found: &[String]) -> std::io::Result<()> {
@@ -129,7 +161,7 @@ fn report(out: &mut impl Write, paint: Paint, name: &str, promise: &str, found: 
     }
     match found.len().saturating_sub(SHOWN) {
         0 => Ok(()),
-        more => writeln!(out, "        and {more} more"),
+        more => writeln!(out, "        … and {more} more"),
     }
 }
 
@@ -140,9 +172,9 @@ fn to_json(results: &Results) -> Value {
         Err(reasons) => vec![entry("loads", loads, "fail", reasons)],
         Ok(results) => std::iter::once(entry("loads", loads, "ok", &[]))
             .chain(results.iter().map(|(check, verdict)| match verdict {
-                Verdict::Ok => entry(check.name, check.promise, "ok", &[]),
+                Verdict::Ok(by) => entry(check.name, check.promise, "ok", by.as_slice()),
                 Verdict::Skip(reason) => entry(check.name, check.promise, "skip", std::slice::from_ref(reason)),
-                Verdict::Fail(found) => entry(check.name, check.promise, "fail", found),
+                Verdict::Fail(found) | Verdict::Hopeless(found) => entry(check.name, check.promise, "fail", found),
             }))
             .collect(),
     };
