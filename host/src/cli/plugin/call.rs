@@ -51,6 +51,7 @@ impl CallOnce {
     /// Prints the request and the answer; a failure where the plugin breaks.
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let scene = self.scene()?;
+        super::lines::print();
         let engine = super::engine(environment)?;
         let played = crate::cli::runtime()?.block_on(async {
             let plugin = super::load_for_replay(&engine, &self.file).await?;

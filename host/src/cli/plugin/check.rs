@@ -8,6 +8,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::gate::{self, FailOn};
+use super::lines::Lines;
 use crate::cli::paint::Paint;
 use crate::config::Environment;
 use crate::conformance::{self, CHECKS, Subject, Verdict};
@@ -44,9 +45,10 @@ impl Check {
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let file = match &self.file {
             Some(file) => file.clone(),
-            None => built_here()?,
+            None => built_in(Path::new("."))?,
         };
         let scenes = gate::recordings(&self.recordings)?;
+        let lines = Lines::keep();
         let engine = super::engine(environment)?;
         let runtime = crate::cli::runtime()?;
         let mut out = std::io::stdout().lock();
@@ -69,7 +71,7 @@ impl Check {
                 Ok(plugin) => plugin,
                 // Nothing was learned of the plugin.
                 Err(error @ LoadError::Read { .. }) => return Err(anyhow::Error::from(error)),
-                Err(error) => return Ok(Err(vec![error.in_one_line()])),
+                Err(error) => return Ok(Err([vec![error.in_one_line()], lines.take()].concat())),
             };
             let subject = Subject {
                 fresh: &served.without_reuse(&engine),
@@ -87,7 +89,7 @@ impl Check {
                     check.run(&subject).await
                 };
                 hopeless |= matches!(verdict, Verdict::Hopeless(_));
-                results.push((check, verdict));
+                results.push(Checked { check, verdict, log: lines.take() });
             }
             Ok(Ok(results))
         })?;
@@ -96,25 +98,36 @@ impl Check {
         } else {
             print(&mut out, paint, &results)?;
         }
-        let failed =
-            results.map_or(true, |results| results.iter().any(|(_, verdict)| matches!(verdict, Verdict::Fail(_) | Verdict::Hopeless(_))));
+        let failed = results.map_or(true, |results| {
+            results.iter().any(|it| matches!(it.verdict, Verdict::Fail(_) | Verdict::Hopeless(_)))
+        });
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 
-/// The plugin of the project that one is in.
-fn built_here() -> anyhow::Result<PathBuf> {
-    let name = super::build::file_name(Path::new("."))?;
-    let file = PathBuf::from(&name);
+/// The plugin of the project in `dir`.
+fn built_in(dir: &Path) -> anyhow::Result<PathBuf> {
+    let name = super::build::file_name(dir)?;
+    let file = dir.join(&name);
     if !file.is_file() {
         let name = name.display();
-        bail!("say which plugin: ai-api plugin check FILE.wasm (there is no {name} here, which `ai-api plugin build` makes)");
+        bail!(
+            "say which plugin: ai-api plugin check FILE.wasm (there is no {name} here, which `ai-api plugin build` makes)"
+        );
     }
     Ok(file)
 }
 
 /// What each check came to, or why the plugin doesn't load.
-type Results = Result<Vec<(&'static conformance::Check, Verdict)>, Vec<String>>;
+type Results = Result<Vec<Checked>, Vec<String>>;
+
+/// What a check came to.
+struct Checked {
+    check: &'static conformance::Check,
+    verdict: Verdict,
+    /// The first lines that the plugin wrote to its log meanwhile.
+    log: Vec<String>,
+}
 
 /// So many sentences of one check are printed.
 const SHOWN: usize = 3;
@@ -126,7 +139,7 @@ fn print(out: &mut impl Write, paint: Paint, results: &Results) -> std::io::Resu
     };
     writeln!(out, "{}    {:15} the gateway would load it", paint.good("ok"), "loads")?;
     let (mut failed, mut skipped) = (0, 0);
-    for (check, verdict) in results {
+    for Checked { check, verdict, log } in results {
         match verdict {
             Verdict::Ok(by) => {
                 let by = by.as_ref().map_or_else(String::new, |by| format!(" ({by})"));
@@ -139,13 +152,12 @@ fn print(out: &mut impl Write, paint: Paint, results: &Results) -> std::io::Resu
             Verdict::Fail(found) | Verdict::Hopeless(found) => {
                 failed += 1;
                 report(out, paint, check.name, check.promise, found)?;
+                sentences(out, log)?;
             }
         }
     }
     writeln!(out, "{} checks, {failed} failed, {skipped} skipped", results.len() + 1)?;
-    let without = |(check, verdict): &(&conformance::Check, Verdict)| {
-        check.name == conformance::RECORDINGS && matches!(verdict, Verdict::Skip(_))
-    };
+    let without = |it: &Checked| it.check.name == conformance::RECORDINGS && matches!(it.verdict, Verdict::Skip(_));
     if results.iter().any(without) {
         writeln!(out, "no real answer was translated: give some with --recordings")?;
     }
@@ -154,15 +166,19 @@ fn print(out: &mut impl Write, paint: Paint, results: &Results) -> std::io::Resu
 
 fn report(out: &mut impl Write, paint: Paint, name: &str, promise: &str, found: &[String]) -> std::io::Result<()> {
     writeln!(out, "{}  {name:15} not so: {promise}", paint.bad("FAIL"))?;
-    for sentence in found.iter().take(SHOWN) {
-        // Some of its words are the plugin's.
-        let shown: String = sentence.chars().take(400).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        writeln!(out, "        {shown}")?;
-    }
+    sentences(out, found.get(..SHOWN).unwrap_or(found))?;
     match found.len().saturating_sub(SHOWN) {
         0 => Ok(()),
         more => writeln!(out, "        … and {more} more"),
     }
+}
+
+/// Some of their words are the plugin's.
+fn sentences(out: &mut impl Write, said: &[String]) -> std::io::Result<()> {
+    said.iter().try_for_each(|sentence| {
+        let shown: String = sentence.chars().take(400).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        writeln!(out, "        {shown}")
+    })
 }
 
 fn to_json(results: &Results) -> Value {
@@ -171,7 +187,7 @@ fn to_json(results: &Results) -> Value {
     let checks: Vec<Value> = match results {
         Err(reasons) => vec![entry("loads", loads, "fail", reasons)],
         Ok(results) => std::iter::once(entry("loads", loads, "ok", &[]))
-            .chain(results.iter().map(|(check, verdict)| match verdict {
+            .chain(results.iter().map(|Checked { check, verdict, .. }| match verdict {
                 Verdict::Ok(by) => entry(check.name, check.promise, "ok", by.as_slice()),
                 Verdict::Skip(reason) => entry(check.name, check.promise, "skip", std::slice::from_ref(reason)),
                 Verdict::Fail(found) | Verdict::Hopeless(found) => entry(check.name, check.promise, "fail", found),
@@ -179,4 +195,20 @@ fn to_json(results: &Results) -> Value {
             .collect(),
     };
     json!({"checks": checks})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_projects_own_plugin_is_taken_where_it_was_built() {
+        let dir = std::env::temp_dir().join(format!("ai-api-check-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let name = format!("{}.wasm", dir.file_name().unwrap().display());
+        assert!(built_in(&dir).unwrap_err().to_string().contains(&name));
+        std::fs::write(dir.join(&name), "").unwrap();
+        assert_eq!(built_in(&dir).unwrap(), dir.join(&name));
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }
