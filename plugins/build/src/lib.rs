@@ -43,7 +43,7 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let (rest, wit) = metadata::decode(module).map_err(unreadable)?;
     // The encoder would make a component of it that exports nothing. A crate with the SDK and without its macro has the
     // imports' WIT inside.
-    if rest.is_none() || wit.resolve.worlds[wit.world].exports.is_empty() {
+    if rest.is_none() || wit.resolve.worlds.get(wit.world).is_none_or(|world| world.exports.is_empty()) {
         return Err(BuildError::NoInterface);
     }
     let mut encoder = ComponentEncoder::default().validate(true).module(module).map_err(unreadable)?;
