@@ -31,6 +31,7 @@ mod plugin_cli;
 mod plugins_folder;
 mod quarantine;
 mod record;
+mod recorded_outcomes;
 mod refusals;
 mod reload;
 mod replay;

@@ -130,18 +130,6 @@ pub(super) async fn junk_is_survived(subject: &Subject<'_>) -> Verdict {
     if seen == 0 { no_answers(subject) } else { Verdict::of(found) }
 }
 
-pub(super) async fn recordings_are_canonical(subject: &Subject<'_>) -> Verdict {
-    if subject.recordings.is_empty() {
-        return Verdict::Skip("there are no recordings; give some with --recordings".to_owned());
-    }
-    let mut found = Vec::new();
-    for (name, scene) in subject.recordings {
-        let played = play(subject.plugin, scene, Cuts::Every(1)).await;
-        found.extend(canonical::faults(scene, &played).into_iter().map(|fault| format!("{name}: {fault}")));
-    }
-    Verdict::of(found)
-}
-
 /// ` (stream)` where it is one.
 pub(super) fn streamed(scene: &Scene) -> &'static str {
     match (scene.operation, scene.streaming) {

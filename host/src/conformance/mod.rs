@@ -6,6 +6,7 @@
 mod answers;
 mod canonical;
 mod manifest;
+mod recorded;
 mod requests;
 mod samples;
 mod streams;
@@ -36,10 +37,12 @@ pub struct Subject<'a> {
 /// What a check came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The plugin does as it should.
-    Ok,
+    /// The plugin does as it should; in brackets, what that was seen by.
+    Ok(Option<String>),
     /// It doesn't; each sentence is one way in which.
     Fail(Vec<String>),
+    /// Neither in this nor in any check of what comes after: it makes nothing of any request.
+    Hopeless(Vec<String>),
     /// The check doesn't apply, or lacks something.
     Skip(String),
 }
@@ -60,6 +63,9 @@ macro_rules! checks {
     };
 }
 
+/// The check that plays the recordings.
+pub const RECORDINGS: &str = "recordings";
+
 /// All checks, in the order of a call.
 pub const CHECKS: &[Check] = checks![
     "manifest", "its manifest makes sense and is always the same", manifest::makes_sense;
@@ -73,7 +79,7 @@ pub const CHECKS: &[Check] = checks![
     "junk-answers", "an answer that makes no sense is a failure, or canonical all the same", answers::junk_is_survived;
     "junk-events", "a stream that makes no sense is a failure, or canonical all the same", streams::junk_is_survived;
     "broken-streams", "a stream that says nothing or breaks off is never a complete answer", streams::silence_is_a_failure;
-    "recordings", "what its provider has answered becomes canonical", answers::recordings_are_canonical;
+    "recordings", "what its provider has answered becomes a canonical answer, or what its file expects", recorded::become_what_is_expected;
     "cuts", "a stream means the same however the network cuts it", streams::cuts_do_not_matter;
     "cut-off", "a recorded stream that breaks off is never a complete answer", streams::cut_off_is_never_complete;
     "reuse", "calls in a used instance give the same as in a new one", requests::instances_can_be_used_again;
@@ -86,6 +92,11 @@ impl std::fmt::Debug for Check {
 }
 
 impl Check {
+    /// Whether it tells nothing of a plugin that makes nothing of any request.
+    pub fn needs_requests(&self) -> bool {
+        self.name != "manifest"
+    }
+
     /// Does it.
     pub async fn run(&self, subject: &Subject<'_>) -> Verdict {
         (self.run)(subject).await
@@ -95,7 +106,7 @@ impl Check {
 impl Verdict {
     /// Ok where nothing was found.
     fn of(found: Vec<String>) -> Self {
-        if found.is_empty() { Self::Ok } else { Self::Fail(found) }
+        if found.is_empty() { Self::Ok(None) } else { Self::Fail(found) }
     }
 }
 
@@ -135,6 +146,7 @@ impl Subject<'_> {
             body: body.to_string().into_bytes(),
             params: self.params.to_vec(),
             answers: Vec::new(),
+            expected: None,
         }
     }
 }

@@ -13,19 +13,29 @@ const REUSES: usize = 50;
 /// Each is sent, answered or refused in order.
 pub(super) async fn are_translated(subject: &Subject<'_>) -> Verdict {
     let mut found = Vec::new();
+    let (mut translated, mut causes) = (0, Vec::new());
     for (operation, model) in subject.translated() {
         for (name, body) in samples::all(operation) {
             let scene = subject.scene(operation, &model, &body);
             let played = play(subject.plugin, &scene, Cuts::Every(1)).await;
             let minimal = matches!(name, "a minimal request" | "a streamed request");
-            found.extend(
-                request_faults(&scene, &played, minimal)
-                    .into_iter()
-                    .map(|fault| format!("{} with {name}: {fault}", operation.path())),
-            );
+            let faults = request_faults(&scene, &played, minimal);
+            match &played.end {
+                End::Broke(_) | End::Failed(_) => causes.extend(faults.iter().cloned()),
+                _ => translated += 1,
+            }
+            found.extend(faults.into_iter().map(|fault| format!("{} with {name}: {fault}", operation.path())));
         }
     }
-    if subject.translated().is_empty() { never_asked() } else { Verdict::of(found) }
+    if subject.translated().is_empty() {
+        return never_asked();
+    }
+    let cause = causes.first().filter(|first| translated == 0 && causes.iter().all(|cause| cause == *first));
+    match cause {
+        // What is refused in order has no fault: it is nobody's word that the plugin works.
+        Some(cause) => Verdict::Hopeless(vec![format!("no request is translated: {cause}")]),
+        None => Verdict::of(found),
+    }
 }
 
 fn request_faults(scene: &Scene, played: &Played, minimal: bool) -> Vec<String> {

@@ -32,7 +32,9 @@ pub enum LoadError {
         advice: &'static str,
     },
     /// It exports no interface that the gateway knows.
-    #[error("{file}: exports no provider interface (ai-api:plugin/provider@0.1.0)")]
+    #[error(
+        "{file}: exports no provider interface (ai-api:plugin/provider@0.1.0); in Rust, is export_provider! there?"
+    )]
     NoRole {
         /// Which file.
         file: String,

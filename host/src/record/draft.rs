@@ -187,6 +187,7 @@ impl Copied {
             call: RecordedCall { body: Payload::of(&self.body), ..self.call.clone() },
             requests: self.requests.iter().map(recorded_request).collect(),
             responses: self.answers.iter().map(recorded_response).collect(),
+            expected: None,
         }
     }
 }

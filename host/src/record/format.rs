@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::headers::Headers;
 use super::payload::{EventData, Payload};
@@ -30,6 +31,9 @@ pub struct Recording {
     /// What the provider answered, one for each request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub responses: Vec<RecordedResponse>,
+    /// What the call has to come to, where somebody wrote that down: `answer` or `chunks`, `usage`, `warnings`, `failure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Value>,
 }
 
 /// What a plugin is asked: the WIT's `call`.
@@ -256,6 +260,7 @@ mod tests {
                 ending: RecordedEnding::Cut,
                 ..RecordedResponse::default()
             }],
+            expected: None,
         }
     }
 

@@ -26,7 +26,7 @@ pub enum Cuts {
 pub struct Played {
     /// What the translation lost.
     pub warnings: Vec<Warning>,
-    /// What the plugin asked its provider.
+    /// What the plugin asked its provider, as far as the gateway would send it.
     pub requests: Vec<HttpRequest>,
     /// A stream's chunks.
     pub chunks: Vec<Vec<u8>>,
@@ -101,9 +101,8 @@ async fn drive(plugin: &Plugin, scene: &Scene, cuts: Cuts, played: &mut Played) 
     };
     let mut answers = scene.answers.iter();
     loop {
-        let checked = check_request(&plugin.manifest, &request);
+        check_request(&plugin.manifest, &request).map_err(Stop::Refused)?;
         played.requests.push(request);
-        checked.map_err(Stop::Refused)?;
         let Some(answer) = answers.next() else { return Ok(End::Sent) };
         if !matches!(answer.status, 200..300 | 400..600) {
             return Ok(End::Broke(format!("the gateway takes an answer of status {} for none", answer.status)));

@@ -1,5 +1,7 @@
 //! A call and the answers that its provider gives: what is played.
 
+use serde_json::Value;
+
 use crate::plugin::{Call, Operation};
 use crate::record::{FormatError, RecordedEnding, RecordedResponse, Recording};
 
@@ -24,6 +26,8 @@ pub struct Scene {
     pub params: Vec<(String, String)>,
     /// One for each request of the plugin.
     pub answers: Vec<Answer>,
+    /// What it has to come to: [`Recording::expected`].
+    pub expected: Option<Value>,
 }
 
 /// A provider's answer.
@@ -65,6 +69,7 @@ impl Scene {
             body: call.body.bytes()?,
             params: call.params.clone(),
             answers: recording.responses.iter().map(Answer::of).collect::<Result<_, _>>()?,
+            expected: recording.expected.clone(),
         })
     }
 

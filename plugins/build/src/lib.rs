@@ -15,7 +15,7 @@ pub enum BuildError {
     /// It is a component already, or no WebAssembly at all.
     #[error("it is no core WebAssembly module")]
     NotAModule,
-    /// The module has no WIT.
+    /// The module has no WIT, or none that says what it exports.
     #[error("it has no WIT inside: a crate needs `export_provider!`, other languages what wit-bindgen generates")]
     NoInterface,
     /// The module's WIT can't be read.
@@ -40,8 +40,10 @@ pub fn componentize(module: &[u8]) -> Result<Vec<u8>, BuildError> {
         return Err(BuildError::NotAModule);
     }
     let unreadable = |error: anyhow::Error| BuildError::Interface(format!("{error:#}"));
-    // The encoder would make a component of it that exports nothing.
-    if metadata::decode(module).map_err(unreadable)?.0.is_none() {
+    let (rest, wit) = metadata::decode(module).map_err(unreadable)?;
+    // The encoder would make a component of it that exports nothing. A crate with the SDK and without its macro has the
+    // imports' WIT inside.
+    if rest.is_none() || wit.resolve.worlds.get(wit.world).is_none_or(|world| world.exports.is_empty()) {
         return Err(BuildError::NoInterface);
     }
     let mut encoder = ComponentEncoder::default().validate(true).module(module).map_err(unreadable)?;

@@ -7,6 +7,8 @@
 // `Uint8Array`, numbers `number`. A failure is thrown as an object; any other error traps, and the gateway answers that
 // the plugin failed.
 
+import log from "ai-api:plugin/log@0.1.0";
+
 /** What Acme lacks, and whether a value asks for something. */
 const LACKS = {
   tools: (value) => !isEmpty(value),
@@ -119,6 +121,27 @@ class Exchange {
     return toJson({ ...this.answer("chat.completion.chunk"), choices: [choice] });
   }
 }
+
+/**
+ * What is thrown and is no failure ends the call without a word of its own, so it is logged where it leaves. A message of
+ * yours ends up there too: put no prompts and no answers into errors.
+ */
+function told(method) {
+  return function (...args) {
+    try {
+      return method.apply(this, args);
+    } catch (error) {
+      if (error instanceof Error) {
+        const place = error.stack?.trim().split("\n", 1)[0].trim();
+        log.log("error", `${String(error).slice(0, 200)} ${place}`);
+      }
+      throw error;
+    }
+  };
+}
+
+Exchange.begin = told(Exchange.begin);
+for (const name of ["head", "whole", "events", "end"]) Exchange.prototype[name] = told(Exchange.prototype[name]);
 
 export const provider = {
   describe() {

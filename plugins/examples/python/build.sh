@@ -11,5 +11,6 @@ if ! cmp -s requirements.txt build/installed; then
 fi
 # CPython asks for files, clocks and sockets, which a plugin doesn't get: --stub-wasi takes these imports out. Using one
 # of them all the same ends the call.
-build/venv/bin/componentize-py --quiet --wit-path "$wit" --world provider-plugin \
+# Its own backtrace would bury what it says of your code.
+RUST_BACKTRACE=0 build/venv/bin/componentize-py --quiet --wit-path "$wit" --world provider-plugin \
     componentize --stub-wasi --python-path . --output build/plugin.wasm app

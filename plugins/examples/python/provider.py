@@ -7,10 +7,12 @@ The gateway makes an `Exchange` for each call and calls its methods in order: `b
 
 import json
 import re
+from functools import wraps
 from math import isfinite
 
 from componentize_py_types import Err
 from wit_world.exports import provider as p
+from wit_world.imports import log
 from wit_world.imports.types import (
     Call,
     Failure,
@@ -48,6 +50,29 @@ KINDS = {
 }
 
 
+def told(method):
+    """What is raised and isn't a failure ends the call without a word of its own, so it is logged where it leaves.
+
+    A message of yours ends up there too: put no prompts and no answers into exceptions.
+    """
+
+    @wraps(method)
+    def edge(*args):
+        try:
+            return method(*args)
+        except Err:
+            raise
+        except Exception as error:
+            at = error.__traceback__
+            while at.tb_next:
+                at = at.tb_next
+            place = f"{at.tb_frame.f_code.co_filename.rpartition('/')[2]}:{at.tb_lineno}"
+            log.log(log.Level.ERROR, f"{repr(error)[:200]} at {place}")
+            raise
+
+    return edge
+
+
 class Exchange(p.Exchange):
     """One call, as far as it has to be remembered until the answer is complete."""
 
@@ -58,6 +83,7 @@ class Exchange(p.Exchange):
         self.begun = False
 
     @classmethod
+    @told
     def begin(cls, call: Call) -> tuple["Exchange", p.Begun, list[Warning]]:
         given = parse(call.body)
         if not isinstance(given, dict):
@@ -73,10 +99,12 @@ class Exchange(p.Exchange):
         )
         return cls(call, include_usage), p.Begun_Send(send), warnings
 
+    @told
     def head(self, status: int, headers: list[Header]) -> p.Reading:
         streamed = self.streaming and 200 <= status < 300
         return p.Reading_Events(p.Framing.SSE) if streamed else p.Reading_Whole()
 
+    @told
     def whole(self, response: HttpResponse) -> p.Settled:
         body = parse(response.body)
         if not 200 <= response.status < 300:
@@ -98,6 +126,7 @@ class Exchange(p.Exchange):
             answer["usage"] = usage_body(usage)
         return p.Settled_Done(p.Completion(body=to_json(answer), usage=usage))
 
+    @told
     def events(self, events: list[p.Event]) -> p.Batch:
         chunks, usage, done = [], None, False
         for event in events:
@@ -120,6 +149,7 @@ class Exchange(p.Exchange):
             # Others came after this was written.
         return p.Batch(chunks=chunks, usage=usage, done=done)
 
+    @told
     def end(self, ending: p.Ending) -> p.Batch:
         raise malformed("acme ended the stream before the answer was complete")
 

@@ -12,6 +12,8 @@ pub mod canonical;
 pub mod failure;
 pub mod json;
 pub mod names;
+#[cfg(target_arch = "wasm32")]
+mod panics;
 mod provider;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -86,12 +86,16 @@ impl<P: Provider> wit::Guest for Adapter<P> {
     type Exchange = AdapterExchange<P>;
 
     fn describe() -> Manifest {
+        #[cfg(target_arch = "wasm32")]
+        crate::panics::tell();
         P::manifest()
     }
 }
 
 impl<P: Provider> wit::GuestExchange for AdapterExchange<P> {
     fn begin(call: Call) -> Result<(wit::Exchange, Begun, Vec<Warning>), Failure> {
+        #[cfg(target_arch = "wasm32")]
+        crate::panics::tell();
         let Begin { exchange, begun, warnings } = P::begin(call)?;
         Ok((wit::Exchange::new(Self(RefCell::new(exchange))), begun, warnings))
     }

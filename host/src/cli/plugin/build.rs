@@ -58,7 +58,7 @@ impl Build {
 }
 
 /// `NAME.wasm`
-fn file_name(dir: &Path) -> anyhow::Result<OsString> {
+pub(super) fn file_name(dir: &Path) -> anyhow::Result<OsString> {
     let whole = dir.canonicalize().with_context(|| format!("can't find {}", dir.display()))?;
     let mut name = whole.file_name().with_context(|| format!("{} has no name: say --out", dir.display()))?.to_owned();
     name.push(".wasm");

@@ -51,6 +51,7 @@ impl CallOnce {
     /// Prints the request and the answer; a failure where the plugin breaks.
     pub(in crate::cli) fn run(self, environment: &Environment) -> anyhow::Result<ExitCode> {
         let scene = self.scene()?;
+        super::lines::print();
         let engine = super::engine(environment)?;
         let played = crate::cli::runtime()?.block_on(async {
             let plugin = super::load_for_replay(&engine, &self.file).await?;
@@ -87,6 +88,7 @@ impl CallOnce {
             body: edits.apply(&body).to_vec(),
             params: self.param.clone(),
             answers: answers.concat(),
+            expected: None,
         })
     }
 }

@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod gate;
 mod inspect;
+mod lines;
 mod new;
 mod templates;
 mod toolchain;

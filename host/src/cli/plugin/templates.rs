@@ -63,7 +63,7 @@ const WIT: &[Template] = templates!("wit/plugin-0.1.0/" => "wit/": "provider.wit
 const SDK: &[Template] = templates!("plugins/sdk/" => "sdk/":
     "Cargo.toml" "src/bindings.rs" "src/canonical/answer.rs" "src/canonical/embedding.rs" "src/canonical/message.rs"
     "src/canonical/mod.rs" "src/canonical/request.rs" "src/canonical/stream.rs" "src/failure.rs" "src/json.rs"
-    "src/lib.rs" "src/names.rs" "src/provider.rs" "src/testing.rs");
+    "src/lib.rs" "src/names.rs" "src/panics.rs" "src/provider.rs" "src/testing.rs");
 
 /// The versions that the SDK inherits.
 const WORKSPACE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
