@@ -14,3 +14,13 @@ async fn a_plugin_of_the_day_its_interface_was_frozen_still_answers() {
     let stream = gateway.client().stream("old", "still here").await.transcript().await;
     assert_eq!((stream.meaning().text.as_str(), stream.done), ("still here", true));
 }
+
+#[tokio::test]
+async fn a_plugin_that_answers_by_itself_needs_no_address() {
+    let gateway = Gateway::builder()
+        .model_with("echo", "echo/anything", "", serde_json::json!({"api_base": null, "api_key": null}))
+        .start()
+        .await;
+
+    assert_eq!(gateway.client().chat("echo", "who needs an address?").await.content(), "who needs an address?");
+}

@@ -23,7 +23,7 @@ pub(super) struct Binding {
     /// Its plugin.
     pub(super) plugin: Arc<Plugin>,
     /// Where its requests go.
-    pub(super) base: Url,
+    base: Option<Url>,
     /// The URL of each operation that the provider speaks itself.
     native: Vec<(Operation, Result<Url, BadPath>)>,
     /// What the plugin is shown of the deployment.
@@ -60,10 +60,10 @@ impl Binding {
             .ok_or_else(|| Unbound::Unusable(format!("no plugin serves the provider '{}'", deployment.provider)))?;
         let manifest = &plugin.manifest;
         let base = base_url(deployment, manifest).map_err(Unbound::Unusable)?;
-        let authenticator = upstream.authenticator(&manifest.placement, deployment, &base)?;
+        let authenticator = upstream.authenticator(&manifest.placement, deployment, base.as_ref())?;
         let native = manifest.operations.iter().filter_map(|support| {
             let path = support.native.as_deref()?;
-            Some((support.operation, join(&base, path, &[])))
+            Some((support.operation, join(base.as_ref()?, path, &[])))
         });
         Ok(Self {
             plugin: plugin.clone(),
@@ -74,6 +74,15 @@ impl Binding {
             authenticator,
             base,
         })
+    }
+
+    /// Where its requests go. A plugin that answers by itself needs no address.
+    ///
+    /// # Errors
+    /// Nobody gave one; `model` is what the client named.
+    pub(super) fn base(&self, model: &str) -> Result<&Url, GatewayError> {
+        let missing = || Unbound::Unusable("it has no api_base, and its provider has no address of its own".to_owned());
+        self.base.as_ref().ok_or_else(|| missing().error(model))
     }
 
     /// Where calls for `operation` go as they are.
@@ -89,11 +98,11 @@ impl Binding {
 }
 
 /// The operator's address, else the plugin's own with the deployment's parameters in it.
-fn base_url(deployment: &Deployment, manifest: &Manifest) -> Result<Url, String> {
+fn base_url(deployment: &Deployment, manifest: &Manifest) -> Result<Option<Url>, String> {
     match (&deployment.api_base, &manifest.base_url) {
-        (Some(own), _) => Ok(own.clone()),
-        (None, Some(template)) => template.fill(|name| deployment.parameters.get(name).map(String::as_str)),
-        (None, None) => Err("it has no api_base, and its provider has no address of its own".to_owned()),
+        (Some(own), _) => Ok(Some(own.clone())),
+        (None, Some(template)) => template.fill(|name| deployment.parameters.get(name).map(String::as_str)).map(Some),
+        (None, None) => Ok(None),
     }
 }
 

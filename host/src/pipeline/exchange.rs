@@ -121,8 +121,9 @@ impl Pipeline {
         let target = &call.route.target;
         let provider = &target.deployment.provider;
         let placement = &call.plugin.manifest.placement;
-        let outbound = outbound(placement, &call.binding.base, request)
-            .map_err(|what| GatewayError::plugin(name, exchange.refuse(what)))?;
+        let base = call.binding.base(call.requested_model)?;
+        let outbound =
+            outbound(placement, base, request).map_err(|what| GatewayError::plugin(name, exchange.refuse(what)))?;
         let mut source = self.send(call, outbound).await?;
         let status = source.status().as_u16();
         if !matches!(status, 200..300 | 400..600) {

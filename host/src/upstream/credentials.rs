@@ -69,8 +69,10 @@ impl Upstream {
         &self,
         placement: &Placement,
         deployment: &Deployment,
-        base: &Url,
+        base: Option<&Url>,
     ) -> Result<Authenticator, NoCredential> {
+        let no_address =
+            || NoCredential::Unusable("it has no api_base, and its provider has no address of its own".to_owned());
         let with_headers =
             |redactor| secrets_of(&deployment.extra_headers).fold(redactor, |all: Redactor, one| all.with(one));
         match placement {
@@ -79,7 +81,7 @@ impl Upstream {
                 Ok(Authenticator { way, redactor: with_headers(redactor) })
             }
             Placement::AwsSigV4 { service } => {
-                let keys = deployment.cloud.aws.as_ref()?;
+                let (base, keys) = (base.ok_or_else(no_address)?, deployment.cloud.aws.as_ref()?);
                 let region = deployment.cloud.aws_region.as_deref();
                 let region = region
                     .ok_or_else(|| NoCredential::Unset("AWS_REGION (or litellm_params.aws_region_name)".to_owned()))?;
@@ -92,7 +94,7 @@ impl Upstream {
                 Ok(Authenticator { way: Way::Aws(Arc::new(Signer::new(&keys.value, region, service))), redactor })
             }
             Placement::GoogleServiceAccount { scope } => {
-                let account = deployment.cloud.google.as_ref()?;
+                let (base, account) = (base.ok_or_else(no_address)?, deployment.cloud.google.as_ref()?);
                 if account.ambient && !deployment.api_base_named && !ambient::is_google(base, scope) {
                     return Err(not_sent("Google account", scope, base, "vertex_credentials"));
                 }
