@@ -12,7 +12,7 @@ use url::Url;
 use super::GatewayError;
 use crate::config::{Config, Deployment};
 use crate::plugin::{Manifest, Operation, Plugin, Registry};
-use crate::upstream::{Authenticator, BadPath, NoCredential, Upstream, join};
+use crate::upstream::{Authenticator, BadPath, NO_ADDRESS, NoCredential, Upstream, join};
 
 /// The key of `call.params` that says how long an answer may be.
 const MAX_OUTPUT_TOKENS: &str = "max_output_tokens";
@@ -81,7 +81,7 @@ impl Binding {
     /// # Errors
     /// Nobody gave one; `model` is what the client named.
     pub(super) fn base(&self, model: &str) -> Result<&Url, GatewayError> {
-        let missing = || Unbound::Unusable("it has no api_base, and its provider has no address of its own".to_owned());
+        let missing = || Unbound::Unusable(NO_ADDRESS.to_owned());
         self.base.as_ref().ok_or_else(|| missing().error(model))
     }
 

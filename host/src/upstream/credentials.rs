@@ -71,8 +71,7 @@ impl Upstream {
         deployment: &Deployment,
         base: Option<&Url>,
     ) -> Result<Authenticator, NoCredential> {
-        let no_address =
-            || NoCredential::Unusable("it has no api_base, and its provider has no address of its own".to_owned());
+        let no_address = || NoCredential::Unusable(NO_ADDRESS.to_owned());
         let with_headers =
             |redactor| secrets_of(&deployment.extra_headers).fold(redactor, |all: Redactor, one| all.with(one));
         match placement {
@@ -105,6 +104,9 @@ impl Upstream {
         }
     }
 }
+
+/// What a call is told where nobody says where its provider is.
+pub const NO_ADDRESS: &str = "it has no api_base, and its provider has no address of its own";
 
 /// A credential that nobody named for this deployment doesn't go wherever a plugin says.
 fn not_sent(what: &str, purpose: &str, base: &Url, keys: &str) -> NoCredential {

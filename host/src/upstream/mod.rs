@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
-pub use credentials::{Authenticator, NoCredential, Placement};
+pub use credentials::{Authenticator, NO_ADDRESS, NoCredential, Placement};
 pub use error::{CredentialError, UpstreamError};
 pub use headers::{BadHeader, guest_headers, visible_headers};
 pub use redact::Redactor;
