@@ -13,8 +13,10 @@ target=${CARGO_TARGET_DIR:-target}
 out=$target/examples
 mkdir -p "$out"
 
-# Debian has clang and lld with their version in the name, or without.
-has_c() { compgen -c clang | grep -qE '^clang(-[0-9]+)?$' && compgen -c wasm-ld | grep -qE '^wasm-ld(-[0-9]+)?$'; }
+# Debian has clang and lld with their version in the name, or without. (No pipe: `grep -q` ends before compgen
+# does, which pipefail now and then takes for a failure.)
+has_command() { grep -qE "^$1(-[0-9]+)?$" < <(compgen -c "$1"); }
+has_c() { has_command clang && has_command wasm-ld; }
 
 tools_of() { # LANGUAGE : what it takes, or what to do
     case $1 in

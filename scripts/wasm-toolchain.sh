@@ -22,7 +22,7 @@ debian_rust() {
 
 # The linker: rustup's own, wherever its sysroot has it, else Debian's.
 wasm_linker() {
-    find "$(rustc --print sysroot)/lib/rustlib" -name rust-lld -perm -u+x 2>/dev/null | grep . | head -n 1 ||
+    find "$(rustc --print sysroot)/lib/rustlib" -name rust-lld -perm -u+x -print -quit 2>/dev/null | grep . ||
         command -v rust-lld || compgen -c wasm-ld | sort -V | tail -n 1 | grep .
 }
 
