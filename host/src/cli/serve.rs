@@ -43,7 +43,7 @@ impl Serve {
         record: Option<record::Options>,
     ) -> anyhow::Result<()> {
         let loaded = load(self.config, environment)?;
-        telemetry::start(&loaded.config.logging);
+        let _log = telemetry::start(&loaded.config.logging).context("can't start the log")?;
         let host = self.host.or_else(|| environment.get("HOST").map(str::to_owned));
         let options = Options { host, port: port_or(self.port, environment)?, plugins: self.plugins.into(), record };
         let runtime = super::runtime()?;

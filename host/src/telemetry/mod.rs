@@ -1,21 +1,87 @@
 //! Logs. Metrics and traces are to come here.
 
+mod line;
+mod sink;
+
+use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
+
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::config::Logging;
+pub use line::Line;
 
-/// Starts the log: to standard error, as text or as JSON, one line an event.
-pub fn start(logging: &Logging) {
+use crate::config::Logging;
+use sink::Sink;
+
+/// The process's log, once it is started.
+static LOG: OnceLock<Log> = OnceLock::new();
+
+#[derive(Debug)]
+struct Log {
+    sink: Sink,
+    format: Format,
+    /// Whether requests have lines.
+    requests: bool,
+}
+
+/// What the log's lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// Text, for a file.
+    Plain,
+    /// Text, for a terminal.
+    Coloured,
+    /// A JSON object each.
+    Json,
+}
+
+/// Keeps the log going; dropped, it waits until all lines are out.
+#[derive(Debug)]
+#[must_use]
+pub struct Started(());
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(log) = LOG.get() {
+            log.sink.flush();
+        }
+    }
+}
+
+/// Starts the log: to standard error, as text or as JSON, one line an event. A second start in one process (tests)
+/// keeps the first log.
+///
+/// # Errors
+/// There is no thread for it.
+pub fn start(logging: &Logging) -> io::Result<Started> {
+    if LOG.get().is_some() {
+        return Ok(Started(()));
+    }
+    let format = match logging.json {
+        true => Format::Json,
+        false if io::stderr().is_terminal() => Format::Coloured,
+        false => Format::Plain,
+    };
+    let sink = Sink::start(io::stderr())?;
     // Libraries below us talk about connections and headers; that is nobody's wish at debug level.
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
         .parse_lossy(format!("warn,ai_api={}", logging.level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // A second start in one process (tests) keeps the first log.
-    let _ = if logging.json {
-        builder.json().flatten_event(true).try_init()
-    } else {
-        builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init()
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(sink.clone()).with_target(false);
+    let _ = match format {
+        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Plain | Format::Coloured => builder.with_ansi(format == Format::Coloured).try_init(),
     };
+    let _ = LOG.set(Log { sink, format, requests: Level::INFO <= logging.level });
+    Ok(Started(()))
+}
+
+/// Writes the line of one request, where the log has such lines.
+pub fn log_request(fields: impl FnOnce(&mut Line)) {
+    let Some(log) = LOG.get().filter(|log| log.requests) else { return };
+    let mut line = Line::new(log.format, "request");
+    fields(&mut line);
+    log.sink.push(&line.finish());
 }

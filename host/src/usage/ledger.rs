@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::plugin::Usage;
+use crate::telemetry::{self, Line};
 
 /// What is known of one request. Dropped, it is written to the log: also when the client went away.
 #[derive(Debug)]
@@ -106,37 +107,34 @@ impl Entry {
         self.outcome = Outcome::Failed;
         self.error = Some(error.to_string());
     }
+
+    fn write(&self, line: &mut Line) {
+        let served_by = self.served_by.as_ref();
+        let tokens = |count: fn(&Usage) -> u64| self.usage.as_ref().map(count);
+        line.text("call_id", Some(&self.call_id));
+        line.text("method", Some(&self.method));
+        line.text("path", Some(&self.path));
+        // nginx's word for a client that left before it was answered.
+        line.number("status", Some(if self.status == 0 { 499 } else { self.status.into() }));
+        line.text("outcome", Some(self.outcome.word()));
+        line.text("model", self.model.as_deref());
+        line.text("deployment", served_by.map(|by| &*by.deployment));
+        line.text("provider", served_by.map(|by| &*by.provider));
+        line.text("provider_model", served_by.map(|by| &*by.model));
+        line.flag("stream", self.streaming);
+        line.number("prompt_tokens", tokens(|usage| usage.prompt_tokens));
+        line.number("completion_tokens", tokens(|usage| usage.completion_tokens));
+        line.number("cache_read_tokens", tokens(|usage| usage.cache_read_tokens));
+        line.number("cache_write_tokens", tokens(|usage| usage.cache_write_tokens));
+        line.number("reasoning_tokens", tokens(|usage| usage.reasoning_tokens));
+        line.milliseconds("ttft_ms", self.first_byte);
+        line.milliseconds("duration_ms", Some(self.elapsed()));
+        line.text("error", self.error.as_deref());
+    }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        // Microseconds are as fine as anybody reads.
-        let ms = |duration: Duration| duration.as_micros() as f64 / 1000.0;
-        // nginx's word for a client that left before it was answered.
-        let status = if self.status == 0 { 499 } else { self.status };
-        let served_by = self.served_by.as_ref();
-        let usage = self.usage.as_ref();
-        tracing::info!(
-            target: "ai_api::request",
-            call_id = self.call_id,
-            method = self.method,
-            path = self.path,
-            status,
-            outcome = self.outcome.word(),
-            model = self.model,
-            deployment = served_by.map(|by| &*by.deployment),
-            provider = served_by.map(|by| &*by.provider),
-            provider_model = served_by.map(|by| &*by.model),
-            stream = self.streaming.then_some(true),
-            prompt_tokens = usage.map(|usage| usage.prompt_tokens),
-            completion_tokens = usage.map(|usage| usage.completion_tokens),
-            cache_read_tokens = usage.map(|usage| usage.cache_read_tokens),
-            cache_write_tokens = usage.map(|usage| usage.cache_write_tokens),
-            reasoning_tokens = usage.map(|usage| usage.reasoning_tokens),
-            ttft_ms = self.first_byte.map(ms),
-            duration_ms = ms(self.elapsed()),
-            error = self.error,
-            "request"
-        );
+        telemetry::log_request(|line| self.write(line));
     }
 }
