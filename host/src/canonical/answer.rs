@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::usage;
 use crate::plugin::Usage;
 
 /// What the host looks at in one chunk of a canonical stream.
@@ -30,6 +30,12 @@ pub struct AnswerView<'a> {
     error: Option<IgnoredAny>,
 }
 
+#[derive(Deserialize)]
+struct Groq<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
 impl<'a> ChunkView<'a> {
     /// Reads a chunk; `None` where it is no JSON object.
     pub fn parse(data: &'a [u8]) -> Option<Self> {
@@ -38,8 +44,8 @@ impl<'a> ChunkView<'a> {
 
     /// What the call used.
     pub fn usage(&self) -> Option<Usage> {
-        let groq = || serde_json::from_str::<Value>(self.x_groq?.get()).ok()?.get("usage").and_then(usage);
-        self.usage.and_then(read_usage).or_else(groq)
+        let groq = || usage::read(serde_json::from_str::<Groq<'_>>(self.x_groq?.get()).ok()?.usage?.get());
+        self.usage.and_then(|usage| usage::read(usage.get())).or_else(groq)
     }
 
     /// Whether this is the extra chunk that only tells the usage.
@@ -66,7 +72,7 @@ impl<'a> AnswerView<'a> {
 
     /// What the call used.
     pub fn usage(&self) -> Option<Usage> {
-        self.usage.and_then(read_usage)
+        self.usage.and_then(|usage| usage::read(usage.get()))
     }
 
     /// Whether the provider says, under a status of success, that it failed.
@@ -81,39 +87,8 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
 }
 
 /// Whether `json` is one JSON object.
-pub fn is_object(json: &[u8]) -> bool {
-    json.trim_ascii_start().first() == Some(&b'{') && parse::<IgnoredAny>(json).is_some()
-}
-
-fn read_usage(raw: &RawValue) -> Option<Usage> {
-    usage(&serde_json::from_str(raw.get()).ok()?)
-}
-
-/// Usage, in the names of chat (`prompt_tokens`) or of newer endpoints (`input_tokens`).
-///
-/// Read leniently: an odd number here is no reason to refuse an answer that was paid for.
-fn usage(value: &Value) -> Option<Usage> {
-    let tokens = |path: &str| {
-        let number = value.pointer(path)?;
-        number.as_u64().or_else(|| number.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64))
-    };
-    let prompt = tokens("/prompt_tokens").or_else(|| tokens("/input_tokens"));
-    let completion = tokens("/completion_tokens").or_else(|| tokens("/output_tokens"));
-    if prompt.is_none() && completion.is_none() {
-        return None;
-    }
-    let cached =
-        tokens("/prompt_tokens_details/cached_tokens").or_else(|| tokens("/input_tokens_details/cached_tokens"));
-    let reasoning = tokens("/completion_tokens_details/reasoning_tokens")
-        .or_else(|| tokens("/output_tokens_details/reasoning_tokens"));
-    Some(Usage {
-        prompt_tokens: prompt.unwrap_or(0),
-        completion_tokens: completion.unwrap_or(0),
-        // DeepSeek has a place of its own for them.
-        cache_read_tokens: cached.or_else(|| tokens("/prompt_cache_hit_tokens")).unwrap_or(0),
-        cache_write_tokens: 0,
-        reasoning_tokens: reasoning.unwrap_or(0),
-    })
+pub fn is_object(json: &str) -> bool {
+    json.trim_ascii_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(json).is_ok()
 }
 
 /// Which choices there are, and which of them end: a bit each, the last one for all from the 64th on.

@@ -6,6 +6,7 @@ mod answer;
 mod edit;
 mod error;
 mod request;
+mod usage;
 
 pub use answer::{AnswerView, ChunkView, is_object};
 pub use edit::Edits;

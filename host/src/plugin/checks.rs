@@ -73,10 +73,11 @@ fn chunks(batch: &mut Batch, most: usize) -> Result<(), Refusal> {
 
 /// What goes to clients as JSON had better be that, UTF-8 included.
 fn object(json: &[u8]) -> Result<(), Refusal> {
-    if std::str::from_utf8(json).is_err() {
-        return Err("returned an answer that is no UTF-8".to_owned());
+    match std::str::from_utf8(json) {
+        Err(_) => Err("returned an answer that is no UTF-8".to_owned()),
+        Ok(text) if is_object(text) => Ok(()),
+        Ok(_) => Err("returned an answer that is no JSON object".to_owned()),
     }
-    if is_object(json) { Ok(()) } else { Err("returned an answer that is no JSON object".to_owned()) }
 }
 
 fn usage(usage: &mut Option<Usage>) -> Result<(), Refusal> {
