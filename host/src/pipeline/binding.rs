@@ -12,7 +12,7 @@ use url::Url;
 use super::GatewayError;
 use crate::config::{Config, Deployment};
 use crate::plugin::{Manifest, Operation, Plugin, Registry};
-use crate::upstream::{Authenticator, BadPath, NO_ADDRESS, NoCredential, Upstream, join};
+use crate::upstream::{Authenticator, BadPath, Base, NO_ADDRESS, NoCredential, Upstream, join};
 
 /// The key of `call.params` that says how long an answer may be.
 const MAX_OUTPUT_TOKENS: &str = "max_output_tokens";
@@ -23,7 +23,7 @@ pub(super) struct Binding {
     /// Its plugin.
     pub(super) plugin: Arc<Plugin>,
     /// Where its requests go.
-    base: Option<Url>,
+    base: Option<Base>,
     /// The URL of each operation that the provider speaks itself.
     native: Vec<(Operation, Result<Url, BadPath>)>,
     /// What the plugin is shown of the deployment.
@@ -72,7 +72,7 @@ impl Binding {
             defaults: defaults(deployment, manifest),
             extra_body: deployment.extra_body.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
             authenticator,
-            base,
+            base: base.map(Base::new),
         })
     }
 
@@ -80,7 +80,7 @@ impl Binding {
     ///
     /// # Errors
     /// Nobody gave one; `model` is what the client named.
-    pub(super) fn base(&self, model: &str) -> Result<&Url, GatewayError> {
+    pub(super) fn base(&self, model: &str) -> Result<&Base, GatewayError> {
         let missing = || Unbound::Unusable(NO_ADDRESS.to_owned());
         self.base.as_ref().ok_or_else(|| missing().error(model))
     }

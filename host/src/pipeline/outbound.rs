@@ -3,18 +3,17 @@
 //! The pipeline sends what passes here; `ai-api plugin check` and its like tell an author what doesn't.
 
 use http::Method;
-use url::Url;
 
 use crate::plugin::HttpRequest;
-use crate::upstream::{Outbound, Placement, guest_headers, guest_query, join};
+use crate::upstream::{Base, Outbound, Placement, guest_headers, guest_query};
 
 /// What is sent for a plugin whose credential goes to `placement`, without that credential yet.
 ///
 /// # Errors
 /// What the plugin did that it may not, as the end of a sentence that begins with "the plugin".
-pub fn outbound(placement: &Placement, base: &Url, request: HttpRequest) -> Result<Outbound, String> {
+pub fn outbound(placement: &Placement, base: &Base, request: HttpRequest) -> Result<Outbound, String> {
     guest_query(&request.query, placement).map_err(|error| error.to_string())?;
-    let url = join(base, &request.path, &request.query).map_err(|error| error.to_string())?;
+    let url = base.join(&request.path, &request.query).map_err(|error| error.to_string())?;
     let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
     let headers = guest_headers(headers, placement).map_err(|error| error.to_string())?;
     let method = match request.method.as_str() {

@@ -11,6 +11,7 @@ use crate::plugin::{
 };
 use crate::record::RecordedEnding;
 use crate::stream::StreamEvent;
+use crate::upstream::Base;
 
 /// How a stream's events come: how many in one network read.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +188,7 @@ fn take(batch: Batch, played: &mut Played) -> bool {
 /// # Errors
 /// What the plugin did that it may not.
 pub fn check_request(manifest: &Manifest, request: &HttpRequest) -> Result<(), String> {
-    outbound(&manifest.placement, &base_url(manifest)?, request.clone()).map(|_| ())
+    outbound(&manifest.placement, &Base::new(base_url(manifest)?), request.clone()).map(|_| ())
 }
 
 /// Some base URL: where the plugin has none of its own, or one with parameters, the host doesn't matter here.

@@ -22,7 +22,7 @@ pub use error::{CredentialError, UpstreamError};
 pub use headers::{BadHeader, guest_headers, visible_headers};
 pub use redact::Redactor;
 pub use source::Source;
-pub use target::{BadPath, BadQuery, guest_query, join};
+pub use target::{BadPath, BadQuery, Base, guest_query, join};
 
 use google::Accounts;
 use target::push_query;

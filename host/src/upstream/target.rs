@@ -1,6 +1,7 @@
 //! Where a request goes: the deployment's base URL, and a path from which nothing can escape.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
@@ -19,6 +20,9 @@ const OUR_QUERY_PREFIXES: &[&str] = &["x-amz-", "x-goog-"];
 
 /// So many times over may a segment be encoded, what encodes nothing included.
 const MAX_DECODED: usize = 8;
+
+/// So many paths of a deployment are kept: whole answers, streams and embeddings of one model have one each.
+const KNOWN_PATHS: usize = 4;
 
 /// A query parameter that a plugin may not set.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +68,49 @@ pub struct BadPath {
     pub path: String,
     /// What is wrong with it.
     pub why: &'static str,
+}
+
+/// A deployment's base URL, and the URLs of the paths that were asked for first: there are only a few, mostly, and to
+/// check a path and to put a URL together costs more than to find it again.
+#[derive(Debug)]
+pub struct Base {
+    url: Url,
+    known: [OnceLock<(String, Url)>; KNOWN_PATHS],
+}
+
+impl Base {
+    /// Of this URL.
+    pub fn new(url: Url) -> Self {
+        Self { url, known: Default::default() }
+    }
+
+    /// The URL itself.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The same as [`join`].
+    ///
+    /// # Errors
+    /// Those of [`join`].
+    pub fn join(&self, path: &str, query: &[(String, String)]) -> Result<Url, BadPath> {
+        let filled = self.known.iter().map_while(OnceLock::get);
+        let mut url = match filled.into_iter().find(|(known, _)| known == path) {
+            Some((_, url)) => url.clone(),
+            None => {
+                let url = join(&self.url, path, &[])?;
+                // Where all are taken, or another call was faster, this one isn't kept.
+                if let Some(free) = self.known.iter().find(|known| known.get().is_none()) {
+                    let _ = free.set((path.to_owned(), url.clone()));
+                }
+                url
+            }
+        };
+        if !query.is_empty() {
+            push_query(&mut url, query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        }
+        Ok(url)
+    }
 }
 
 /// The URL of `path` under `base`.
@@ -148,6 +195,21 @@ mod tests {
         ] {
             assert_eq!(join(&Url::parse(base).unwrap(), path, &[]).unwrap().as_str(), url);
         }
+    }
+
+    #[test]
+    fn a_path_that_is_known_comes_to_the_same_url() {
+        let base = Base::new(Url::parse("https://x/v1").unwrap());
+        for _ in 0..2 {
+            for path in ["a", "b", "v1/c", "d", "e", "f"] {
+                for query in [&[][..], &[("k".to_owned(), "v".to_owned())]] {
+                    assert_eq!(base.join(path, query), join(base.url(), path, query), "{path}");
+                }
+            }
+            assert!(base.join("../a", &[]).is_err());
+        }
+        let known = base.known.iter().filter_map(OnceLock::get).map(|(path, _)| path.as_str());
+        assert_eq!(known.collect::<Vec<_>>(), ["a", "b", "v1/c", "d"]);
     }
 
     #[test]
