@@ -129,20 +129,17 @@ impl Pipeline {
         if !matches!(status, 200..300 | 400..600) {
             return Err(GatewayError::not_an_answer(provider, status));
         }
-        let visible = visible_headers(source.headers());
-        let headers: Vec<HeaderParam<'_>> = visible.iter().map(|(name, value)| HeaderParam { name, value }).collect();
+        // Apart from the source, which is read on while the plugin is shown them again.
+        let head = source.take_headers();
+        let headers: Vec<HeaderParam<'_>> =
+            visible_headers(&head).into_iter().map(|(name, value)| HeaderParam { name, value }).collect();
         let failed = |error| GatewayError::plugin(name, error);
         match exchange.head(status, &headers).await.map_err(failed)? {
             Reading::Verbatim => {
-                drop((headers, visible));
-                self.relay_canonical(call, source, spent).await.map(Asked::Answered)
+                self.relay_canonical(call, source.with_headers(head), spent).await.map(Asked::Answered)
             }
             Reading::Whole => {
-                let headers: Vec<(String, String)> =
-                    visible.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
                 let body = self.read_whole(call, &mut source).await?;
-                let headers: Vec<HeaderParam<'_>> =
-                    headers.iter().map(|(name, value)| HeaderParam { name, value }).collect();
                 let response = HttpResponse { status, headers: &headers, body: &body };
                 match exchange.whole(response).await.map_err(failed)? {
                     Settled::Done(completion) => Ok(Asked::Answered(whole(completion, spent))),
@@ -150,7 +147,7 @@ impl Pipeline {
                 }
             }
             Reading::Events(framing) => {
-                drop((headers, visible));
+                let source = source.with_headers(head);
                 let media_type = source.media_type();
                 if media_type_of(framing).is_some_and(|expected| expected != media_type) {
                     let what = format!("answered with '{media_type}' instead of a stream of events");

@@ -73,14 +73,56 @@ pub fn guest_headers<'a>(
     Ok(map)
 }
 
-/// The headers of a provider's answer that a plugin may see: those with text, without cookies. Those in which the
-/// provider echoes a secret are gone already.
+/// The headers of a provider's answer that a plugin sees: those with text that say something of the answer. Those in
+/// which the provider echoes a secret are gone already.
+///
+/// Providers send some thirty, most of them for browsers and by what stands in front of them, and each costs the sandbox
+/// two allocations in every call.
 pub fn visible_headers(headers: &HeaderMap) -> Vec<(&str, &str)> {
     headers
         .iter()
-        .filter(|(name, _)| *name != http::header::SET_COOKIE)
+        .filter(|(name, _)| !is_of_the_way(name.as_str()))
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .collect()
+}
+
+/// Whether a header speaks of the connection, of caches and proxies on the way, or to browsers.
+fn is_of_the_way(name: &str) -> bool {
+    const PREFIXES: &[&str] = &["access-control-", "cf-", "cross-origin-", "x-cache", "x-envoy-"];
+    matches!(
+        name,
+        "accept-ranges"
+            | "age"
+            | "alt-svc"
+            | "cache-control"
+            | "connection"
+            | "content-encoding"
+            | "content-length"
+            | "content-security-policy"
+            | "etag"
+            | "expires"
+            | "keep-alive"
+            | "last-modified"
+            | "nel"
+            | "permissions-policy"
+            | "pragma"
+            | "referrer-policy"
+            | "report-to"
+            | "reporting-endpoints"
+            | "server"
+            | "server-timing"
+            | "set-cookie"
+            | "strict-transport-security"
+            | "trailer"
+            | "transfer-encoding"
+            | "vary"
+            | "via"
+            | "x-content-type-options"
+            | "x-frame-options"
+            | "x-powered-by"
+            | "x-robots-tag"
+            | "x-xss-protection"
+    ) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -102,5 +144,29 @@ mod tests {
         }
         assert!(guest_headers([("x", "a\r\nhost: evil")].into_iter(), &own).is_err());
         assert_eq!(guest_headers([("anthropic-version", "2023-06-01")].into_iter(), &own).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_plugin_sees_what_says_something_of_the_answer() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("date", "Mon, 23 Nov 2026 06:00:00 GMT"),
+            ("server", "cloudflare"),
+            ("cf-ray", "1"),
+            ("set-cookie", "a=b"),
+            ("content-type", "application/json"),
+            ("content-length", "7"),
+            ("retry-after", "3"),
+            ("anthropic-ratelimit-requests-remaining", "9"),
+            ("x-request-id", "r"),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers.insert("x-binary", HeaderValue::from_bytes(b"\xff").unwrap());
+        let mut seen: Vec<&str> = visible_headers(&headers).into_iter().map(|(name, _)| name).collect();
+        seen.sort_unstable();
+        let expected =
+            ["anthropic-ratelimit-requests-remaining", "content-type", "date", "retry-after", "x-request-id"];
+        assert_eq!(seen, expected);
     }
 }

@@ -34,6 +34,18 @@ impl Source {
         self.response.headers()
     }
 
+    /// Takes the headers out.
+    pub fn take_headers(&mut self) -> HeaderMap {
+        std::mem::take(self.response.headers_mut())
+    }
+
+    /// Puts them back.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        *self.response.headers_mut() = headers;
+        self
+    }
+
     /// The media type, lower case, without parameters.
     pub fn media_type(&self) -> String {
         let value = self.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
