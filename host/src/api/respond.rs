@@ -66,17 +66,21 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Response<Body> {
 /// What every answer tells: which call it was, who served it, how long it took.
 pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
     let headers = response.headers_mut();
-    let mut tell = |name: HeaderName, text: &str| {
-        if let Ok(value) = HeaderValue::from_str(text) {
+    headers.reserve(5);
+    let mut tell = |name: HeaderName, value: Option<HeaderValue>| {
+        if let Some(value) = value {
             headers.insert(name, value);
         }
     };
-    tell(CALL_ID, &entry.call_id);
-    tell(REQUEST_ID, &entry.call_id);
+    let text = |text: &str| HeaderValue::from_str(text).ok();
+    let call_id = text(&entry.call_id);
+    tell(CALL_ID, call_id.clone());
+    tell(REQUEST_ID, call_id);
     if let Some(by) = &entry.served_by {
-        tell(MODEL_ID, &by.deployment);
-        tell(DURATION, &format!("{:.3}", entry.elapsed().as_secs_f64() * 1000.0));
-        tell(MODEL_GROUP, entry.model.as_deref().unwrap_or_default());
+        let micros = entry.elapsed().as_micros();
+        tell(MODEL_ID, text(&by.deployment));
+        tell(DURATION, text(&format!("{}.{:03}", micros / 1000, micros % 1000)));
+        tell(MODEL_GROUP, text(entry.model.as_deref().unwrap_or_default()));
     }
 }
 

@@ -108,7 +108,8 @@ impl Connection {
         let service = service_fn(move |request| {
             let (gateway, token) = (gateway.clone(), token.clone());
             async move {
-                let mut response = gateway.handle(request).await;
+                // Boxed, for a connection keeps the room of its largest call, and an open stream needs none of it.
+                let mut response = Box::pin(gateway.handle(request)).await;
                 response.body_mut().hold(token);
                 Ok::<_, Infallible>(response)
             }
