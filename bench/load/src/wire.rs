@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     const CHUNKED: &[u8] =
-        b"5\r\nhello\r\n1A;name=value\r\n, these are chunks of a body\r\n0\r\nx-trailer: 1\r\n\r\nNEXT";
+        b"5\r\nhello\r\n1c;name=value\r\n, these are chunks of a body\r\n0\r\nx-trailer: 1\r\n\r\nNEXT";
 
     #[test]
     fn chunks_give_the_same_body_wherever_they_are_cut() {

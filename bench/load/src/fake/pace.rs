@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::yield_now;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::CHUNKS;
 use super::answers::Stream;
@@ -18,7 +19,8 @@ pub(crate) enum Pace {
     /// Not as streams.
     #[default]
     Whole,
-    /// All chunks without delay, each with a write of its own.
+    /// All chunks without delay, each with a write of its own; streams that are open at the same time take turns, so
+    /// that one's chunks don't all lie in the proxy's socket before it has read the first.
     Burst,
     /// A chunk at once and one more each time this passes.
     Every(Duration),
@@ -41,6 +43,7 @@ pub(super) async fn send(wire: &mut Wire, stream: &Stream, pace: Pace, control: 
         Pace::Whole | Pace::Burst => {
             for _ in 0..CHUNKS {
                 wire.write(&stream.plain).await?;
+                yield_now().await;
             }
         }
         Pace::Every(every) => paced(wire, stream, every, |sent| sent < CHUNKS).await?,
@@ -50,10 +53,14 @@ pub(super) async fn send(wire: &mut Wire, stream: &Stream, pace: Pace, control: 
 }
 
 async fn paced(wire: &mut Wire, stream: &Stream, every: Duration, more: impl Fn(u64) -> bool) -> io::Result<()> {
-    let (mut chunk, mut ticks, mut sent) = (stream.stamped.clone(), interval(every), 0);
+    // Not even an interval's first tick is at once.
+    let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut chunk, mut sent) = (stream.stamped.clone(), 0);
     while more(sent) {
-        ticks.tick().await;
+        if sent > 0 {
+            ticks.tick().await;
+        }
         chunk.stamp(nanos());
         wire.write(chunk.bytes()).await?;
         sent += 1;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::Setup;
 use crate::cli::Log;
 use crate::fake::Endpoint;
-use crate::scenario::Scenario;
+use crate::scenario::{Kind, Scenario};
 
 /// Debian puts it where only root's PATH looks.
 const USUAL: [&str; 2] = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"];
@@ -31,7 +31,7 @@ pub(crate) fn version(binary: &Path) -> Result<String> {
 
 pub(super) fn command(setup: &Setup, binary: &Path, address: SocketAddr, scenario: &Scenario) -> Result<Command> {
     let file = setup.folder.join("nginx.conf");
-    let text = config(setup, address, scenario.kind.is_streamed());
+    let text = config(setup, address, scenario.kind);
     fs::write(&file, text).with_context(|| format!("{} can't be written", file.display()))?;
     let mut command = Command::new(binary);
     command.arg("-p").arg(&setup.folder).arg("-c").arg(&file).args(["-g", "daemon off;"]);
@@ -40,19 +40,22 @@ pub(super) fn command(setup: &Setup, binary: &Path, address: SocketAddr, scenari
 }
 
 /// Buffering is off for streams, as it has to be. Bodies stay in memory, as they do in the gateway.
-fn config(setup: &Setup, address: SocketAddr, streamed: bool) -> String {
+fn config(setup: &Setup, address: SocketAddr, kind: Kind) -> String {
     let access_log = match setup.log {
         Log::Off => "off",
         Log::Null => "/dev/null",
         Log::File => "nginx-access.log",
     };
-    let (buffering, fake, denied) = (if streamed { "off" } else { "on" }, setup.fake, Endpoint::Denied.path());
+    // It sets memory aside for each, used or not; a stream takes two.
+    let connections = if let Kind::Held(streams) = kind { streams * 2 + 1024 } else { 1024 };
+    let (buffering, fake, denied) =
+        (if kind.is_streamed() { "off" } else { "on" }, setup.fake, Endpoint::Denied.path());
     format!(
         "worker_processes 1;
 worker_rlimit_nofile 65536;
 error_log nginx-error.log;
 pid nginx.pid;
-events {{ worker_connections 32768; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log {access_log};
   keepalive_requests 100000000;
