@@ -15,7 +15,7 @@ use crate::report::{Report, Row};
 use crate::scenario::{self, Kind, Scenario};
 use crate::turn;
 
-/// Files that are open beside those of streams.
+/// Files that are open beside those of streams: load and fake have two ends of each, and so has a proxy.
 const SPARE_FILES: u64 = 500;
 
 /// Runs what was asked for; fails if an answer was wrong.
@@ -30,21 +30,17 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let mut chosen = chosen(&options.only)?;
     let (cores, core) = (core_count(), gateway_core(&options)?);
     let open_files = raise_open_files();
-    let enough = |scenario: &Scenario| match scenario.kind {
-        Kind::Held(streams) => u64::from(streams) * 2 + SPARE_FILES <= open_files,
-        _ => true,
-    };
-    for scenario in chosen.iter().filter(|scenario| !enough(scenario)) {
-        eprintln!("bench: {} is left out: only {open_files} files may be open (ulimit -Hn)", scenario.name);
+    let notes: Vec<String> = chosen.iter_mut().filter_map(|scenario| fit(scenario, open_files)).collect();
+    for note in &notes {
+        eprintln!("bench: {note}");
     }
-    chosen.retain(enough);
     if core.is_some() {
         pin(options.load_core)?;
     }
     let fake = Fake::start()?;
     let setup = setup(&options, &fake, core)?;
     let machine = Machine::here(&options, &setup, cores)?;
-    let mut report = Report::new(machine);
+    let mut report = Report::new(machine, notes);
     for scenario in &chosen {
         let row = measure(&options, &setup, &fake, scenario, &mut report.errors)?;
         report.rows.push(row);
@@ -78,6 +74,16 @@ fn chosen(only: &[String]) -> Result<Vec<Scenario>> {
     Ok(all)
 }
 
+/// Lessens streams that are held open to what may be open; what there is to say of it.
+fn fit(scenario: &mut Scenario, open_files: u64) -> Option<String> {
+    let Kind::Held(streams) = scenario.kind else { return None };
+    let most = u32::try_from(open_files.saturating_sub(SPARE_FILES) / 2).unwrap_or(u32::MAX).max(1);
+    (most < streams).then(|| {
+        scenario.kind = Kind::Held(most);
+        format!("{}: {most} streams, since no more than {open_files} files may be open here", scenario.name)
+    })
+}
+
 /// The core that proxies are pinned to, unless nothing is.
 fn gateway_core(options: &Options) -> Result<Option<usize>> {
     if options.unpinned {
@@ -103,7 +109,7 @@ fn setup(options: &Options, fake: &Fake, core: Option<usize>) -> Result<Setup> {
     let nginx = if options.no_nginx { None } else { find_nginx() };
     if nginx.is_none() && !options.no_nginx {
         eprintln!(
-            "bench: nginx is not here, so that there is nothing to compare with (Debian: apt-get install nginx-light)"
+            "bench: nginx is not here, so that there is nothing to compare with (on Debian: apt-get install nginx)"
         );
     }
     Ok(Setup {
@@ -143,4 +149,31 @@ fn measure(
     }
     let targets = runs.into_iter().map(|(target, runs)| (target, summarise(&runs))).collect();
     Ok(Row { scenario: scenario.name, title: scenario.title, kind: scenario.kind, targets })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_streams_are_as_many_as_files_may_be_open() {
+        let named = |name: &str| chosen(&[name.to_owned()]).unwrap().remove(0);
+        let mut scenario = named("held-10000-native");
+        assert_eq!(fit(&mut scenario, 40_000), None);
+        assert_eq!(scenario.kind, Kind::Held(10_000));
+        assert!(fit(&mut scenario, 20_000).unwrap().contains("9750 streams"));
+        assert_eq!(scenario.kind, Kind::Held(9750));
+        assert_eq!(fit(&mut named("chat-native"), 10), None);
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_measured() {
+        let names = |only: &[&str]| -> Vec<_> {
+            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+            chosen(&only).unwrap().into_iter().map(|scenario| scenario.name).collect()
+        };
+        assert_eq!(names(&["start", "rate"]), ["rate-native", "rate-anthropic", "start"]);
+        assert_eq!(names(&[]).len(), scenario::all().len());
+        assert!(chosen(&["nothing".to_owned()]).is_err());
+    }
 }

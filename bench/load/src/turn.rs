@@ -95,9 +95,10 @@ fn figures(kind: Kind, outcome: &Outcome<Reading>) -> Run {
     let mut run = Run::new();
     let own = outcome.after.own_cpu.saturating_sub(outcome.before.own_cpu);
     run.insert(Metric::LoadBusy, own.as_secs_f64() / seconds);
-    if !matches!(kind, Kind::Held(_)) {
-        run.insert(Metric::AnswersPerSecond, tally.answers() as f64 / seconds);
-    }
+    match kind {
+        Kind::Held(streams) => run.insert(Metric::OpenStreams, f64::from(streams)),
+        _ => run.insert(Metric::AnswersPerSecond, tally.answers() as f64 / seconds),
+    };
     let quantiles = [
         (tally.latency().quantile(0.5), Metric::LatencyP50),
         (tally.latency().quantile(0.99), Metric::LatencyP99),
@@ -132,7 +133,6 @@ fn of_proxy(kind: Kind, outcome: &Outcome<Reading>, idle: Memory) -> Run {
     if let Kind::Held(streams) = kind {
         let grown = after.memory.resident as f64 - idle.resident as f64;
         run.insert(Metric::ResidentPerStream, grown / f64::from(streams));
-        run.insert(Metric::OpenStreams, f64::from(streams));
     }
     run
 }

@@ -21,6 +21,8 @@ use crate::scenario::Kind;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    /// What is not as it should be.
+    pub(crate) notes: Vec<String>,
     pub(crate) rows: Vec<Row>,
     pub(crate) errors: Vec<String>,
 }
@@ -44,8 +46,8 @@ struct Json<'a> {
 // === impl Report ===
 
 impl Report {
-    pub(crate) fn new(machine: Machine) -> Self {
-        Self { machine, rows: Vec::new(), errors: Vec::new() }
+    pub(crate) fn new(machine: Machine, notes: Vec<String>) -> Self {
+        Self { machine, notes, rows: Vec::new(), errors: Vec::new() }
     }
 
     /// Every figure, in nanoseconds, bytes, or what its name says.
@@ -90,6 +92,9 @@ impl Report {
              ones with {} calls/s; access logs {}.\n\n",
             machine.connections, machine.rate, machine.log
         );
+        for note in &self.notes {
+            let _ = write!(text, "{note}.\n\n");
+        }
         text
     }
 }
