@@ -5,6 +5,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use tokio::runtime::Runtime;
 
 use crate::cli::Options;
 use crate::fake::Fake;
@@ -37,12 +38,13 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     if core.is_some() {
         pin(options.load_core)?;
     }
-    let fake = Fake::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let fake = Fake::start(&runtime)?;
     let setup = setup(&options, &fake, core)?;
     let machine = Machine::here(&options, &setup, cores)?;
     let mut report = Report::new(machine, notes);
     for scenario in &chosen {
-        let row = measure(&options, &setup, &fake, scenario, &mut report.errors)?;
+        let row = measure(&runtime, &options, &setup, &fake, scenario, &mut report.errors)?;
         report.rows.push(row);
     }
     let results = options.folder.join("results.json");
@@ -123,6 +125,7 @@ fn setup(options: &Options, fake: &Fake, core: Option<usize>) -> Result<Setup> {
 }
 
 fn measure(
+    runtime: &Runtime,
     options: &Options,
     setup: &Setup,
     fake: &Fake,
@@ -137,7 +140,7 @@ fn measure(
         let mut beside = BTreeMap::new();
         for target in Target::ALL {
             let context = || format!("{} through {}", scenario.name, target.title());
-            let taken = turn::take(options, setup, fake, scenario, target).with_context(context)?;
+            let taken = turn::take(runtime, options, setup, fake, scenario, target).with_context(context)?;
             let Some(turn) = taken else { continue };
             errors.extend(turn.errors.into_iter().map(|error| format!("{}: {error}", context())));
             beside.insert(target, turn.run);

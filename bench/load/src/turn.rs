@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::runtime::Runtime;
 
 use crate::cli::Options;
 use crate::fake::{Fake, Pace};
@@ -36,6 +37,7 @@ struct Reading {
 
 /// Takes a turn; `None` where the target has none in this scenario.
 pub(crate) fn take(
+    runtime: &Runtime,
     options: &Options,
     setup: &Setup,
     fake: &Fake,
@@ -44,9 +46,9 @@ pub(crate) fn take(
 ) -> Result<Option<Turn>> {
     fake.set_pace(Pace::Whole);
     if scenario.kind == Kind::Start {
-        return starts(setup, scenario, target);
+        return starts(runtime, setup, scenario, target);
     }
-    let running = setup.start(target, scenario, "cache")?;
+    let running = setup.start(runtime, target, scenario, "cache")?;
     if running.is_none() && target != Target::Direct {
         return Ok(None);
     }
@@ -66,7 +68,7 @@ pub(crate) fn take(
         window: options.seconds,
     };
     let probe = || Ok(Reading { proxy_cpu: cpu_of(&pids)?, own_cpu: own_cpu()?, memory: Memory::of(&pids)? });
-    let outcome = load::run(load, probe, || fake.finish())?;
+    let outcome = load::run(runtime, load, probe, || fake.finish())?;
     if let Some(running) = &running {
         running.process.check()?;
     }
@@ -150,9 +152,9 @@ fn errors(kind: Kind, tally: &Tally) -> Vec<String> {
 }
 
 /// A start without compiled plugins, for the gateway, and several more with.
-fn starts(setup: &Setup, scenario: &Scenario, target: Target) -> Result<Option<Turn>> {
+fn starts(runtime: &Runtime, setup: &Setup, scenario: &Scenario, target: Target) -> Result<Option<Turn>> {
     const CACHE: &str = "cache-start";
-    let start = || -> Result<Option<Running>> { setup.start(target, scenario, CACHE) };
+    let start = || -> Result<Option<Running>> { setup.start(runtime, target, scenario, CACHE) };
     let mut turn = Turn::default();
     if target == Target::Gateway {
         let cache = setup.folder.join(CACHE);

@@ -9,10 +9,10 @@ mod shapes;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::thread;
 
 use anyhow::{Context, Result};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
 
 use crate::wire::{Wire, WireError};
 use answers::Answers;
@@ -27,6 +27,8 @@ pub(crate) const MARK: u8 = b'~';
 pub(crate) const STAMP_DIGITS: usize = 15;
 
 const BUFFER_BYTES: usize = 16 * 1024;
+/// Connections that may wait to be accepted: thousands are made within seconds.
+const BACKLOG: u32 = 4096;
 
 /// The running fake; it ends with the program.
 #[derive(Debug)]
@@ -49,22 +51,13 @@ pub(crate) enum Endpoint {
 // === impl Fake ===
 
 impl Fake {
-    /// Starts it on a thread of its own, on the cores of the caller.
-    pub(crate) fn start() -> Result<Self> {
+    /// Starts it in a runtime that the load runs in, too: a thread of its own would cost them two switches a call.
+    /// It gets on whenever the runtime does.
+    pub(crate) fn start(runtime: &Runtime) -> Result<Self> {
         let control = Arc::new(Control::default());
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port for the fake")?;
-        listener.set_nonblocking(true)?;
+        let listener = runtime.block_on(async { listen() }).context("no port for the fake")?;
         let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let shared = control.clone();
-        thread::Builder::new().name("fake".to_owned()).spawn(move || {
-            runtime.block_on(async move {
-                match TcpListener::from_std(listener) {
-                    Ok(listener) => accept(listener, shared).await,
-                    Err(error) => shared.complain(&format!("the fake can't listen: {error}")),
-                }
-            });
-        })?;
+        runtime.spawn(accept(listener, control.clone()));
         Ok(Self { address, control })
     }
 
@@ -86,6 +79,12 @@ impl Fake {
     pub(crate) fn complaint(&self) -> Option<String> {
         self.control.complaint()
     }
+}
+
+fn listen() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    socket.listen(BACKLOG)
 }
 
 async fn accept(listener: TcpListener, control: Arc<Control>) {

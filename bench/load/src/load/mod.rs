@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 
 pub(crate) use answer::Expect;
@@ -67,9 +68,13 @@ pub(crate) struct Outcome<R> {
     pub(crate) after: R,
 }
 
-/// Puts load on; `probe` reads the processors' clocks and memory, and `finish` ends streams that are held open.
-pub(crate) fn run<R>(load: Load, probe: impl Fn() -> Result<R>, finish: impl Fn()) -> Result<Outcome<R>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// Puts load on, in a runtime of one thread; `probe` reads the processors' clocks and memory, and `finish` ends streams that are held open.
+pub(crate) fn run<R>(
+    runtime: &Runtime,
+    load: Load,
+    probe: impl Fn() -> Result<R>,
+    finish: impl Fn(),
+) -> Result<Outcome<R>> {
     runtime.block_on(LocalSet::new().run_until(async {
         let (warm_up, window) = (load.warm_up, load.window);
         let tally = Rc::new(Tally::default());
@@ -98,13 +103,13 @@ pub(crate) fn run<R>(load: Load, probe: impl Fn() -> Result<R>, finish: impl Fn(
 
 /// Asks until there is the right answer; how long that took since `from`.
 pub(crate) fn first_answer(
+    runtime: &Runtime,
     address: SocketAddr,
     call: &Call,
     from: Instant,
     longest: Duration,
     is_alive: impl Fn() -> Result<()>,
 ) -> Result<Duration> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         loop {
             let tally = Tally::default();

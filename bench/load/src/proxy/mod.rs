@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Serialize;
+use tokio::runtime::Runtime;
 
 pub(crate) use gateway::{CLIENT_KEY, model_of, version as gateway_version};
 pub(crate) use nginx::{find as find_nginx, version as nginx_version};
@@ -74,7 +75,13 @@ impl Target {
 impl Setup {
     /// Starts the target for a scenario and waits for its first right answer; `None` for direct calls. `cache` is the
     /// name of the folder that the gateway keeps compiled plugins in.
-    pub(crate) fn start(&self, target: Target, scenario: &Scenario, cache: &str) -> Result<Option<Running>> {
+    pub(crate) fn start(
+        &self,
+        runtime: &Runtime,
+        target: Target,
+        scenario: &Scenario,
+        cache: &str,
+    ) -> Result<Option<Running>> {
         let address = free_address()?;
         let command = match (target, &self.nginx) {
             (Target::Nginx, Some(nginx)) => nginx::command(self, nginx, address, scenario)?,
@@ -85,7 +92,7 @@ impl Setup {
         let process = Process::spawn(command, self.core, target.title())?;
         // A call that isn't a stream, so that the first answer isn't the last chunk of a long one.
         let call = scenario.probe(target);
-        let started_in = load::first_answer(address, &call, begin, START, || process.check())?;
+        let started_in = load::first_answer(runtime, address, &call, begin, START, || process.check())?;
         Ok(Some(Running { process, address, started_in }))
     }
 }

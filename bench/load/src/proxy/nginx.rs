@@ -46,13 +46,12 @@ fn config(setup: &Setup, address: SocketAddr, kind: Kind) -> String {
         Log::Null => "/dev/null",
         Log::File => "nginx-access.log",
     };
-    // It sets memory aside for each, used or not; a stream takes two.
-    let connections = if let Kind::Held(streams) = kind { streams * 2 + 1024 } else { 1024 };
+    // It sets memory aside for each, used or not. A stream takes two, and below a sixteenth left it drops new ones.
+    let connections = if let Kind::Held(streams) = kind { streams * 5 / 2 + 1024 } else { 1024 };
     let (buffering, fake, denied) =
         (if kind.is_streamed() { "off" } else { "on" }, setup.fake, Endpoint::Denied.path());
     format!(
         "worker_processes 1;
-worker_rlimit_nofile 65536;
 error_log nginx-error.log;
 pid nginx.pid;
 events {{ worker_connections {connections}; }}
