@@ -11,7 +11,7 @@ use clap::{Parser, ValueEnum};
 /// nginx and the gateway take turns, and each figure is the median over the rounds, with the least and the most. Every
 /// answer is checked; a wrong one fails the benchmark.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "ai-api-bench-load", version)]
+#[command(name = "ai-api-bench-load", version, args_override_self = true)]
 pub(crate) struct Options {
     /// The gateway's binary
     #[arg(long, value_name = "FILE", default_value = "target/release/ai-api")]

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use crate::cli::Options;
 use crate::fake::{Fake, Pace};
 use crate::load::{self, Load, Outcome, Shape, Tally};
-use crate::measure::{Memory, Metric, Run, Spread, cpu_of, own_cpu};
+use crate::measure::{Memory, Metric, Run, Spread, busy, cpu_of, own_cpu};
 use crate::proxy::{Running, Setup, Target};
 use crate::scenario::{Kind, Scenario};
 
@@ -33,6 +33,8 @@ struct Reading {
     proxy_cpu: Duration,
     own_cpu: Duration,
     memory: Memory,
+    /// How long the cores of proxy and load were not idle.
+    busy: Option<(Duration, Duration)>,
 }
 
 /// Takes a turn; `None` where the target has none in this scenario.
@@ -67,7 +69,7 @@ pub(crate) fn take(
         warm_up: options.warm_up.max(scenario.kind.stream_time()),
         window: options.seconds,
     };
-    let probe = || Ok(Reading { proxy_cpu: cpu_of(&pids)?, own_cpu: own_cpu()?, memory: Memory::of(&pids)? });
+    let probe = || reading(options, setup, &pids);
     let outcome = load::run(runtime, load, probe, || fake.finish())?;
     if let Some(running) = &running {
         running.process.check()?;
@@ -78,6 +80,11 @@ pub(crate) fn take(
     }
     turn.errors.extend(fake.complaint());
     Ok(Some(turn))
+}
+
+fn reading(options: &Options, setup: &Setup, pids: &[u32]) -> Result<Reading> {
+    let busy = setup.core.map(|core| Ok::<_, anyhow::Error>((busy(core)?, busy(options.load_core)?))).transpose()?;
+    Ok(Reading { proxy_cpu: cpu_of(pids)?, own_cpu: own_cpu()?, memory: Memory::of(pids)?, busy })
 }
 
 fn shape(options: &Options, kind: Kind) -> Shape {
@@ -97,6 +104,7 @@ fn figures(kind: Kind, outcome: &Outcome<Reading>) -> Run {
     let mut run = Run::new();
     let own = outcome.after.own_cpu.saturating_sub(outcome.before.own_cpu);
     run.insert(Metric::LoadBusy, own.as_secs_f64() / seconds);
+    run.extend(others(outcome).map(|share| (Metric::OthersBusy, share)));
     match kind {
         Kind::Held(streams) => run.insert(Metric::OpenStreams, f64::from(streams)),
         _ => run.insert(Metric::AnswersPerSecond, tally.answers() as f64 / seconds),
@@ -114,6 +122,18 @@ fn figures(kind: Kind, outcome: &Outcome<Reading>) -> Run {
         run.extend(tally.first().quantile(0.99).map(|value| (Metric::FirstP99, value)));
     }
     run
+}
+
+/// What neither proxy nor load spent of their cores' time: the larger share. Unknown where nothing is pinned.
+fn others(outcome: &Outcome<Reading>) -> Option<f64> {
+    let (before, after) = (&outcome.before, &outcome.after);
+    let ((proxy_then, load_then), (proxy_now, load_now)) = (before.busy?, after.busy?);
+    let share = |then: Duration, now: Duration, used: Duration| {
+        now.saturating_sub(then).saturating_sub(used).as_secs_f64() / outcome.window.as_secs_f64()
+    };
+    let proxy = share(proxy_then, proxy_now, after.proxy_cpu.saturating_sub(before.proxy_cpu));
+    let load = share(load_then, load_now, after.own_cpu.saturating_sub(before.own_cpu));
+    Some(proxy.max(load))
 }
 
 /// What the proxy spent on it.

@@ -21,6 +21,8 @@ pub(crate) enum Metric {
     ProxyBusy,
     /// The share of theirs that load and fake used.
     LoadBusy,
+    /// The share of the busier of the two cores that others used.
+    OthersBusy,
     LatencyP50,
     LatencyP99,
     LatencyP999,

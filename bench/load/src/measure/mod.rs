@@ -1,5 +1,6 @@
 //! What is measured, and of whom: times, processor time, memory.
 
+mod cores;
 mod metric;
 mod process;
 mod spread;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+pub(crate) use cores::busy;
 pub(crate) use metric::{Metric, Run, compare};
 pub(crate) use process::{Memory, cpu_of, own_cpu, with_children};
 pub(crate) use spread::{Spread, summarise};

@@ -51,7 +51,7 @@ fn unit(metric: Metric) -> Unit {
     match metric {
         M::AnswersPerSecond | M::OpenStreams => Unit::Count,
         M::CpuPerAnswer | M::CpuPerChunk => Unit::Micros,
-        M::ProxyBusy | M::LoadBusy => Unit::Percent,
+        M::ProxyBusy | M::LoadBusy | M::OthersBusy => Unit::Percent,
         M::ResidentIdle | M::ResidentPeak => Unit::Megabytes,
         M::ResidentPerStream => Unit::Kilobytes,
         M::AnswersRatio | M::CpuRatio => Unit::Times,

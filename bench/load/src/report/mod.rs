@@ -17,6 +17,9 @@ use crate::measure::{Metric, Spread};
 use crate::proxy::Target;
 use crate::scenario::Kind;
 
+/// What a quiet machine does beside all this: the kernel's own work, a clock's.
+const QUIET: f64 = 0.05;
+
 /// Everything.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -69,6 +72,12 @@ impl Report {
         document::replace(file, &self.markdown())
     }
 
+    /// The most that others used of a core, among the medians.
+    fn others_busy(&self) -> Option<f64> {
+        let figures = self.rows.iter().flat_map(|row| row.targets.values());
+        figures.filter_map(|figures| Some(figures.get(&Metric::OthersBusy)?.median)).max_by(f64::total_cmp)
+    }
+
     fn preamble(&self) -> String {
         let machine = &self.machine;
         let mut text = format!(
@@ -92,6 +101,13 @@ impl Report {
              ones with {} calls/s; access logs {}.\n\n",
             machine.connections, machine.rate, machine.log
         );
+        if let Some(share) = self.others_busy().filter(|share| *share > QUIET) {
+            let _ = write!(
+                text,
+                "**The machine was not quiet**: others used up to {} % of a core in the median round of a scenario.\n\n",
+                figure::number(Metric::OthersBusy, share)
+            );
+        }
         for note in &self.notes {
             let _ = write!(text, "{note}.\n\n");
         }
