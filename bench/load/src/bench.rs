@@ -44,7 +44,7 @@ pub(crate) fn run(options: Options) -> Result<ExitCode> {
     let machine = Machine::here(&options, &setup, cores)?;
     let mut report = Report::new(machine, notes);
     for scenario in &chosen {
-        let row = measure(&runtime, &options, &setup, &fake, scenario, &mut report.errors)?;
+        let row = measure(&runtime, &options, &setup, &fake, scenario, &mut report.errors);
         report.rows.push(row);
     }
     let results = options.folder.join("results.json");
@@ -131,7 +131,7 @@ fn measure(
     fake: &Fake,
     scenario: &Scenario,
     errors: &mut Vec<String>,
-) -> Result<Row> {
+) -> Row {
     // Memory hardly differs from round to round, and these take the longest.
     let rounds = if matches!(scenario.kind, Kind::Held(_)) { 1 } else { options.rounds };
     let mut runs: BTreeMap<Target, Vec<Run>> = BTreeMap::new();
@@ -140,10 +140,15 @@ fn measure(
         let mut beside = BTreeMap::new();
         for target in Target::ALL {
             let context = || format!("{} through {}", scenario.name, target.title());
-            let taken = turn::take(runtime, options, setup, fake, scenario, target).with_context(context)?;
-            let Some(turn) = taken else { continue };
-            errors.extend(turn.errors.into_iter().map(|error| format!("{}: {error}", context())));
-            beside.insert(target, turn.run);
+            match turn::take(runtime, options, setup, fake, scenario, target) {
+                Ok(Some(turn)) => {
+                    errors.extend(turn.errors.into_iter().map(|error| format!("{}: {error}", context())));
+                    beside.insert(target, turn.run);
+                }
+                Ok(None) => {}
+                // What else was measured is worth keeping, though the whole counts as failed.
+                Err(error) => errors.push(format!("{}: {error:#}", context())),
+            }
         }
         compare(&mut beside);
         for (target, run) in beside {
@@ -151,7 +156,7 @@ fn measure(
         }
     }
     let targets = runs.into_iter().map(|(target, runs)| (target, summarise(&runs))).collect();
-    Ok(Row { scenario: scenario.name, title: scenario.title, kind: scenario.kind, targets })
+    Row { scenario: scenario.name, title: scenario.title, kind: scenario.kind, targets }
 }
 
 #[cfg(test)]

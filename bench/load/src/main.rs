@@ -1,6 +1,6 @@
 //! `make bench`: what the gateway costs beside nginx and beside calls without anything between.
 //!
-//! [`bench`] goes through the scenarios of [`scenario`]; each [`turn`] puts [`load`] on one [`proxy`], behind which
+//! [`mod@bench`] goes through the scenarios of [`scenario`]; each [`turn`] puts [`load`] on one [`proxy`], behind which
 //! [`fake`] answers as the providers do, and [`measure`] says what that took; [`report`] writes it down.
 
 #[cfg(target_os = "linux")]
