@@ -122,7 +122,7 @@ const TABLES: [Table; 6] = [
 pub(super) fn all(rows: &[Row]) -> String {
     let mut text = String::new();
     for table in &TABLES {
-        let rows: Vec<&Row> = rows.iter().filter(|row| (table.is_for)(row.kind)).collect();
+        let rows: Vec<&Row> = rows.iter().filter(|row| (table.is_for)(row.kind) && !row.targets.is_empty()).collect();
         if !rows.is_empty() {
             table.write(&mut text, &rows);
         }
