@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint plugins examples test-clients bench-isolation clean
+.PHONY: help run build test lint plugins examples test-clients bench bench-isolation clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where cargo puts what it builds is what the rest of this file counts on.
@@ -41,6 +41,9 @@ test-clients: ## OpenAI's own SDKs (Python, Node) and the README's commands agai
 	@. scripts/setup.sh clients && \
 	if [ -z "$$AI_API_BIN" ]; then $(MAKE) plugins && cargo build --locked; fi && \
 	python3 tests/clients/run.py
+
+bench: build ## What the gateway costs beside nginx and direct calls; BENCH="--quick" passes options
+	@scripts/bench.sh $(BENCH)
 
 bench-isolation: build ## What a hostile guest costs the calls beside it
 	@$(SETUP) AI_API_BIN="$(abspath $(TARGET))/release/ai-api" cargo bench --locked --package ai-api-e2e --bench isolation
