@@ -62,6 +62,9 @@ pub const STAGES: &[Stage] = &[
     stage("request: change, 100 KB", 50, || change(long_prompt(100))),
     stage("plugin's request: check", 200, check),
     stage("credential: header", 200, || credential("native", Placement::Bearer, 0)),
+    stage("credential: signature for AWS, 100 KB", 20, || {
+        credential("signed", Placement::AwsSigV4 { service: "bedrock".to_owned() }, 100 << 10)
+    }),
     stage("answer: headers a plugin may see", 200, seen_headers),
     stage("answer: look into", 200, look_into_answer),
     stage("secrets: look for, an event", 1000, || redact(100)),

@@ -36,6 +36,10 @@ pub fn configuration(upstream: &str) -> anyhow::Result<Loaded> {
     litellm_params: {{model: anthropic/claude-sonnet-4-5, api_base: '{upstream}/anthropic', api_key: {PROVIDER_KEY}}}
   - model_name: gemini
     litellm_params: {{model: gemini/gemini-2.5-flash, api_base: '{upstream}/gemini', api_key: {PROVIDER_KEY}}}
+  - model_name: signed
+    litellm_params:
+      {{model: bedrock/anthropic.claude-sonnet-4-5, aws_access_key_id: AKIDEXAMPLEAKIDEXAMP, aws_region_name: us-east-1,
+      aws_secret_access_key: {PROVIDER_KEY}}}
   - model_name: canned
     litellm_params: {{model: openai/gpt-4o, api_key: {PROVIDER_KEY}, mock_response: Because of the air}}
   - model_name: 'groq/*'
