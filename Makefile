@@ -47,7 +47,8 @@ bench-isolation: build ## What a hostile guest costs the calls beside it
 
 bench-stages: plugins ## How long each stage of a call takes, and what the sandbox costs
 	@echo "bench-stages: building (the first time takes minutes)"
-	@$(SETUP) cargo bench --locked --package ai-api-bench-stages --features native --bench stages
+	@$(SETUP) cargo build --release --locked --package ai-api-bench-native && \
+	AI_API_BENCH_NATIVE="$(abspath $(TARGET))/release/native" cargo bench --locked --package ai-api-bench-stages --bench stages
 
 instructions: plugins ## Whether a stage takes more instructions than it did; ACCEPT=1 takes it as it is now
 	@echo "instructions: building and counting"
@@ -60,7 +61,7 @@ lint: ## Formatting, clippy, documentation, shell scripts, licences
 	@scripts/lint-scripts.sh
 	@$(MAKE) plugins
 	@echo "lint: clippy"
-	@$(SETUP) cargo clippy --locked --workspace --all-targets --features ai-api-bench-stages/native -- -D warnings
+	@$(SETUP) cargo clippy --locked --workspace --all-targets -- -D warnings
 	@echo "lint: documentation"
 	@$(SETUP) RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	@$(SETUP) if cargo deny --version >/dev/null 2>&1; then cargo deny --all-features check; \

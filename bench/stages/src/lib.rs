@@ -6,15 +6,14 @@
 //! - [`fuel`]: the plugins' functions, counted by wasmtime itself.
 //! - [`counts`]: what was counted against what was committed.
 //! - [`setup`]: a gateway in memory, for both.
-//! - [`phases`]: a call through a plugin, timed function by function; [`native`], the same translator without the
-//!   sandbox (feature `native`).
+//! - [`sandbox`]: a call through a plugin, timed function by function; `bench/native` does the same with the same
+//!   translators without the sandbox.
 
 pub mod callgrind;
 pub mod counts;
 pub mod fuel;
 pub mod host;
 pub mod inputs;
-#[cfg(feature = "native")]
-pub mod native;
-pub mod phases;
+pub mod sandbox;
 pub mod setup;
+pub mod timing;

@@ -2,16 +2,50 @@
 //! turns, so that whatever else the machine does meets both.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use ai_api::plugin::{Plugin, Runtime};
 use ai_api_bench_stages::inputs::{Scenario, scenarios};
-use ai_api_bench_stages::phases::{Clock, Phases, in_the_sandbox, load};
+use ai_api_bench_stages::sandbox::{in_the_sandbox, load};
 use ai_api_bench_stages::setup::runtime;
+use ai_api_bench_stages::timing::{Clock, Phases};
 
-/// How often a call is made on either side: a short one, and one with a long prompt.
+/// How often a call is made on either side: a short one, and one with a long prompt; and so many at a time.
 const TURNS: usize = 2_000;
 const LONG_TURNS: usize = 100;
+const AT_A_TIME: usize = 20;
+
+/// The other program, where `make` has built it.
+struct Native {
+    program: Child,
+    questions: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Native {
+    fn start() -> Option<Self> {
+        let program = std::env::var_os("AI_API_BENCH_NATIVE")?;
+        let mut program = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (questions, answers) = (program.stdin.take().unwrap(), program.stdout.take().unwrap());
+        Some(Self { program, questions, answers: BufReader::new(answers).lines() })
+    }
+
+    fn run(&mut self, scenario: usize, events_per_call: usize, samples: &mut Samples) {
+        writeln!(self.questions, "{scenario} {events_per_call} {AT_A_TIME}").unwrap();
+        for _ in 0..AT_A_TIME {
+            samples.add(&Phases::parse(&self.answers.next().unwrap().unwrap()).unwrap());
+        }
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
 
 /// Samples by the name of what was timed.
 #[derive(Default)]
@@ -37,16 +71,17 @@ pub(crate) fn table() {
     let tokio = runtime().unwrap();
     tokio.block_on(async {
         let runtime = Runtime::new(None).map_err(|error| format!("{error:#}")).unwrap();
-        let clock = clock();
+        let (clock, mut native) = (clock(), Native::start());
         println!("\nplugins in the sandbox and the same code without it; medians, in turns");
         println!("{:<42}{:<8}{:>14}{:>14}{:>9}", "", "", "sandbox", "native", "ratio");
         for name in ["anthropic", "gemini"] {
             let plugin = load(&runtime, name).await.unwrap();
             instantiate(&plugin, clock).await;
-            for scenario in scenarios().iter().filter(|scenario| scenario.plugin == name) {
+            for (number, scenario) in scenarios().iter().enumerate().filter(|(_, scenario)| scenario.plugin == name) {
                 let sizes: &[usize] = if scenario.is_streaming() { &[1, 16] } else { &[1] };
                 for events_per_call in sizes {
-                    compare(&plugin, scenario, *events_per_call, clock).await;
+                    let call = MeasuredCall { number, scenario, events_per_call: *events_per_call };
+                    compare(&plugin, call, native.as_mut(), clock).await;
                 }
             }
         }
@@ -67,13 +102,24 @@ async fn instantiate(plugin: &Plugin, clock: Duration) {
     }
 }
 
-async fn compare(plugin: &Plugin, scenario: &Scenario, events_per_call: usize, clock: Duration) {
+/// A scenario, and how its events come.
+struct MeasuredCall<'a> {
+    number: usize,
+    scenario: &'a Scenario,
+    events_per_call: usize,
+}
+
+async fn compare(plugin: &Plugin, call: MeasuredCall<'_>, mut other: Option<&mut Native>, clock: Duration) {
+    let MeasuredCall { number, scenario, events_per_call } = call;
     let turns = if scenario.body.len() > 50_000 { LONG_TURNS } else { TURNS };
     let (mut sandbox, mut native) = (Samples::default(), Samples::default());
-    for _ in 0..turns {
-        sandbox.add(&in_the_sandbox(plugin, scenario, events_per_call).await.unwrap());
-        #[cfg(feature = "native")]
-        native.add(&ai_api_bench_stages::native::run(scenario, events_per_call).unwrap());
+    for _ in 0..turns / AT_A_TIME {
+        for _ in 0..AT_A_TIME {
+            sandbox.add(&in_the_sandbox(plugin, scenario, events_per_call).await.unwrap());
+        }
+        if let Some(other) = &mut other {
+            other.run(number, events_per_call, &mut native);
+        }
     }
     let how = if scenario.is_streaming() { format!(", {events_per_call} events a call") } else { String::new() };
     for (phase, _) in Phases::default().named() {

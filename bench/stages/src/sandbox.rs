@@ -1,6 +1,4 @@
-//! A call through a plugin, function by function, and how long each takes.
-
-use std::time::{Duration, Instant};
+//! A call through a plugin in the sandbox, timed function by function.
 
 use ai_api::plugin::{
     BUILT_IN, Begun, Call, Ending, Event, HeaderParam, HttpResponse, Operation, Plugin, Reading, Runtime,
@@ -8,44 +6,7 @@ use ai_api::plugin::{
 use anyhow::{Context, bail};
 
 use crate::inputs::{Answer, Scenario};
-
-/// How long the parts of one call took.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Phases {
-    /// The request's translation; in the sandbox with an instance made for it.
-    pub begin: Duration,
-    /// The look at the answer's head.
-    pub head: Duration,
-    /// The answer's translation, all events of a stream together.
-    pub answer: Duration,
-    /// The end of the instance, or of the translator's value.
-    pub drop: Duration,
-}
-
-impl Phases {
-    /// All of them, by name.
-    pub fn named(&self) -> [(&'static str, Duration); 5] {
-        let Self { begin, head, answer, drop } = *self;
-        [("begin", begin), ("head", head), ("answer", answer), ("drop", drop), ("all", begin + head + answer + drop)]
-    }
-}
-
-/// Reads a clock between the parts of a call.
-#[derive(Debug)]
-pub struct Clock(Instant);
-
-impl Clock {
-    /// From now on.
-    pub fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    /// The time since the last lap.
-    pub fn lap(&mut self) -> Duration {
-        let now = Instant::now();
-        now - std::mem::replace(&mut self.0, now)
-    }
-}
+use crate::timing::{Clock, Phases};
 
 /// Loads a plugin as the gateway does.
 ///

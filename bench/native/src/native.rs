@@ -9,13 +9,13 @@ use ai_api_plugin_sdk::{Begun, Call, Ending, Event, Failure, Header, HttpRespons
 use anyhow::bail;
 
 use crate::inputs::{Answer, Scenario};
-use crate::phases::{Clock, Phases};
+use crate::timing::{Clock, Phases};
 
 /// One call without the sandbox.
 ///
 /// # Errors
 /// The translator did something else than the scenario asks for.
-pub fn run(scenario: &Scenario, events_per_call: usize) -> anyhow::Result<Phases> {
+pub(crate) fn run(scenario: &Scenario, events_per_call: usize) -> anyhow::Result<Phases> {
     match scenario.plugin {
         "anthropic" => drive::<Anthropic>(scenario, events_per_call),
         "gemini" => drive::<Gemini>(scenario, events_per_call),
