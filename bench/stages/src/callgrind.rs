@@ -1,6 +1,6 @@
 //! Counts the gateway's own stages under valgrind's callgrind.
 //!
-//! This binary starts itself under valgrind, which counts only inside of [`counted_runs`] and writes what it counted each
+//! This binary starts itself under valgrind, which counts only inside of `counted_runs` and writes what it counted each
 //! time that function returns: set-up and warm-up cost time but aren't counted, and one run does for all stages.
 //! (gungraun does more of this, and wants a runner of its own version installed, which CI would compile for minutes; what
 //! it compares with is the last run on the same machine, and not a file that is committed.)
