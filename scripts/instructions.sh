@@ -19,4 +19,4 @@ if [ -n "${via_debian:-}" ]; then
 else
     guests="$(rustc --version | cut -d ' ' -f 1,2)"
 fi
-exec "${CARGO_TARGET_DIR:-target}/release/instructions" check bench/stages/instructions.tsv --guests "$guests" "${options[@]}"
+exec "${CARGO_TARGET_DIR:-target}/release/bench-stages" check bench/stages/instructions.tsv --guests "$guests" "${options[@]}"

@@ -1,4 +1,7 @@
-//! `make instructions`: counts, compares with the committed file, and says what is to be done.
+//! `make instructions`: counts, compares with the committed file, and says what is to be done. With `--bench`
+//! ahead, `make bench-stages`: times. One program for both, for linking it takes minutes.
+
+mod timed;
 
 use std::fs;
 use std::io::Write;
@@ -41,6 +44,10 @@ enum Task {
 const STAGES: &str = "stages";
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(timed::FLAG) {
+        timed::main();
+        return ExitCode::SUCCESS;
+    }
     let done = match Arguments::parse().command {
         Task::Stages => callgrind::under_callgrind().map(|()| true),
         Task::Check { file, accept, guests, all } => check(&file, accept, guests, all),

@@ -52,7 +52,7 @@ impl Answers {
 }
 
 /// Starts them; returns their origin.
-pub(crate) fn start() -> String {
+pub(super) fn start() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());

@@ -67,7 +67,7 @@ impl Samples {
 }
 
 /// Measures and prints.
-pub(crate) fn table() {
+pub(super) fn table() {
     let tokio = runtime().unwrap();
     tokio.block_on(async {
         let runtime = Runtime::new(None).map_err(|error| format!("{error:#}")).unwrap();
