@@ -139,8 +139,8 @@ fn clock() -> Duration {
 
 fn line(call: &str, phase: &str, sandbox: Option<f64>, native: Option<f64>) {
     let time = |nanoseconds: Option<f64>| nanoseconds.map_or_else(String::new, |ns| format!("{:.2} µs", ns / 1000.0));
-    // Below this the clock says nothing.
-    let ratio = sandbox.zip(native.filter(|native| *native >= 100.0)).map(|(sandbox, native)| sandbox / native);
+    // Below this the clock says little, and nobody cares.
+    let ratio = sandbox.zip(native.filter(|native| *native >= 1000.0)).map(|(sandbox, native)| sandbox / native);
     let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
     println!("{call:<42}{phase:<8}{:>14}{:>14}{ratio:>9}", time(sandbox), time(native));
 }
