@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint plugins examples test-clients bench bench-isolation clean
+.PHONY: help run build test lint plugins examples test-clients bench bench-isolation bench-stages instructions clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where cargo puts what it builds is what the rest of this file counts on.
@@ -32,7 +32,7 @@ test: plugins examples ## Every test in Rust: gateway, plugins, and end to end t
 	@echo "test: building the gateway"
 	@$(SETUP) cargo build --locked
 	@echo "test: gateway and end to end"
-	@$(SETUP) cargo test --locked
+	@$(SETUP) cargo test --locked --package ai-api --package ai-api-e2e --package ai-api-bench-stages
 	@echo "test: plugins, natively"
 	@$(SETUP) cargo test --locked --features ai-api-plugin-sdk/testing $(foreach package,sdk openai anthropic gemini echo,--package ai-api-plugin-$(package))
 	@$(SETUP) cargo test --locked --manifest-path plugins/examples/rust/Cargo.toml --target-dir "$(TARGET)/examples/rust-native"
@@ -47,6 +47,16 @@ bench: build ## What the gateway costs beside nginx and direct calls; BENCH="--q
 
 bench-isolation: build ## What a hostile guest costs the calls beside it
 	@$(SETUP) AI_API_BIN="$(abspath $(TARGET))/release/ai-api" cargo bench --locked --package ai-api-e2e --bench isolation
+
+bench-stages: plugins ## How long each stage of a call takes, and what the sandbox costs
+	@echo "bench-stages: building (the first time takes minutes)"
+	@$(SETUP) cargo build --release --locked --package ai-api-bench-native
+	@$(SETUP) cargo build --release --locked --package ai-api-bench-stages
+	@AI_API_BENCH_NATIVE="$(abspath $(TARGET))/release/bench-native" "$(TARGET)/release/bench-stages" --bench
+
+instructions: plugins ## Whether a stage takes more instructions than it did; ACCEPT=1 takes it as it is now
+	@echo "instructions: building and counting"
+	@scripts/instructions.sh $(if $(ACCEPT),--accept)
 
 # clippy and the docs compile the gateway too, which embeds the plugins.
 lint: ## Formatting, clippy, documentation, shell scripts, licences

@@ -27,6 +27,12 @@ use crate::pipeline::GatewayError;
 use crate::reload::{Live, State};
 use crate::usage::Entry;
 
+/// Whether there is something at a path: what `bench/stages` measures of the table, which is nobody else's business.
+#[doc(hidden)]
+pub fn has_path(method: &http::Method, path: &str) -> bool {
+    matches!(route::find(method, path), Found::Endpoint(_))
+}
+
 /// The gateway, as its HTTP side sees it.
 #[derive(Debug)]
 pub struct Gateway {

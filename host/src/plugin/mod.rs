@@ -5,6 +5,8 @@
 
 mod account;
 mod base_url;
+#[doc(hidden)]
+pub mod bench;
 mod bindings;
 mod bounds;
 mod builtin;
