@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::answer::Answer;
 use super::prepare::prepare;
-use super::relay::{End, Piece, Relay, next_chunk};
+use super::relay::{End, Piece, Relay, read_events};
 use super::{Call, GatewayError, Patience, Pipeline};
 use crate::canonical::{AnswerView, ChunkView, ProviderError};
 use crate::plugin::{Operation, Usage};
@@ -130,29 +130,26 @@ impl Native {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let read = next_chunk(&mut self.source, self.patience).await;
-        let chunk = read.map_err(|error| GatewayError::upstream(&self.provider, error))?;
-        self.events.clear();
-        let decoded = match &chunk {
-            Some(bytes) => self.decoder.push(bytes, &mut self.events),
-            None => {
-                self.events.extend(self.decoder.finish());
-                Ok(())
-            }
-        };
-        let mut out = Vec::with_capacity(chunk.as_ref().map_or(0, Bytes::len));
+        let read = read_events(&mut self.source, self.patience, &mut self.decoder, &mut self.events).await;
+        let read = read.map_err(|error| GatewayError::upstream(&self.provider, error))?;
+        if read.is_end {
+            self.events.extend(self.decoder.finish());
+        }
+        let mut out = Vec::with_capacity(read.bytes);
         let mut usage = None;
         let mut ended = Ok(None);
-        for event in std::mem::take(&mut self.events) {
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
             ended = self.take(event, &mut out, &mut usage);
             if !matches!(ended, Ok(None)) {
                 break;
             }
         }
-        if let (Ok(None), Err(error)) = (&ended, decoded) {
+        self.events = events;
+        if let (Ok(None), Err(error)) = (&ended, read.decoded) {
             ended = Err(GatewayError::stream(&self.provider, error));
         }
-        if let (Ok(None), None) = (&ended, &chunk) {
+        if let (Ok(None), true) = (&ended, read.is_end) {
             ended = self.at_the_end(&mut out);
         }
         // Comments alone don't begin an answer: a failure after them still has a status.

@@ -7,7 +7,11 @@ use super::native::Native;
 use super::translated::Translated;
 use super::{GatewayError, Patience};
 use crate::plugin::Usage;
+use crate::stream::{Decoder, StreamError, StreamEvent};
 use crate::upstream::{Source, UpstreamError};
+
+/// What is taken from a connection before any of it goes on.
+const MOST_AT_ONCE: usize = 32 << 10;
 
 /// A stream that is under way.
 #[derive(Debug)]
@@ -75,13 +79,39 @@ impl Relay {
     }
 }
 
-/// The next bytes of a stream; `None` at its end, also where its source was taken because the answer is whole.
-pub(super) async fn next_chunk(
+/// What one look at a stream brought, beside events.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// There is no more, also where the source was taken because the answer is whole.
+    pub(super) is_end: bool,
+    /// Bytes in all.
+    pub(super) bytes: usize,
+    /// Whether what came could be read; the events before are there.
+    pub(super) decoded: Result<(), StreamError>,
+}
+
+/// Waits for the stream's next bytes, takes what else is at hand with them, and takes all of it apart: events that came
+/// together go through the plugin, and to the client, together.
+pub(super) async fn read_events(
     source: &mut Option<Source>,
     patience: Patience,
-) -> Result<Option<Bytes>, UpstreamError> {
-    match source {
-        Some(source) => source.chunk(patience.total).await,
-        None => Ok(None),
+    decoder: &mut Decoder,
+    events: &mut Vec<StreamEvent>,
+) -> Result<Read, UpstreamError> {
+    events.clear();
+    let end = Read { is_end: true, bytes: 0, decoded: Ok(()) };
+    let Some(source) = source else { return Ok(end) };
+    let Some(mut chunk) = source.chunk(patience.total).await? else { return Ok(end) };
+    let mut bytes = 0;
+    loop {
+        bytes += chunk.len();
+        let decoded = decoder.push(&chunk, events);
+        if decoded.is_err() || bytes >= MOST_AT_ONCE {
+            return Ok(Read { is_end: false, bytes, decoded });
+        }
+        match source.at_hand().await {
+            Some(more) => chunk = more,
+            None => return Ok(Read { is_end: false, bytes, decoded }),
+        }
     }
 }

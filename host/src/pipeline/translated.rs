@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::framing::decoder;
-use super::relay::{End, Piece, next_chunk};
+use super::relay::{End, Piece, read_events};
 use super::{Call, GatewayError, Patience};
 use crate::plugin::{Batch, Ending, Event, Exchange, Framing};
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
@@ -46,20 +46,19 @@ impl Translated {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let chunk = match next_chunk(&mut self.source, self.patience).await {
-            Ok(Some(chunk)) => chunk,
-            Ok(None) => return self.finish().await,
+        let read = read_events(&mut self.source, self.patience, &mut self.decoder, &mut self.events).await;
+        let read = match read {
+            Ok(read) if read.is_end => return self.finish().await,
+            Ok(read) => read,
             Err(error) => return self.broke(error).await,
         };
-        self.events.clear();
-        let decoded = self.decoder.push(&chunk, &mut self.events);
         let batch = self.translate().await?;
         if let Some(source) = self.source.take_if(|_| batch.done) {
             source.read_out();
         }
         let piece = frame(batch);
         // What came before the failure came; the failure is told next.
-        self.pending = decoded.err().map(|error| GatewayError::stream(&self.provider, error));
+        self.pending = read.decoded.err().map(|error| GatewayError::stream(&self.provider, error));
         Ok(piece)
     }
 

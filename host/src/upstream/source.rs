@@ -1,5 +1,8 @@
 //! A provider's answer as it comes in.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,11 +20,13 @@ const MAX_READ_OUT_BYTES: usize = 64 << 10;
 pub struct Source {
     response: reqwest::Response,
     redactor: Redactor,
+    /// What was found while looking for more: the answer's end, or how it broke.
+    ahead: Option<Result<Option<Bytes>, UpstreamError>>,
 }
 
 impl Source {
     pub(super) fn new(response: reqwest::Response) -> Self {
-        Self { response, redactor: Redactor::default() }
+        Self { response, redactor: Redactor::default(), ahead: None }
     }
 
     /// The status.
@@ -57,10 +62,39 @@ impl Source {
     /// # Errors
     /// Nothing came for `patience`, or the connection broke.
     pub async fn chunk(&mut self, patience: Duration) -> Result<Option<Bytes>, UpstreamError> {
-        match tokio::time::timeout(patience, self.response.chunk()).await {
-            Ok(Ok(chunk)) => Ok(chunk),
-            Ok(Err(error)) => Err(UpstreamError::from_read(&error)),
+        if let Some(ahead) = self.ahead.take() {
+            return ahead;
+        }
+        match tokio::time::timeout(patience, self.next()).await {
+            Ok(chunk) => chunk,
             Err(_) => Err(UpstreamError::Timeout { waiting_for: "more of the answer", after: patience }),
+        }
+    }
+
+    /// More bytes, where the connection has read them already; it doesn't wait for any.
+    pub async fn at_hand(&mut self) -> Option<Bytes> {
+        if self.ahead.is_some() {
+            return None;
+        }
+        let mut next = pin!(self.response.chunk());
+        let mut looked = false;
+        let found = poll_fn(|context| match next.as_mut().poll(context) {
+            Poll::Ready(found) => Poll::Ready(Some(found)),
+            Poll::Pending if looked => Poll::Ready(None),
+            // The connection is a task of its own and hands over one piece at a time: it gets its turn to hand over
+            // the next. This task comes after those that are waiting, so that it takes nothing from them.
+            Poll::Pending => {
+                looked = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        });
+        match found.await? {
+            Ok(Some(bytes)) => Some(bytes),
+            ended => {
+                self.ahead = Some(ended.map_err(|error| UpstreamError::from_read(&error)));
+                None
+            }
         }
     }
 
@@ -111,6 +145,9 @@ impl Source {
 
     /// Reads what may still come after the answer's own end, so that the connection can serve another call.
     pub fn read_out(mut self) {
+        if let Some(Ok(None)) = self.ahead {
+            return;
+        }
         // It is at its end already, mostly.
         if let Some(Ok(None)) = self.response.chunk().now_or_never() {
             return;
