@@ -1,6 +1,6 @@
 //! A whole answer, and what it shares with a streamed one.
 
-use ai_api_plugin_sdk::canonical::{AssistantMessage, ChatCompletion, FinishReason, ToolCall};
+use ai_api_plugin_sdk::legacy::canonical::{AssistantMessage, ChatCompletion, FinishReason, ToolCall};
 use ai_api_plugin_sdk::{Call, Completion, Failure, failure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use ai_api_plugin_sdk::canonical::{ChunkWriter, Delta, ToolCallDelta};
+use ai_api_plugin_sdk::legacy::canonical::{ChunkWriter, Delta, ToolCallDelta};
 use ai_api_plugin_sdk::{Batch, Call, Ending, Event, Failure, failure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! What a call used: Anthropic's counts, and ours.
 
 use ai_api_plugin_sdk::Usage;
-use ai_api_plugin_sdk::canonical::UsageBody;
+use ai_api_plugin_sdk::legacy::canonical::UsageBody;
 use serde::Deserialize;
 use serde_json::Value;
 

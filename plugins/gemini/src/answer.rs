@@ -14,7 +14,7 @@
 //! documents for that case (`request::contents`): the conversation goes on, without the earlier thoughts.
 
 use ai_api_plugin_sdk::Call;
-use ai_api_plugin_sdk::canonical::FinishReason;
+use ai_api_plugin_sdk::legacy::canonical::FinishReason;
 use ai_api_plugin_sdk::names::Names;
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,7 @@
 //! Embeddings: <https://ai.google.dev/api/embeddings#method:-models.batchembedcontents>.
 
-use ai_api_plugin_sdk::canonical::{EmbeddingInput, EmbeddingRequest, embeddings};
-use ai_api_plugin_sdk::json::{Path, Warnings};
+use ai_api_plugin_sdk::legacy::canonical::{EmbeddingInput, EmbeddingRequest, embeddings};
+use ai_api_plugin_sdk::legacy::json::{Path, Warnings};
 use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, Usage, failure};
 use serde_json::{Map, Value, json};
 

@@ -16,7 +16,7 @@ mod stream;
 mod usage;
 mod wire;
 
-use ai_api_plugin_sdk::canonical::{ChatRequest, ChunkWriter, EmbeddingRequest};
+use ai_api_plugin_sdk::legacy::canonical::{ChatRequest, ChunkWriter, EmbeddingRequest};
 use ai_api_plugin_sdk::{
     Batch, Begin, Begun, Call, Completion, Credential, Ending, Event, Failure, FailureKind, Header, HttpRequest,
     HttpResponse, Manifest, Operation, Provider, Support, export_provider, failure,

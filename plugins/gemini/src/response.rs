@@ -1,6 +1,6 @@
 //! A whole chat answer, canonical.
 
-use ai_api_plugin_sdk::canonical::{AssistantMessage, ChatCompletion, Choice, FinishReason, ToolCall};
+use ai_api_plugin_sdk::legacy::canonical::{AssistantMessage, ChatCompletion, Choice, FinishReason, ToolCall};
 use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, failure};
 use serde_json::{Map, Value, json};
 

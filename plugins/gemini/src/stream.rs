@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use ai_api_plugin_sdk::canonical::{ChunkWriter, Delta, FinishReason, ToolCallDelta};
+use ai_api_plugin_sdk::legacy::canonical::{ChunkWriter, Delta, FinishReason, ToolCallDelta};
 use ai_api_plugin_sdk::{Batch, Call, Ending, Event, Failure, FailureKind, Usage, failure};
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,7 @@
 //! Tokens used: Google's counts to canonical ones.
 
 use ai_api_plugin_sdk::Usage;
-use ai_api_plugin_sdk::canonical::UsageBody;
+use ai_api_plugin_sdk::legacy::canonical::UsageBody;
 use serde_json::{Map, Value};
 
 /// Counts beyond this are nonsense, and adding them up must not overflow.

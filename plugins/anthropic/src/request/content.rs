@@ -1,7 +1,7 @@
 //! Parts of a message as Anthropic's blocks: text, images, documents.
 
-use ai_api_plugin_sdk::canonical::{File, Part, PartKind};
-use ai_api_plugin_sdk::json::{Fields, Path};
+use ai_api_plugin_sdk::legacy::canonical::{File, Part, PartKind};
+use ai_api_plugin_sdk::legacy::json::{Fields, Path};
 use ai_api_plugin_sdk::{Failure, failure};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! The form that the answer must have.
 
 use ai_api_plugin_sdk::Failure;
-use ai_api_plugin_sdk::canonical::{JsonSchema, ResponseFormat};
+use ai_api_plugin_sdk::legacy::canonical::{JsonSchema, ResponseFormat};
 use ai_api_plugin_sdk::failure;
 use serde_json::{Map, Value, json};
 

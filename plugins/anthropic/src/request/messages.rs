@@ -1,8 +1,8 @@
 //! A conversation in Anthropic's form: `system` apart, turns of user and assistant, each a list of blocks.
 //! <https://platform.claude.com/docs/en/api/messages/create>
 
-use ai_api_plugin_sdk::canonical::{CalledTool, Message, Part, PartKind, Role};
-use ai_api_plugin_sdk::json::{Fields, Path, missing};
+use ai_api_plugin_sdk::legacy::canonical::{CalledTool, Message, Part, PartKind, Role};
+use ai_api_plugin_sdk::legacy::json::{Fields, Path, missing};
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};
 

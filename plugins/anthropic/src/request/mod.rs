@@ -12,8 +12,8 @@ mod tools;
 
 use std::collections::BTreeSet;
 
-use ai_api_plugin_sdk::canonical::{ChatRequest, Message, Tool, ToolChoice};
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings, wrong_type};
+use ai_api_plugin_sdk::legacy::canonical::{ChatRequest, Message, Tool, ToolChoice};
+use ai_api_plugin_sdk::legacy::json::{Fields, Path, Warnings, wrong_type};
 use ai_api_plugin_sdk::names::Names;
 use ai_api_plugin_sdk::{Call, Failure, Header, HttpRequest, Warning, failure};
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! Parameters that steer sampling, and OpenAI's parameters that Anthropic doesn't have.
 
 use ai_api_plugin_sdk::Failure;
-use ai_api_plugin_sdk::json::{Fields, Path};
+use ai_api_plugin_sdk::legacy::json::{Fields, Path};
 use serde_json::{Map, Number, Value, json};
 
 use super::Context;

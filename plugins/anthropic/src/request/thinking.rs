@@ -2,7 +2,7 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/extended-thinking>,
 //! <https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>.
 
-use ai_api_plugin_sdk::json::{Path, Warnings, wrong_type};
+use ai_api_plugin_sdk::legacy::json::{Path, Warnings, wrong_type};
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};
 

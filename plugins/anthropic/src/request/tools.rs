@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use ai_api_plugin_sdk::canonical::{FunctionTool, Tool, ToolChoice};
-use ai_api_plugin_sdk::json::{Fields, Path, wrong_type};
+use ai_api_plugin_sdk::legacy::canonical::{FunctionTool, Tool, ToolChoice};
+use ai_api_plugin_sdk::legacy::json::{Fields, Path, wrong_type};
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};
 

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use ai_api_plugin_sdk::canonical::{CalledTool, Message, Part, PartKind, Role};
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::legacy::canonical::{CalledTool, Message, Part, PartKind, Role};
+use ai_api_plugin_sdk::legacy::json::{Fields, Path, Warnings};
 use ai_api_plugin_sdk::names::Names;
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! The form that the answer must have.
 
-use ai_api_plugin_sdk::canonical::ResponseFormat;
-use ai_api_plugin_sdk::json::Warnings;
+use ai_api_plugin_sdk::legacy::canonical::ResponseFormat;
+use ai_api_plugin_sdk::legacy::json::Warnings;
 use ai_api_plugin_sdk::names::Names;
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};

@@ -1,8 +1,8 @@
 //! `generationConfig`: sampling, limits, thinking.
 //! <https://ai.google.dev/api/generate-content#v1beta.GenerationConfig>
 
-use ai_api_plugin_sdk::canonical::ChatRequest;
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings, wrong_type};
+use ai_api_plugin_sdk::legacy::canonical::ChatRequest;
+use ai_api_plugin_sdk::legacy::json::{Fields, Path, Warnings, wrong_type};
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Number, Value, json};
 

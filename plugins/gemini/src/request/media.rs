@@ -4,8 +4,8 @@
 //! (<https://ai.google.dev/gemini-api/docs/file-input-methods>), so an address is handed on as it is, and no gateway
 //! has to download it. Gemini 2.0 can't, and says so.
 
-use ai_api_plugin_sdk::canonical::File;
-use ai_api_plugin_sdk::json::Path;
+use ai_api_plugin_sdk::legacy::canonical::File;
+use ai_api_plugin_sdk::legacy::json::Path;
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};
 

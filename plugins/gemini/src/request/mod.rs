@@ -10,8 +10,8 @@ mod media;
 mod tools;
 
 use ai_api_plugin_sdk::Failure;
-use ai_api_plugin_sdk::canonical::{ChatRequest, Role, Tool, ToolChoice};
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::legacy::canonical::{ChatRequest, Role, Tool, ToolChoice};
+use ai_api_plugin_sdk::legacy::json::{Fields, Path, Warnings};
 use ai_api_plugin_sdk::names::{Names, Rule};
 use serde_json::{Map, Value, json};
 

@@ -1,8 +1,8 @@
 //! What the model may call: functions of the client, and tools that Google runs itself.
 //! <https://ai.google.dev/api/caching#Tool>
 
-use ai_api_plugin_sdk::canonical::{ChatRequest, FunctionTool, Tool, ToolChoice};
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::legacy::canonical::{ChatRequest, FunctionTool, Tool, ToolChoice};
+use ai_api_plugin_sdk::legacy::json::{Fields, Path, Warnings};
 use ai_api_plugin_sdk::names::Names;
 use ai_api_plugin_sdk::{Failure, failure};
 use serde_json::{Map, Value, json};
