@@ -4,6 +4,7 @@
 //! document, strings with their escapes as they stand ([`Text`]), and writing puts those bytes into the new document
 //! as they are. [`Fields`] takes an object apart, so that what nobody took is known at the end.
 
+mod deserialize;
 mod fields;
 mod number;
 mod object;

@@ -67,6 +67,13 @@ impl<'a> Text<'a> {
         Text::from(self.into_string())
     }
 
+    /// Appends more text.
+    pub fn push_str(&mut self, more: &str) {
+        let mut text = std::mem::take(self).into_string();
+        text.push_str(more);
+        *self = text.into();
+    }
+
     /// Whether there is nothing in it. Looks at no more than the beginning.
     pub fn is_empty(&self) -> bool {
         match &self.0 {

@@ -88,6 +88,14 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Its fields, if it is an object.
+    pub fn into_object(self) -> Option<Object<'a>> {
+        match self {
+            Self::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
     /// Whether it is an object.
     pub fn is_object(&self) -> bool {
         matches!(self, Self::Object(_))
@@ -101,6 +109,28 @@ impl<'a> Json<'a> {
     /// Whether it is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+
+    /// The value at a JSON pointer (RFC 6901): `/properties/city`.
+    pub fn pointer(&self, pointer: &str) -> Option<&Json<'a>> {
+        if pointer.is_empty() {
+            return Some(self);
+        }
+        pointer.strip_prefix('/')?.split('/').try_fold(self, |value, token| match value {
+            Self::Object(object) => object.get(&token.replace("~1", "/").replace("~0", "~")),
+            Self::Array(values) if token == "0" || !token.starts_with(['0', '+']) => {
+                values.get(token.parse::<usize>().ok()?)
+            }
+            _ => None,
+        })
+    }
+
+    /// The value written out: without anything borrowed, and nothing to be looked into.
+    pub fn rendered(&self) -> Json<'static> {
+        if self.is_null() {
+            return Json::Null;
+        }
+        Json::Raw(Cow::Owned(self.to_string()))
     }
 
     /// Takes the value and leaves `null`.
@@ -206,6 +236,41 @@ impl From<serde_json::Value> for Json<'_> {
             Value::String(text) => Self::String(text.into()),
             Value::Array(values) => Self::Array(values.into_iter().map(Into::into).collect()),
             Value::Object(map) => Self::Object(map.into_iter().map(|(key, value)| (key, Json::from(value))).collect()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pointer_leads_where_it_leads_for_serde_json() {
+        let value = json!({"a": {"b/c": [10, {"~": 1}], "": 2, "01": 3}, "l": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]});
+        let json = Json::from(value.clone());
+        for pointer in [
+            "",
+            "/",
+            "a",
+            "/a",
+            "/a/",
+            "/a/b~1c",
+            "/a/b~1c/0",
+            "/a/b~1c/00",
+            "/a/b~1c/+1",
+            "/a/b~1c/1/~0",
+            "/a/01",
+            "/l/10",
+            "/l/01",
+            "/l/-",
+            "/l/11",
+            "/l/1/x",
+            "/x",
+        ] {
+            let expected = value.pointer(pointer).map(ToString::to_string);
+            assert_eq!(json.pointer(pointer).map(ToString::to_string), expected, "{pointer}");
         }
     }
 }

@@ -94,8 +94,8 @@ impl Json<'_> {
 
 impl fmt::Display for Json<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Only text is ever written.
-        f.write_str(&String::from_utf8_lossy(&self.to_json()))
+        // Nothing but text is ever written.
+        f.write_str(std::str::from_utf8(&self.to_json()).unwrap_or_default())
     }
 }
 
