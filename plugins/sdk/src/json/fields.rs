@@ -1,5 +1,7 @@
 //! An object that a client wrote: taken apart field by field, so that what nobody took is known at the end.
 
+use std::borrow::Cow;
+
 use super::number::Number;
 use super::object::Object;
 use super::path::{Path, missing, wrong_type};
@@ -11,6 +13,18 @@ use crate::{Failure, Loss, Warning};
 #[derive(Clone, Debug, Default)]
 pub struct Fields<'a> {
     object: Object<'a>,
+}
+
+/// Stands where a value was taken: no JSON that there is.
+const TAKEN: Json<'_> = Json::Raw(Cow::Borrowed(""));
+
+/// Whether a value is neither `null` nor taken.
+fn is_there(value: &Json<'_>) -> bool {
+    !value.is_null() && !is_taken(value)
+}
+
+fn is_taken(value: &Json<'_>) -> bool {
+    matches!(value, Json::Raw(json) if json.is_empty())
 }
 
 impl<'a> Fields<'a> {
@@ -27,12 +41,13 @@ impl<'a> Fields<'a> {
 
     /// Takes a field, whatever it is.
     pub fn take(&mut self, key: &str) -> Option<Json<'a>> {
-        self.object.remove(key).filter(|value| !value.is_null())
+        // The fields behind it stay where they are.
+        self.object.get_mut(key).filter(|value| is_there(value)).map(|value| std::mem::replace(value, TAKEN))
     }
 
     /// Looks at a field and leaves it.
     pub fn peek(&self, key: &str) -> Option<&Json<'a>> {
-        self.object.get(key).filter(|value| !value.is_null())
+        self.object.get(key).filter(|value| is_there(value))
     }
 
     /// Takes a string.
@@ -118,11 +133,12 @@ impl<'a> Fields<'a> {
 
     /// The names of the fields that nobody took, in the client's order; those that are `null` don't count.
     pub fn left(&self) -> impl Iterator<Item = &str> + use<'_, 'a> {
-        self.object.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str())
+        self.object.iter().filter(|(_, value)| is_there(value)).map(|(key, _)| key.as_str())
     }
 
     /// What nobody took.
-    pub fn into_object(self) -> Object<'a> {
+    pub fn into_object(mut self) -> Object<'a> {
+        self.object.retain(|_, value| !is_taken(value));
         self.object
     }
 }
@@ -183,6 +199,15 @@ mod tests {
         let mut warnings = Warnings::default();
         warnings.dropped_fields(&fields, &Path::Root);
         assert_eq!(warnings.into_vec().iter().map(|w| w.path.clone()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_was_taken_is_gone_and_what_was_null_stays() {
+        let mut fields =
+            Fields::of(Json::parse(br#"{"a": 1, "b": null, "c": "", "d": 2}"#).unwrap(), &Path::Root).unwrap();
+        assert!(fields.take("a").is_some() && fields.take("a").is_none() && fields.peek("a").is_none());
+        assert_eq!(fields.left().collect::<Vec<_>>(), ["c", "d"]);
+        assert_eq!(Json::from(fields.into_object()).to_string(), r#"{"b":null,"c":"","d":2}"#);
     }
 
     #[test]
