@@ -1,7 +1,5 @@
 //! An object that a client wrote: taken apart field by field, so that what nobody took is known at the end.
 
-use std::borrow::Cow;
-
 use super::number::Number;
 use super::object::Object;
 use super::path::{Path, missing, wrong_type};
@@ -13,18 +11,6 @@ use crate::{Failure, Loss, Warning};
 #[derive(Clone, Debug, Default)]
 pub struct Fields<'a> {
     object: Object<'a>,
-}
-
-/// Stands where a value was taken: no JSON that there is.
-const TAKEN: Json<'_> = Json::Raw(Cow::Borrowed(""));
-
-/// Whether a value is neither `null` nor taken.
-fn is_there(value: &Json<'_>) -> bool {
-    !value.is_null() && !is_taken(value)
-}
-
-fn is_taken(value: &Json<'_>) -> bool {
-    matches!(value, Json::Raw(json) if json.is_empty())
 }
 
 impl<'a> Fields<'a> {
@@ -41,13 +27,12 @@ impl<'a> Fields<'a> {
 
     /// Takes a field, whatever it is.
     pub fn take(&mut self, key: &str) -> Option<Json<'a>> {
-        // The fields behind it stay where they are.
-        self.object.get_mut(key).filter(|value| is_there(value)).map(|value| std::mem::replace(value, TAKEN))
+        self.object.remove(key).filter(|value| !value.is_null())
     }
 
     /// Looks at a field and leaves it.
     pub fn peek(&self, key: &str) -> Option<&Json<'a>> {
-        self.object.get(key).filter(|value| is_there(value))
+        self.object.get(key).filter(|value| !value.is_null())
     }
 
     /// Takes a string.
@@ -133,12 +118,11 @@ impl<'a> Fields<'a> {
 
     /// The names of the fields that nobody took, in the client's order; those that are `null` don't count.
     pub fn left(&self) -> impl Iterator<Item = &str> + use<'_, 'a> {
-        self.object.iter().filter(|(_, value)| is_there(value)).map(|(key, _)| key.as_str())
+        self.object.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str())
     }
 
     /// What nobody took.
-    pub fn into_object(mut self) -> Object<'a> {
-        self.object.retain(|_, value| !is_taken(value));
+    pub fn into_object(self) -> Object<'a> {
         self.object
     }
 }
