@@ -4,18 +4,17 @@ use ai_api_plugin_sdk::canonical::{AssistantMessage, ChatCompletion, FinishReaso
 use ai_api_plugin_sdk::json::{Json, Object, Text};
 use ai_api_plugin_sdk::{Call, Completion, Failure, failure, object};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::error::{self, ErrorBody};
 use crate::request::Memory;
 use crate::usage::WireUsage;
+use crate::wire;
 
 /// `{"type": "message", …}`
 #[derive(Debug, Deserialize)]
 struct Message<'a> {
-    /// Blocks are read by themselves, so that their text keeps its escapes.
     #[serde(borrow)]
-    content: Vec<&'a RawValue>,
+    content: Vec<Json<'a>>,
     #[serde(borrow, default)]
     stop_reason: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -28,6 +27,34 @@ struct Message<'a> {
     container: Option<Json<'a>>,
     #[serde(borrow, default)]
     context_management: Option<Json<'a>>,
+}
+
+impl<'a> Message<'a> {
+    /// The message in `object`; none if it isn't as documented.
+    fn quick(mut object: Object<'a>) -> Option<Self> {
+        let Some(Json::Array(content)) = object.remove("content") else { return None };
+        let mut message = Self {
+            content,
+            stop_reason: None,
+            stop_sequence: None,
+            stop_details: None,
+            usage: None,
+            container: None,
+            context_management: None,
+        };
+        for (key, value) in object {
+            match key.as_str() {
+                "stop_reason" => message.stop_reason = wire::text(value)?,
+                "stop_sequence" => message.stop_sequence = wire::some(value),
+                "stop_details" => message.stop_details = wire::some(value),
+                "usage" => message.usage = wire::object(value, WireUsage::quick)?,
+                "container" => message.container = wire::some(value),
+                "context_management" => message.context_management = wire::some(value),
+                _ => {}
+            }
+        }
+        Some(message)
+    }
 }
 
 /// Why the model stopped.
@@ -68,18 +95,18 @@ pub(crate) fn present<'a, const N: usize>(fields: [(&'static str, Option<Json<'a
 /// # Errors
 /// The body says that the call failed, or isn't an answer.
 pub(crate) fn translate(call: &Call, memory: &Memory, body: &[u8]) -> Result<Completion, Failure> {
-    let message: Message<'_> = match serde_json::from_slice(body) {
+    let message = match wire::read(body, Message::quick) {
         Ok(message) => message,
         Err(error) => {
             return Err(match serde_json::from_slice::<ErrorBody>(body) {
                 Ok(body) => error::of_detail(&body.error),
-                Err(_) => no_message(error),
+                Err(_) => failure::malformed(format!("anthropic's answer is not a message: {error}")),
             });
         }
     };
     let mut answer = Answer::default();
     for block in message.content {
-        answer.add(Json::parse(block.get().as_bytes()).map_err(no_message)?, memory);
+        answer.add(block, memory);
     }
     let Message { stop_reason: reason, stop_sequence: sequence, stop_details: details, .. } = message;
     let stop = Stop { reason, sequence, details };
@@ -101,10 +128,6 @@ pub(crate) fn translate(call: &Call, memory: &Memory, body: &[u8]) -> Result<Com
         choice.provider_specific_fields = stop.fields();
     }
     Ok(completion.into_completion(usage.map(WireUsage::total)))
-}
-
-fn no_message(error: impl std::fmt::Display) -> Failure {
-    failure::malformed(format!("anthropic's answer is not a message: {error}"))
 }
 
 /// What the blocks say.

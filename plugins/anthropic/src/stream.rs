@@ -14,6 +14,7 @@ use crate::error::{self, ErrorDetail};
 use crate::request::Memory;
 use crate::response::{Answer, Stop};
 use crate::usage::WireUsage;
+use crate::wire;
 
 /// Reads a stream and writes chunks.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ enum Kind {
 }
 
 /// Every event that is read, in one: a field is there if its type has it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct WireEvent<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
@@ -108,6 +109,56 @@ struct WireDelta<'a> {
 struct MessageStart<'a> {
     #[serde(borrow, default)]
     usage: Option<WireUsage<'a>>,
+}
+
+impl<'a> WireEvent<'a> {
+    /// The event in `object`; none if it isn't as documented.
+    fn quick(object: Object<'a>) -> Option<Self> {
+        let mut event = Self::default();
+        for (key, value) in object {
+            match (key.as_str(), value) {
+                ("type", Json::String(kind)) => event.kind = kind.into_cow(),
+                ("index", value) => event.index = value.as_u64()?,
+                ("delta", value) => event.delta = wire::object(value, WireDelta::quick)?,
+                ("content_block", value) => event.content_block = wire::object(value, Some)?,
+                ("message", value) => event.message = wire::object(value, MessageStart::quick)?,
+                ("usage", value) => event.usage = wire::object(value, WireUsage::quick)?,
+                // The first is told by serde, the second has a message to be read.
+                ("type" | "error", _) => return None,
+                _ => {}
+            }
+        }
+        (!event.kind.is_empty()).then_some(event)
+    }
+}
+
+impl<'a> WireDelta<'a> {
+    fn quick(object: Object<'a>) -> Option<Self> {
+        let mut delta = Self::default();
+        for (key, value) in object {
+            match key.as_str() {
+                "text" => delta.text = wire::text(value)?,
+                "partial_json" => delta.partial_json = wire::text(value)?,
+                "thinking" => delta.thinking = wire::text(value)?,
+                "signature" => delta.signature = wire::text(value)?,
+                "citation" => delta.citation = wire::some(value),
+                "content" => delta.content = wire::text(value)?,
+                "stop_reason" => delta.stop_reason = wire::text(value)?,
+                "stop_sequence" => delta.stop_sequence = wire::some(value),
+                "stop_details" => delta.stop_details = wire::some(value),
+                "container" => delta.container = wire::some(value),
+                _ => {}
+            }
+        }
+        Some(delta)
+    }
+}
+
+impl<'a> MessageStart<'a> {
+    fn quick(mut object: Object<'a>) -> Option<Self> {
+        let usage = object.remove("usage").map_or(Some(None), |usage| wire::object(usage, WireUsage::quick))?;
+        Some(Self { usage })
+    }
 }
 
 /// For events that aren't read: only whether they had to be.
@@ -170,7 +221,7 @@ impl Stream {
 
     /// Reads one event. True if it was the last one.
     fn read(&mut self, data: &[u8], memory: &Memory, news: &mut bool) -> Result<bool, Failure> {
-        let event = match serde_json::from_slice::<WireEvent<'_>>(data) {
+        let event = match wire::read(data, WireEvent::quick) {
             Ok(event) => event,
             Err(error) => {
                 let named = serde_json::from_slice::<Named<'_>>(data);

@@ -2,8 +2,10 @@
 
 use ai_api_plugin_sdk::Usage;
 use ai_api_plugin_sdk::canonical::UsageBody;
-use ai_api_plugin_sdk::json::Json;
+use ai_api_plugin_sdk::json::{Json, Object};
 use serde::Deserialize;
+
+use crate::wire;
 
 /// Anthropic's `usage`. In a stream, `message_delta` overrides `message_start` field by field.
 ///
@@ -43,6 +45,36 @@ struct OutputDetails {
 
 /// No answer has that many; the limit keeps sums of these from overflowing.
 const MAX_TOKENS: u64 = 1 << 50;
+
+impl<'a> WireUsage<'a> {
+    /// The usage in `object`; none if it isn't as documented.
+    pub(crate) fn quick(object: Object<'a>) -> Option<Self> {
+        let mut usage = Self::default();
+        for (key, value) in object {
+            match key.as_str() {
+                "input_tokens" => usage.input_tokens = wire::count(&value)?,
+                "output_tokens" => usage.output_tokens = wire::count(&value)?,
+                "cache_creation_input_tokens" => usage.cache_creation_input_tokens = wire::count(&value)?,
+                "cache_read_input_tokens" => usage.cache_read_input_tokens = wire::count(&value)?,
+                "cache_creation" => usage.cache_creation = wire::some(value),
+                "server_tool_use" => usage.server_tool_use = wire::some(value),
+                "service_tier" => usage.service_tier = wire::some(value),
+                "output_tokens_details" => usage.output_tokens_details = wire::object(value, OutputDetails::quick)?,
+                // Of compactions only.
+                "iterations" => return None,
+                _ => {}
+            }
+        }
+        Some(usage)
+    }
+}
+
+impl OutputDetails {
+    fn quick(object: Object<'_>) -> Option<Self> {
+        let thinking_tokens = object.get("thinking_tokens").map_or(Some(None), wire::count)?;
+        Some(Self { thinking_tokens })
+    }
+}
 
 impl WireUsage<'_> {
     /// Takes over what `newer` says.

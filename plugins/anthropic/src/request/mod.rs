@@ -114,12 +114,15 @@ pub(crate) fn translate(call: &Call) -> Result<(HttpRequest, Vec<Warning>, Memor
         body.insert("stream", true);
     }
 
+    // It is about as long as it was; what Anthropic wants beside that is short.
+    let mut written = Vec::with_capacity(call.body.len() + 512);
+    body.write_json(&mut written);
     let http = HttpRequest {
         method: "POST".to_owned(),
         path: "v1/messages".to_owned(),
         query: Vec::new(),
         headers: headers(&cx.betas),
-        body: body.to_json(),
+        body: written,
     };
     let memory = Memory { names: cx.names, json_tool, include_usage: request.include_usage };
     Ok((http, cx.warnings.into_vec(), memory))

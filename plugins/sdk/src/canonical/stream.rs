@@ -140,12 +140,20 @@ impl ChunkWriter {
     /// Adds `delta` to choice `index`, with its tokens' probabilities in OpenAI's form.
     pub fn delta_with(&mut self, index: u32, delta: Delta<'_>, logprobs: Option<Json<'_>>) {
         let is_first = self.begin(index);
-        self.write(|out| {
-            let mut choice = ObjectWriter::new(out);
-            delta.write(is_first, choice.field("index", &index).value_of("delta"));
-            choice.field("logprobs", &logprobs).field("finish_reason", &None::<&str>);
-            choice.end();
-        });
+        let mut chunk = self.begin_chunk();
+        chunk.extend_from_slice(br#"{"index":"#);
+        index.write_json(&mut chunk);
+        chunk.extend_from_slice(br#","delta":"#);
+        delta.write(is_first, &mut chunk);
+        match logprobs {
+            None => chunk.extend_from_slice(br#","logprobs":null,"finish_reason":null}]}"#),
+            Some(logprobs) => {
+                chunk.extend_from_slice(br#","logprobs":"#);
+                logprobs.write_json(&mut chunk);
+                chunk.extend_from_slice(br#","finish_reason":null}]}"#);
+            }
+        }
+        self.chunks.push(chunk);
     }
 
     /// Choice `index` is complete.
@@ -153,13 +161,14 @@ impl ChunkWriter {
         if !self.begun.contains(&index) {
             self.delta(index, Delta::default());
         }
-        self.write(|out| {
-            let mut choice = ObjectWriter::new(out);
-            choice.field("index", &index).field("delta", &Object::new()).field("logprobs", &None::<&str>);
-            choice.field("finish_reason", reason.as_str());
-            choice.fields("provider_specific_fields", &provider_specific_fields);
-            choice.end();
-        });
+        let mut chunk = self.begin_chunk();
+        let mut choice = ObjectWriter::new(&mut chunk);
+        choice.field("index", &index).field("delta", &Object::new()).field("logprobs", &None::<&str>);
+        choice.field("finish_reason", reason.as_str());
+        choice.fields("provider_specific_fields", &provider_specific_fields);
+        choice.end();
+        chunk.extend_from_slice(b"]}");
+        self.chunks.push(chunk);
     }
 
     /// The chunk without choices that tells the usage, for clients that asked for it.
@@ -183,14 +192,6 @@ impl ChunkWriter {
             self.begun.push(index);
         }
         is_first
-    }
-
-    /// Writes a chunk with the one choice that `choice` writes.
-    fn write(&mut self, choice: impl FnOnce(&mut Vec<u8>)) {
-        let mut chunk = self.begin_chunk();
-        choice(&mut chunk);
-        chunk.extend_from_slice(b"]}");
-        self.chunks.push(chunk);
     }
 
     fn begin_chunk(&self) -> Vec<u8> {

@@ -186,6 +186,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_is_gone_and_what_was_null_stays() {
+        let mut fields =
+            Fields::of(Json::parse(br#"{"a": 1, "b": null, "c": "", "d": 2}"#).unwrap(), &Path::Root).unwrap();
+        assert!(fields.take("a").is_some() && fields.take("a").is_none() && fields.peek("a").is_none());
+        assert_eq!(fields.left().collect::<Vec<_>>(), ["c", "d"]);
+        assert_eq!(Json::from(fields.into_object()).to_string(), r#"{"b":null,"c":"","d":2}"#);
+    }
+
+    #[test]
     fn a_wrong_type_is_named_with_its_place() {
         let mut fields = Fields::of(Json::parse(br#"{"max_tokens": -1}"#).unwrap(), &Path::Root).unwrap();
         let failure = fields.unsigned("max_tokens", &Path::Root).unwrap_err();

@@ -29,6 +29,6 @@ pub use write::{ObjectWriter, WriteJson};
 macro_rules! object {
     () => { $crate::json::Object::new() };
     ($($key:literal: $value:expr),+ $(,)?) => {
-        $crate::json::Object::from_iter([$(($key, $crate::json::Json::from($value))),+])
+        $crate::json::Object::from_iter([$((const { $crate::json::Text::literal($key) }, $crate::json::Json::from($value))),+])
     };
 }

@@ -49,6 +49,19 @@ struct Parser<'a> {
     at: usize,
 }
 
+/// What stands between quotes.
+struct Raw<'a> {
+    text: &'a str,
+    has_escapes: bool,
+}
+
+impl<'a> From<Raw<'a>> for Text<'a> {
+    #[inline]
+    fn from(raw: Raw<'a>) -> Self {
+        if raw.has_escapes { Text::escaped(raw.text) } else { Text::plain(raw.text) }
+    }
+}
+
 impl<'a> Parser<'a> {
     fn document(mut self) -> Option<Json<'a>> {
         let first = self.next_token()?;
@@ -64,8 +77,10 @@ impl<'a> Parser<'a> {
     fn peek_token(&mut self) -> Option<u8> {
         loop {
             match self.peek()? {
+                // Most documents have no white space between tokens.
+                token if token > b' ' => return Some(token),
                 b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
-                token => return Some(token),
+                control => return Some(control),
             }
         }
     }
@@ -80,7 +95,7 @@ impl<'a> Parser<'a> {
     /// The value whose first byte was taken.
     fn value(&mut self, first: u8, depth: usize) -> Option<Json<'a>> {
         match first {
-            b'"' => self.string().map(Json::String),
+            b'"' => self.string().map(|raw| Json::String(raw.into())),
             b'{' => self.object(depth.checked_sub(1)?),
             b'[' => self.array(depth.checked_sub(1)?),
             b'-' | b'0'..=b'9' => self.number(first),
@@ -111,8 +126,17 @@ impl<'a> Parser<'a> {
             if self.next_token()? != b':' {
                 return None;
             }
-            let first = self.next_token()?;
-            fields.push((key, self.value(first, depth)?));
+            // Strings, which most values are, are put in their place without being moved through a return value.
+            match self.next_token()? {
+                b'"' => {
+                    let raw = self.string()?;
+                    fields.push((key.into(), Json::String(raw.into())));
+                }
+                first => {
+                    let value = self.value(first, depth)?;
+                    fields.push((key.into(), value));
+                }
+            }
             match self.next_token()? {
                 b',' => token = self.next_token()?,
                 b'}' => return Some(Json::Object(Object::parsed(fields))),
@@ -138,24 +162,31 @@ impl<'a> Parser<'a> {
     }
 
     /// The string whose opening quote was taken.
-    fn string(&mut self) -> Option<Text<'a>> {
+    #[inline]
+    fn string(&mut self) -> Option<Raw<'a>> {
         let start = self.at;
-        let mut has_escapes = false;
+        let bytes = self.text.as_bytes();
+        self.at += plain_length(bytes.get(start..)?);
+        let has_escapes = self.peek()? != b'"';
+        if has_escapes {
+            self.escaped_string()?;
+        }
+        let text = self.text.get(start..self.at)?;
+        self.at += 1;
+        Some(Raw { text, has_escapes })
+    }
+
+    /// Steps over what is left of a string, up to its closing quote.
+    fn escaped_string(&mut self) -> Option<()> {
         loop {
-            self.at += plain_length(self.text.as_bytes().get(self.at..)?);
             match self.peek()? {
-                b'"' => break,
-                b'\\' => {
-                    self.escape()?;
-                    has_escapes = true;
-                }
+                b'"' => return Some(()),
+                b'\\' => self.escape()?,
                 // A control character.
                 _ => return None,
             }
+            self.at += plain_length(self.text.as_bytes().get(self.at..)?);
         }
-        let raw = self.text.get(start..self.at)?;
-        self.at += 1;
-        Some(if has_escapes { Text::escaped(raw) } else { Text::plain(raw) })
     }
 
     /// Steps over an escape that means something.

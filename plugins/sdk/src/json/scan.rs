@@ -2,55 +2,62 @@
 //!
 //! Prompts are nearly all such characters, so that this is most of the time that a parser and a writer take.
 
-/// Bytes that are looked at together, as one vector or four where the target has them.
-const BLOCK: usize = 64;
-
 /// How many bytes stand before the first `"`, `\` or control character.
 pub(super) fn plain_length(bytes: &[u8]) -> usize {
-    // Keys and short values end within the first words.
+    let (blocks, rest) = bytes.as_chunks::<{ block::BYTES }>();
     let mut length = 0;
-    let (words, _) = bytes.as_chunks::<8>();
-    for word in words.iter().take(BLOCK / 8) {
-        match first_special(u64::from_le_bytes(*word)) {
-            None => length += 8,
+    for block in blocks {
+        match block::first_special(block) {
+            None => length += block::BYTES,
             Some(place) => return length + place,
         }
     }
-    length += long_plain_length(bytes.get(length..).unwrap_or_default());
-    let rest = bytes.get(length..).unwrap_or_default();
-    let (words, _) = rest.as_chunks::<8>();
-    for word in words {
-        match first_special(u64::from_le_bytes(*word)) {
-            None => length += 8,
-            Some(place) => return length + place,
-        }
-    }
-    let rest = bytes.get(length..).unwrap_or_default();
     length + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
-}
-
-/// The same in whole blocks: what is left begins with the block that holds the first such byte.
-fn long_plain_length(bytes: &[u8]) -> usize {
-    let (blocks, _) = bytes.as_chunks::<BLOCK>();
-    // Without a branch inside, the compiler makes vector instructions of it.
-    let is_plain = |block: &&[u8; BLOCK]| !block.iter().fold(false, |special, byte| special | is_special(*byte));
-    blocks.iter().take_while(is_plain).count() * BLOCK
 }
 
 fn is_special(byte: u8) -> bool {
     (byte < b' ') | (byte == b'"') | (byte == b'\\')
 }
 
-/// The place of the first such byte in a little-endian word.
-///
-/// A byte is zero if subtracting one borrows; behind the first hit a borrow may make another one, which doesn't matter.
-fn first_special(word: u64) -> Option<usize> {
+/// Sixteen bytes are looked at together.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod block {
+    use core::arch::wasm32::{i8x16_bitmask, i8x16_eq, i8x16_splat, u8x16_lt, u8x16_splat, u64x2, v128_or};
+
+    pub(super) const BYTES: usize = 16;
+
+    /// The place of the first byte that strings don't hold as it is.
+    pub(super) fn first_special(block: &[u8; BYTES]) -> Option<usize> {
+        let half = |word: u128| word as u64;
+        let word = u128::from_le_bytes(*block);
+        let bytes = u64x2(half(word), half(word >> 64));
+        let quotes = i8x16_eq(bytes, i8x16_splat(b'"' as i8));
+        let backslashes = i8x16_eq(bytes, i8x16_splat(b'\\' as i8));
+        let controls = u8x16_lt(bytes, u8x16_splat(b' '));
+        let special = i8x16_bitmask(v128_or(v128_or(quotes, backslashes), controls));
+        (special != 0).then(|| special.trailing_zeros() as usize)
+    }
+}
+
+/// Eight bytes are looked at together, as one number.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod block {
+    pub(super) const BYTES: usize = 8;
+
     const ONES: u64 = u64::MAX / 255;
     const HIGHS: u64 = ONES << 7;
-    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS;
-    let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let special = below(word, b' ') | equal(b'"') | equal(b'\\');
-    (special != 0).then(|| special.trailing_zeros() as usize / 8)
+
+    /// The place of the first byte that strings don't hold as it is.
+    ///
+    /// Subtracting from a byte that is too small borrows from the next one; behind the first hit that may look like
+    /// another, which doesn't matter.
+    pub(super) fn first_special(block: &[u8; BYTES]) -> Option<usize> {
+        let word = u64::from_le_bytes(*block);
+        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS;
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let special = below(word, b' ') | equal(b'"') | equal(b'\\');
+        (special != 0).then(|| special.trailing_zeros() as usize / 8)
+    }
 }
 
 #[cfg(test)]

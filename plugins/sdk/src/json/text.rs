@@ -36,6 +36,22 @@ impl<'a> Text<'a> {
         Self(Form::Escaped { raw, text: OnceCell::new() })
     }
 
+    /// A text of the program's own, which is looked at when the program is compiled and never again.
+    ///
+    /// # Panics
+    /// It has quotes, backslashes or control characters in it, so that JSON must escape it.
+    pub const fn literal(text: &'static str) -> Text<'static> {
+        let bytes = text.as_bytes();
+        let mut index = 0;
+        while index < bytes.len() {
+            #[expect(clippy::indexing_slicing, reason = "below the length; nothing else works in a constant")]
+            let byte = bytes[index];
+            assert!(byte >= b' ' && byte != b'"' && byte != b'\\', "such a text must be escaped");
+            index += 1;
+        }
+        Text(Form::Plain(text))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         match &self.0 {
