@@ -13,7 +13,6 @@ pub mod bindings;
 pub mod canonical;
 pub mod failure;
 pub mod json;
-pub mod legacy;
 pub mod names;
 #[cfg(target_arch = "wasm32")]
 mod panics;
