@@ -192,12 +192,18 @@ fn some<'a, T>(value: Json<'a>, read: impl FnOnce(Json<'a>) -> Option<T>) -> Opt
 }
 
 /// The elements of an array; `null` has none.
-fn list<'a, T>(value: Json<'a>, read: impl FnMut(Json<'a>) -> Option<T>) -> Option<Vec<T>> {
-    match value {
-        Json::Null => Some(Vec::new()),
-        Json::Array(values) => values.into_iter().map(read).collect(),
-        _ => None,
+fn list<'a, T>(value: Json<'a>, read: impl Fn(Json<'a>) -> Option<T>) -> Option<Vec<T>> {
+    let values = match value {
+        Json::Null => return Some(Vec::new()),
+        Json::Array(values) => values,
+        _ => return None,
+    };
+    // Mostly there is one, and room for four candidates is more than an event is long.
+    let mut list = Vec::with_capacity(values.len());
+    for value in values {
+        list.push(read(value)?);
     }
+    Some(list)
 }
 
 #[cfg(test)]
