@@ -19,7 +19,6 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(
 }
 
 /// A text or nothing; none if it is something else.
-#[expect(clippy::option_option, reason = "the inner one is the field's value, the outer one says whether it has one")]
 pub(crate) fn text(value: Json<'_>) -> Option<Option<Text<'_>>> {
     match value {
         Json::Null => Some(None),
@@ -29,7 +28,6 @@ pub(crate) fn text(value: Json<'_>) -> Option<Option<Text<'_>>> {
 }
 
 /// A count or nothing; none if it is something else.
-#[expect(clippy::option_option, reason = "as above")]
 pub(crate) fn count(value: &Json<'_>) -> Option<Option<u64>> {
     if value.is_null() { Some(None) } else { value.as_u64().map(Some) }
 }
@@ -40,7 +38,6 @@ pub(crate) fn some(value: Json<'_>) -> Option<Json<'_>> {
 }
 
 /// An object read by `quick`, or nothing; none if it is something else.
-#[expect(clippy::option_option, reason = "as above")]
 pub(crate) fn object<'a, T>(value: Json<'a>, quick: impl FnOnce(Object<'a>) -> Option<T>) -> Option<Option<T>> {
     match value {
         Json::Null => Some(None),

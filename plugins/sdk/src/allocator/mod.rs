@@ -2,7 +2,7 @@
 //!
 //! Nearly everything is allocated, used and forgotten with its instance, so that the next free byte is nearly always the
 //! right place: no search, no coalescing, and the pages that a call touches lie side by side. The memory that a module
-//! begins with comes first; it is made large enough that a small call never asks for more (`--initial-memory`, which
+//! begins with comes first; it is made large enough that a small call never asks for more (`--initial-heap`, which
 //! `ai-api plugin build` sets).
 //!
 //! A long stream frees as much as it allocates, and so does an instance that serves many calls. What is freed is kept by

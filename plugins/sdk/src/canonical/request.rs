@@ -37,7 +37,6 @@ pub struct ChatRequest<'a> {
 
 /// Something that the model may call.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are functions, and they stand in one list")]
 pub enum Tool<'a> {
     /// `{"type": "function", "function": {…}}`
     Function(FunctionTool<'a>),

@@ -41,13 +41,10 @@ impl<'a> Text<'a> {
     /// # Panics
     /// It has quotes, backslashes or control characters in it, so that JSON must escape it.
     pub const fn literal(text: &'static str) -> Text<'static> {
-        let bytes = text.as_bytes();
-        let mut index = 0;
-        while index < bytes.len() {
-            #[expect(clippy::indexing_slicing, reason = "below the length; nothing else works in a constant")]
-            let byte = bytes[index];
-            assert!(byte >= b' ' && byte != b'"' && byte != b'\\', "such a text must be escaped");
-            index += 1;
+        let mut bytes = text.as_bytes();
+        while let [byte, rest @ ..] = bytes {
+            assert!(*byte >= b' ' && *byte != b'"' && *byte != b'\\', "such a text must be escaped");
+            bytes = rest;
         }
         Text(Form::Plain(text))
     }
