@@ -66,9 +66,6 @@ const SDK: &[Template] = templates!("plugins/sdk/" => "sdk/":
     "src/canonical/stream.rs" "src/failure.rs" "src/json/deserialize.rs" "src/json/fields.rs" "src/json/mod.rs"
     "src/json/number.rs" "src/json/object.rs" "src/json/parse.rs" "src/json/path.rs" "src/json/scan.rs" "src/json/text.rs"
     "src/json/value.rs" "src/json/write.rs"
-    "src/legacy/canonical/answer.rs" "src/legacy/canonical/embedding.rs" "src/legacy/canonical/message.rs"
-    "src/legacy/canonical/mod.rs" "src/legacy/canonical/request.rs" "src/legacy/canonical/stream.rs" "src/legacy/json.rs"
-    "src/legacy/mod.rs"
     "src/lib.rs" "src/names.rs" "src/panics.rs" "src/provider.rs" "src/testing.rs");
 
 /// The versions that the SDK inherits.
