@@ -2,7 +2,7 @@
 
 use ai_api_plugin_sdk::canonical::{EmbeddingInput, EmbeddingRequest, embeddings};
 use ai_api_plugin_sdk::json::{Object, Path, Warnings, WriteJson};
-use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, Usage, failure, object, serde_json};
+use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, Usage, failure, object};
 
 use crate::model::Model;
 use crate::request::Translated;

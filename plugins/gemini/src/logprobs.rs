@@ -1,7 +1,7 @@
 //! Probabilities of tokens: Google's form to OpenAI's.
 
 use ai_api_plugin_sdk::json::{Json, Object};
-use ai_api_plugin_sdk::{object, serde_json};
+use ai_api_plugin_sdk::object;
 
 use crate::wire::{LogprobsResult, Token};
 
