@@ -11,6 +11,7 @@ mod response;
 mod schema;
 mod stream;
 mod usage;
+mod wire;
 
 use ai_api_plugin_sdk::{
     Batch, Begin, Begun, Call, Completion, Credential, Ending, Event, Failure, HttpResponse, Manifest, Operation,
@@ -25,7 +26,8 @@ use crate::stream::Stream;
 pub struct Anthropic {
     call: Call,
     memory: Memory,
-    stream: Stream,
+    /// For a streamed answer.
+    stream: Option<Stream>,
 }
 
 impl Provider for Anthropic {
@@ -47,8 +49,7 @@ impl Provider for Anthropic {
         }
         let (http, warnings, memory) = request::translate(&call)?;
         call.body = Vec::new();
-        let stream = Stream::new(&call, &memory);
-        Ok(Begin { exchange: Self { call, memory, stream }, begun: Begun::Send(http), warnings })
+        Ok(Begin { exchange: Self { call, memory, stream: None }, begun: Begun::Send(http), warnings })
     }
 
     fn streaming(&self) -> bool {
@@ -63,11 +64,11 @@ impl Provider for Anthropic {
     }
 
     fn events(&mut self, events: Vec<Event>) -> Result<Batch, Failure> {
-        self.stream.events(&events, &self.memory)
+        self.stream.get_or_insert_with(|| Stream::new(&self.call, &self.memory)).events(&events, &self.memory)
     }
 
     fn end(&mut self, ending: Ending) -> Result<Batch, Failure> {
-        self.stream.end(ending)
+        self.stream.get_or_insert_with(|| Stream::new(&self.call, &self.memory)).end(ending)
     }
 }
 

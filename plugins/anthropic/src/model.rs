@@ -19,19 +19,22 @@ impl Model {
     /// What the name says.
     pub(crate) fn of(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
+        // A search that `str::contains` prepares for pays for long texts only.
+        let contains = |word: &str| name.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
         let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).collect();
         let number = |word: &&str| (word.len() <= 2).then(|| word.parse::<u32>().ok()).flatten();
         let mut numbers = words.iter().skip_while(|word| number(word).is_none());
         let major = numbers.next().and_then(number);
         let minor = numbers.next().and_then(number).unwrap_or(0);
-        let preview = name.contains("mythos-preview");
+        let preview = contains("mythos-preview");
+        let is_claude = contains("claude");
         let version = match major {
             _ if preview => (4, 7),
-            Some(major) if name.contains("claude") => (major, minor),
+            Some(major) if is_claude => (major, minor),
             _ => (4, 0),
         };
-        let unknown = !preview && (major.is_none() || !name.contains("claude"));
-        Self { version, unknown, haiku: name.contains("haiku"), preview }
+        let unknown = !preview && (major.is_none() || !is_claude);
+        Self { version, unknown, haiku: contains("haiku"), preview }
     }
 
     /// It can think before it answers.

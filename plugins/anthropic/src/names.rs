@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use ai_api_plugin_sdk::json::Text;
 use ai_api_plugin_sdk::names::{Names, Rule};
 
 /// What tools and calls may be called.
@@ -39,10 +40,20 @@ impl ToolNames {
         moved.map_or_else(|| self.names.wire(name), |(_, wire)| wire)
     }
 
-    /// What the client calls the wire's `name`.
-    pub(crate) fn client<'a>(&'a self, name: &'a str) -> &'a str {
-        let moved = self.moved.iter().find(|(_, wire)| wire == name);
-        moved.map_or_else(|| self.names.client(name), |(client, _)| client)
+    /// The client's `name` as it is called on the wire.
+    pub(crate) fn to_wire<'a>(&self, name: Text<'a>) -> Text<'a> {
+        match self.moved.iter().find(|(client, _)| *client == *name) {
+            Some((_, wire)) => wire.clone().into(),
+            None => self.names.to_wire(name),
+        }
+    }
+
+    /// The wire's `name` as the client calls it.
+    pub(crate) fn to_client<'a>(&self, name: Text<'a>) -> Text<'a> {
+        match self.moved.iter().find(|(_, wire)| *wire == *name) {
+            Some((client, _)) => client.clone().into(),
+            None => self.names.to_client(name),
+        }
     }
 }
 
@@ -55,9 +66,11 @@ mod tests {
         let names = ToolNames::new(["web_search", "web_search_2", "a.b"].into_iter(), &BTreeSet::from(["web_search"]));
         assert_eq!(names.wire("web_search"), "web_search_3");
         for name in ["web_search", "web_search_2", "a.b", "other"] {
-            assert_eq!(names.client(names.wire(name)), name);
+            assert_eq!(names.to_client(names.wire(name).into()), *name);
         }
         assert_eq!(names.wire("a.b"), "a_b");
-        assert_eq!(names.client("web_search"), "web_search");
+        assert_eq!(names.to_wire("a.b".into()), "a_b");
+        assert_eq!(names.to_wire("web_search".into()), "web_search_3");
+        assert_eq!(names.to_client("web_search".into()), "web_search");
     }
 }

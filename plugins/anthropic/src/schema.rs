@@ -4,14 +4,14 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations>. What can't
 //! be said goes into the description, where the model still reads it, as Anthropic's own SDKs do.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::json::{Json, Object, Text};
 
 /// A schema that Anthropic compiles.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Restricted {
-    pub(crate) schema: Value,
+pub(crate) struct Restricted<'a> {
+    pub(crate) schema: Json<'a>,
     /// A constraint became a mere description.
     pub(crate) lossy: bool,
 }
@@ -44,7 +44,7 @@ const MAX_DEPTH: usize = 256;
 
 /// `schema` in that subset; none if no grammar can say it: objects with names that it doesn't list, schemas that
 /// contain themselves, references to elsewhere.
-pub(crate) fn for_grammar(schema: &Value) -> Option<Restricted> {
+pub(crate) fn for_grammar<'a>(schema: &Json<'a>) -> Option<Restricted<'a>> {
     let mut schema = schema.clone();
     merge_single_all_of(&mut schema);
     if has_open_map(&schema) || combines_reference(&schema) || !References::of(&schema).are_good() {
@@ -55,18 +55,18 @@ pub(crate) fn for_grammar(schema: &Value) -> Option<Restricted> {
 }
 
 /// References from a schema, followed.
-struct References<'a> {
-    root: &'a Value,
+struct References<'s, 'a> {
+    root: &'s Json<'a>,
     /// Where the references point that are being followed.
-    open: Vec<&'a str>,
+    open: Vec<&'s str>,
     /// Where there is nothing left to follow.
-    done: HashSet<&'a str>,
+    done: BTreeSet<&'s str>,
     depth: usize,
 }
 
-impl<'a> References<'a> {
-    fn of(root: &'a Value) -> Self {
-        Self { root, open: Vec::new(), done: HashSet::new(), depth: 0 }
+impl<'s, 'a> References<'s, 'a> {
+    fn of(root: &'s Json<'a>) -> Self {
+        Self { root, open: Vec::new(), done: BTreeSet::new(), depth: 0 }
     }
 
     /// Whether all of them stay inside the schema and none leads back to where it stands.
@@ -74,24 +74,24 @@ impl<'a> References<'a> {
         self.follow_in(self.root)
     }
 
-    fn follow_in(&mut self, schema: &'a Value) -> bool {
+    fn follow_in(&mut self, schema: &'s Json<'a>) -> bool {
         if self.depth >= MAX_DEPTH {
             return false;
         }
         self.depth += 1;
         let good = match schema {
-            Value::Object(map) => {
-                let own = map.get("$ref").and_then(Value::as_str).is_none_or(|reference| self.follow(reference));
+            Json::Object(map) => {
+                let own = map.get("$ref").and_then(Json::as_str).is_none_or(|reference| self.follow(reference));
                 own && map.values().all(|value| self.follow_in(value))
             }
-            Value::Array(values) => values.iter().all(|value| self.follow_in(value)),
+            Json::Array(values) => values.iter().all(|value| self.follow_in(value)),
             _ => true,
         };
         self.depth -= 1;
         good
     }
 
-    fn follow(&mut self, reference: &'a str) -> bool {
+    fn follow(&mut self, reference: &'s str) -> bool {
         if self.done.contains(reference) {
             return true;
         }
@@ -110,48 +110,48 @@ impl<'a> References<'a> {
 }
 
 /// `allOf` of one schema says what the schema says, and is how pydantic wrote a reference with a description.
-fn merge_single_all_of(schema: &mut Value) {
+fn merge_single_all_of(schema: &mut Json<'_>) {
     match schema {
-        Value::Object(map) => {
+        Json::Object(map) => {
             while let Some(only) = single_all_of(map) {
-                map.shift_remove("allOf");
+                let _ = map.remove("allOf");
                 for (key, value) in only {
-                    map.entry(key).or_insert(value);
+                    map.insert_default(key, value);
                 }
             }
             map.values_mut().for_each(merge_single_all_of);
         }
-        Value::Array(values) => values.iter_mut().for_each(merge_single_all_of),
+        Json::Array(values) => values.iter_mut().for_each(merge_single_all_of),
         _ => {}
     }
 }
 
 /// The one schema of `allOf`, unless it and its parent say different things with the same word.
-fn single_all_of(map: &Map<String, Value>) -> Option<Map<String, Value>> {
-    let [Value::Object(only)] = map.get("allOf")?.as_array()?.as_slice() else { return None };
-    let agrees = |(key, value): (&String, &Value)| {
+fn single_all_of<'a>(map: &Object<'a>) -> Option<Object<'a>> {
+    let [Json::Object(only)] = map.get("allOf")?.as_array()?.as_slice() else { return None };
+    let agrees = |(key, value): (&Text<'_>, &Json<'_>)| {
         key == "allOf" || ANNOTATIONS.contains(&key.as_str()) || map.get(key).is_none_or(|other| other == value)
     };
     only.iter().all(agrees).then(|| only.clone())
 }
 
 /// Whether a reference stands in an `allOf`, where Anthropic takes none.
-fn combines_reference(schema: &Value) -> bool {
+fn combines_reference(schema: &Json<'_>) -> bool {
     match schema {
-        Value::Object(map) => {
-            let parts = map.get("allOf").and_then(Value::as_array);
+        Json::Object(map) => {
+            let parts = map.get("allOf").and_then(Json::as_array);
             parts.is_some_and(|parts| parts.iter().any(|part| part.get("$ref").is_some()))
                 || map.values().any(combines_reference)
         }
-        Value::Array(values) => values.iter().any(combines_reference),
+        Json::Array(values) => values.iter().any(combines_reference),
         _ => false,
     }
 }
 
 /// Rewrites `schema`. True if a constraint became a mere description.
-fn restrict(schema: &mut Value) -> bool {
-    let Value::Object(map) = schema else { return false };
-    let mut told = Map::new();
+fn restrict(schema: &mut Json<'_>) -> bool {
+    let Json::Object(map) = schema else { return false };
+    let mut told = Object::new();
     let mut lost = false;
     let fields = std::mem::take(map);
     let has_any_of = fields.contains_key("anyOf");
@@ -161,17 +161,17 @@ fn restrict(schema: &mut Value) -> bool {
                 told.insert(key, value);
             }
             "properties" | "$defs" | "definitions" => {
-                if let Value::Object(schemas) = &mut value {
+                if let Json::Object(schemas) = &mut value {
                     lost |= restrict_all(schemas.values_mut());
                 }
                 map.insert(key, value);
             }
             "anyOf" | "allOf" | "oneOf" => {
-                if let Value::Array(schemas) = &mut value {
+                if let Json::Array(schemas) = &mut value {
                     lost |= restrict_all(schemas.iter_mut());
                 }
                 // One of them or any of them: a grammar can't tell.
-                let key = if key == "oneOf" { "anyOf".to_owned() } else { key };
+                let key = if key == "oneOf" { "anyOf".into() } else { key };
                 map.insert(key, value);
             }
             "items" if value.is_object() => {
@@ -180,7 +180,7 @@ fn restrict(schema: &mut Value) -> bool {
             }
             // Set below.
             "additionalProperties" => {
-                if value.is_object() || value == Value::Bool(true) {
+                if value.is_object() || value.as_bool() == Some(true) {
                     lost = true;
                 }
             }
@@ -202,15 +202,15 @@ fn restrict(schema: &mut Value) -> bool {
         }
     }
     if is_object_schema(map) {
-        map.insert("additionalProperties".to_owned(), json!(false));
+        map.insert("additionalProperties", false);
     }
     if !told.is_empty() {
-        let told = Value::Object(told).to_string();
-        let description = match map.get("description").and_then(Value::as_str) {
+        let told = Json::Object(told).to_string();
+        let description = match map.get("description").and_then(Json::as_str) {
             Some(text) => format!("{text}\n\n{told}"),
             None => told,
         };
-        map.insert("description".to_owned(), Value::String(description));
+        map.insert("description", description);
         lost = true;
     }
     lost
@@ -218,30 +218,30 @@ fn restrict(schema: &mut Value) -> bool {
 
 /// Whether some object in `schema` takes names that the schema doesn't list, and lists none: closed, it could
 /// only be empty.
-fn has_open_map(schema: &Value) -> bool {
+fn has_open_map(schema: &Json<'_>) -> bool {
     match schema {
-        Value::Object(map) => {
+        Json::Object(map) => {
             let open =
-                map.get("additionalProperties").is_some_and(|more| more.is_object() || *more == Value::Bool(true));
-            let unlisted = map.get("properties").and_then(Value::as_object).is_none_or(Map::is_empty);
+                map.get("additionalProperties").is_some_and(|more| more.is_object() || more.as_bool() == Some(true));
+            let unlisted = map.get("properties").and_then(Json::as_object).is_none_or(Object::is_empty);
             let bare =
-                map.get("type").is_some_and(|kind| kind == "object") && !map.contains_key("additionalProperties");
+                map.get("type").is_some_and(|kind| *kind == "object") && !map.contains_key("additionalProperties");
             (unlisted && (open || bare)) || map.values().any(has_open_map)
         }
-        Value::Array(values) => values.iter().any(has_open_map),
+        Json::Array(values) => values.iter().any(has_open_map),
         _ => false,
     }
 }
 
-fn restrict_all<'a>(schemas: impl Iterator<Item = &'a mut Value>) -> bool {
+fn restrict_all<'a, 'j: 'a>(schemas: impl Iterator<Item = &'a mut Json<'j>>) -> bool {
     // All of them, not only up to the first.
     schemas.map(restrict).filter(|lost| *lost).count() > 0
 }
 
-fn is_object_schema(map: &Map<String, Value>) -> bool {
+fn is_object_schema(map: &Object<'_>) -> bool {
     match map.get("type") {
-        Some(Value::String(kind)) => kind == "object",
-        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+        Some(Json::String(kind)) => *kind == "object",
+        Some(Json::Array(kinds)) => kinds.iter().any(|kind| *kind == "object"),
         _ => map.contains_key("properties"),
     }
 }
@@ -255,7 +255,23 @@ fn is_simple_pattern(pattern: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value, json};
+
     use super::*;
+
+    fn grammar(schema: &Value) -> Option<Value> {
+        for_grammar(&schema.clone().into()).map(|found| value(&found.schema))
+    }
+
+    fn restricted(schema: &Value) -> (Value, bool) {
+        let mut schema = Json::from(schema.clone());
+        let lost = restrict(&mut schema);
+        (value(&schema), lost)
+    }
+
+    fn value(json: &Json<'_>) -> Value {
+        serde_json::from_slice(&json.to_vec()).unwrap()
+    }
 
     #[test]
     fn schemas_that_contain_themselves_or_point_elsewhere_have_no_grammar() {
@@ -264,7 +280,7 @@ mod tests {
                 "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"type": "string"}, "c": {"items": {"$ref": "#/$defs/d"}},
                     "d": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/e"}]}, "e": {"type": "array"}}})
         };
-        let has_grammar = |schema: &Value| for_grammar(schema).is_some();
+        let has_grammar = |schema: &Value| grammar(schema).is_some();
         for reference in ["#/$defs/a", "#/$defs/c"] {
             assert!(has_grammar(&node(reference)), "{reference}");
         }
@@ -284,7 +300,7 @@ mod tests {
         let definition = |n: usize| (n.to_string(), json!({"$ref": format!("#/$defs/{}", n + 1)}));
         let mut definitions: Map<String, Value> = (0..5000).map(definition).collect();
         definitions.insert("5000".to_owned(), last);
-        assert_eq!(for_grammar(&json!({"$ref": "#/$defs/0", "$defs": definitions})), None);
+        assert_eq!(grammar(&json!({"$ref": "#/$defs/0", "$defs": definitions})), None);
     }
 
     #[test]
@@ -293,8 +309,7 @@ mod tests {
         let restricted = |schema: Value| {
             let mut schema = schema;
             schema["$defs"] = definitions.clone();
-            for_grammar(&schema).map(|found| {
-                let mut schema = found.schema;
+            grammar(&schema).map(|mut schema| {
                 let _ = schema.as_object_mut().map(|map| map.remove("$defs"));
                 schema
             })
@@ -314,9 +329,10 @@ mod tests {
 
     #[test]
     fn objects_are_closed_all_the_way_down() {
-        let mut schema = json!({"type": "object", "properties": {"a": {"type": "array", "items": {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "array", "items": {
             "type": "object", "properties": {"b": {"type": "string"}}}}}, "$defs": {"c": {"type": "object"}}});
-        assert!(!restrict(&mut schema));
+        let (schema, lost) = restricted(&schema);
+        assert!(!lost);
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(schema["properties"]["a"]["items"]["additionalProperties"], false);
         assert_eq!(schema["$defs"]["c"]["additionalProperties"], false);
@@ -338,9 +354,7 @@ mod tests {
                 json!({"type": "string", "description": "{\"pattern\":\"^(?=x)\"}"}),
             ),
         ] {
-            let mut schema = given.clone();
-            assert!(restrict(&mut schema), "{given}");
-            assert_eq!(schema, expected);
+            assert_eq!(restricted(&given), (expected, true), "{given}");
         }
     }
 
@@ -352,9 +366,7 @@ mod tests {
             json!({"type": "array", "minItems": 1, "items": {"type": ["string", "null"]}}),
             json!({"anyOf": [{"$ref": "#/$defs/a"}, {"type": "null"}]}),
         ] {
-            let mut restricted = schema.clone();
-            assert!(!restrict(&mut restricted), "{schema}");
-            assert_eq!(restricted, schema);
+            assert_eq!(restricted(&schema), (schema, false));
         }
     }
 
@@ -370,7 +382,7 @@ mod tests {
             (json!({"type": "object"}), true),
             (json!({"type": "object", "properties": {}, "additionalProperties": false}), false),
         ] {
-            assert_eq!(has_open_map(&schema), open, "{schema}");
+            assert_eq!(has_open_map(&schema.clone().into()), open, "{schema}");
         }
     }
 }

@@ -6,20 +6,21 @@
 use std::borrow::Cow;
 
 use ai_api_plugin_sdk::canonical::{ChunkWriter, Delta, ToolCallDelta};
+use ai_api_plugin_sdk::json::{Json, Object, Text};
 use ai_api_plugin_sdk::{Batch, Call, Ending, Event, Failure, failure};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
 use crate::error::{self, ErrorDetail};
 use crate::request::Memory;
 use crate::response::{Answer, Stop};
 use crate::usage::WireUsage;
+use crate::wire;
 
 /// Reads a stream and writes chunks.
 #[derive(Debug)]
 pub(crate) struct Stream {
     writer: ChunkWriter,
-    usage: Option<WireUsage>,
+    usage: Option<WireUsage<'static>>,
     /// By Anthropic's index.
     blocks: Vec<(u64, Block)>,
     /// How many calls began.
@@ -27,7 +28,7 @@ pub(crate) struct Stream {
     /// Text that a call of the tool which is the answer would make worthless.
     held: Option<String>,
     answered_in_tool: bool,
-    container: Option<Value>,
+    container: Option<Json<'static>>,
     finished: bool,
     /// How the stream failed, while chunks that came before are on their way.
     failed: Option<Failure>,
@@ -38,11 +39,11 @@ pub(crate) struct Stream {
 struct Block {
     kind: Kind,
     /// As it began.
-    start: Map<String, Value>,
+    start: Object<'static>,
     /// Its text, reasoning, or JSON input.
     text: String,
     signature: String,
-    citations: Vec<Value>,
+    citations: Vec<Json<'static>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,20 +60,20 @@ enum Kind {
 }
 
 /// Every event that is read, in one: a field is there if its type has it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct WireEvent<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     #[serde(default)]
     index: u64,
-    #[serde(default)]
-    delta: Option<WireDelta>,
-    #[serde(default)]
-    content_block: Option<Map<String, Value>>,
-    #[serde(default)]
-    message: Option<MessageStart>,
-    #[serde(default)]
-    usage: Option<WireUsage>,
+    #[serde(borrow, default)]
+    delta: Option<WireDelta<'a>>,
+    #[serde(borrow, default)]
+    content_block: Option<Object<'a>>,
+    #[serde(borrow, default)]
+    message: Option<MessageStart<'a>>,
+    #[serde(borrow, default)]
+    usage: Option<WireUsage<'a>>,
     #[serde(default)]
     error: Option<ErrorDetail>,
 }
@@ -80,24 +81,84 @@ struct WireEvent<'a> {
 /// Deltas of blocks and of the message. Which fields are there tells their type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct WireDelta {
-    text: Option<String>,
-    partial_json: Option<String>,
-    thinking: Option<String>,
-    signature: Option<String>,
-    citation: Option<Value>,
+struct WireDelta<'a> {
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+    #[serde(borrow)]
+    partial_json: Option<Text<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    signature: Option<Text<'a>>,
+    #[serde(borrow)]
+    citation: Option<Json<'a>>,
     /// Of a compaction.
-    content: Option<String>,
-    stop_reason: Option<String>,
-    stop_sequence: Option<Value>,
-    stop_details: Option<Value>,
-    container: Option<Value>,
+    #[serde(borrow)]
+    content: Option<Text<'a>>,
+    #[serde(borrow)]
+    stop_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    stop_sequence: Option<Json<'a>>,
+    #[serde(borrow)]
+    stop_details: Option<Json<'a>>,
+    #[serde(borrow)]
+    container: Option<Json<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct MessageStart {
-    #[serde(default)]
-    usage: Option<WireUsage>,
+struct MessageStart<'a> {
+    #[serde(borrow, default)]
+    usage: Option<WireUsage<'a>>,
+}
+
+impl<'a> WireEvent<'a> {
+    /// The event in `object`; none if it isn't as documented.
+    fn quick(object: Object<'a>) -> Option<Self> {
+        let mut event = Self::default();
+        for (key, value) in object {
+            match (key.as_str(), value) {
+                ("type", Json::String(kind)) => event.kind = kind.into_cow(),
+                ("index", value) => event.index = value.as_u64()?,
+                ("delta", value) => event.delta = wire::object(value, WireDelta::quick)?,
+                ("content_block", value) => event.content_block = wire::object(value, Some)?,
+                ("message", value) => event.message = wire::object(value, MessageStart::quick)?,
+                ("usage", value) => event.usage = wire::object(value, WireUsage::quick)?,
+                // The first is told by serde, the second has a message to be read.
+                ("type" | "error", _) => return None,
+                _ => {}
+            }
+        }
+        (!event.kind.is_empty()).then_some(event)
+    }
+}
+
+impl<'a> WireDelta<'a> {
+    fn quick(object: Object<'a>) -> Option<Self> {
+        let mut delta = Self::default();
+        for (key, value) in object {
+            match key.as_str() {
+                "text" => delta.text = wire::text(value)?,
+                "partial_json" => delta.partial_json = wire::text(value)?,
+                "thinking" => delta.thinking = wire::text(value)?,
+                "signature" => delta.signature = wire::text(value)?,
+                "citation" => delta.citation = wire::some(value),
+                "content" => delta.content = wire::text(value)?,
+                "stop_reason" => delta.stop_reason = wire::text(value)?,
+                "stop_sequence" => delta.stop_sequence = wire::some(value),
+                "stop_details" => delta.stop_details = wire::some(value),
+                "container" => delta.container = wire::some(value),
+                _ => {}
+            }
+        }
+        Some(delta)
+    }
+}
+
+impl<'a> MessageStart<'a> {
+    fn quick(mut object: Object<'a>) -> Option<Self> {
+        let usage = object.remove("usage").map_or(Some(None), |usage| wire::object(usage, WireUsage::quick))?;
+        Some(Self { usage })
+    }
 }
 
 /// For events that aren't read: only whether they had to be.
@@ -160,7 +221,7 @@ impl Stream {
 
     /// Reads one event. True if it was the last one.
     fn read(&mut self, data: &[u8], memory: &Memory, news: &mut bool) -> Result<bool, Failure> {
-        let event = match serde_json::from_slice::<WireEvent<'_>>(data) {
+        let event = match wire::read(data, WireEvent::quick) {
             Ok(event) => event,
             Err(error) => {
                 let named = serde_json::from_slice::<Named<'_>>(data);
@@ -207,10 +268,13 @@ impl Stream {
             "message_delta" => {
                 self.update_usage(event.usage);
                 if let Some(delta) = event.delta {
-                    self.container = delta.container.or(self.container.take());
+                    if let Some(container) = delta.container {
+                        self.container = Some(container.into_owned());
+                    }
                     if delta.stop_reason.is_some() {
-                        let WireDelta { stop_reason, stop_sequence, stop_details, .. } = delta;
-                        self.finish(Stop { stop_reason, stop_sequence, stop_details }, memory);
+                        let WireDelta { stop_reason: reason, stop_sequence: sequence, stop_details: details, .. } =
+                            delta;
+                        self.finish(Stop { reason, sequence, details }, memory);
                     }
                 }
             }
@@ -233,31 +297,34 @@ impl Stream {
         Ok(false)
     }
 
-    fn update_usage(&mut self, newer: Option<WireUsage>) {
+    fn update_usage(&mut self, newer: Option<WireUsage<'_>>) {
         if let Some(newer) = newer {
             self.usage.get_or_insert_default().update(newer);
         }
     }
 
-    fn start_block(&mut self, index: u64, start: Map<String, Value>, memory: &Memory) {
-        let string = |key: &str| start.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    fn start_block(&mut self, index: u64, start: Object<'_>, memory: &Memory) {
+        let text = |key: &str| match start.get(key) {
+            Some(Json::String(text)) => text.clone(),
+            _ => Text::default(),
+        };
         let mut block = Block {
             kind: Kind::Other,
             text: String::new(),
             signature: String::new(),
             citations: Vec::new(),
-            start: Map::new(),
+            start: Object::new(),
         };
         let mut first = WireDelta::default();
-        match string("type").as_str() {
+        match text("type").as_str() {
             "text" => {
                 block.kind = Kind::Text;
-                first.text = Some(string("text"));
+                first.text = Some(text("text"));
             }
             "thinking" => {
                 block.kind = Kind::Thinking;
-                first.thinking = Some(string("thinking"));
-                block.signature = string("signature");
+                first.thinking = Some(text("thinking"));
+                block.signature = text("signature").into_string();
                 // There was reasoning, even if none of it is shown.
                 self.writer.delta(0, Delta::reasoning(""));
             }
@@ -266,8 +333,8 @@ impl Stream {
                 self.writer.delta(0, Delta::reasoning(""));
             }
             // A second answer is none.
-            "tool_use" if memory.answers_in(&string("name")) && self.answered_in_tool => {}
-            "tool_use" if memory.answers_in(&string("name")) => {
+            "tool_use" if memory.answers_in(&text("name")) && self.answered_in_tool => {}
+            "tool_use" if memory.answers_in(&text("name")) => {
                 block.kind = Kind::Json;
                 self.answered_in_tool = true;
                 // Talk before the answer is not the answer.
@@ -275,19 +342,19 @@ impl Stream {
             }
             "tool_use" => {
                 block.kind = Kind::Call(self.calls);
-                let name = memory.names.client(&string("name")).to_owned();
-                let call = ToolCallDelta::begin(self.calls, string("id"), name, String::new());
+                let name = memory.names.to_client(text("name"));
+                let call = ToolCallDelta::begin(self.calls, text("id"), name, "");
                 self.calls += 1;
                 self.writer.delta(0, Delta::tool_call(call));
             }
             _ => {}
         }
-        block.start = start;
+        block.start = start.into_owned();
         self.blocks.push((index, block));
         self.delta(index, first);
     }
 
-    fn delta(&mut self, index: u64, delta: WireDelta) {
+    fn delta(&mut self, index: u64, delta: WireDelta<'_>) {
         let Some((_, block)) = self.blocks.iter_mut().rev().find(|(known, _)| *known == index) else { return };
         let piece = match block.kind {
             Kind::Text => delta.text,
@@ -299,7 +366,7 @@ impl Stream {
         if let Some(signature) = delta.signature {
             block.signature.push_str(&signature);
         }
-        block.citations.extend(delta.citation);
+        block.citations.extend(delta.citation.map(Json::into_owned));
         let Some(piece) = piece.filter(|piece| !piece.is_empty()) else { return };
         block.text.push_str(&piece);
         match block.kind {
@@ -322,7 +389,7 @@ impl Stream {
         }
         // No piece came: the input is what the block began with.
         let input = block.start.get("input").filter(|input| input.is_object());
-        let input = input.map_or_else(|| "{}".to_owned(), Value::to_string);
+        let input = input.map_or_else(|| "{}".to_owned(), ToString::to_string);
         match block.kind {
             Kind::Call(call) => self.writer.delta(0, Delta::tool_call(ToolCallDelta::arguments(call, input))),
             Kind::Json => {
@@ -337,7 +404,7 @@ impl Stream {
     ///
     /// What OpenAI's API doesn't have comes in one single delta: clients put pieces of text together, not of
     /// lists and objects that they don't know.
-    fn finish(&mut self, stop: Stop, memory: &Memory) {
+    fn finish(&mut self, stop: Stop<'_>, memory: &Memory) {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
@@ -347,14 +414,14 @@ impl Stream {
         let mut answer = Answer::default();
         for (_, block) in self.blocks.drain(..) {
             match block.kind {
-                Kind::Json => answer.answer_in_tool(block.text),
-                _ => answer.add(Value::Object(block.whole()), memory),
+                Kind::Json => answer.answer_in_tool(block.text.into()),
+                _ => answer.add(block.whole().into(), memory),
             }
         }
         let finish_reason = stop.finish_reason(answer.is_in_tool());
         let mut provider_specific_fields = answer.fields();
         if let Some(container) = self.container.take().filter(|container| !container.is_null()) {
-            provider_specific_fields.insert("container".to_owned(), container);
+            provider_specific_fields.insert("container", container);
         }
         let Answer { thinking_blocks, annotations, .. } = answer;
         if !(thinking_blocks.is_empty() && annotations.is_empty() && provider_specific_fields.is_empty()) {
@@ -366,30 +433,31 @@ impl Stream {
 
 impl Block {
     /// The block as it would stand in a whole answer.
-    fn whole(self) -> Map<String, Value> {
+    fn whole(self) -> Object<'static> {
         let mut block = self.start;
-        let compaction = block.get("type").is_some_and(|kind| kind == "compaction");
-        let mut set = |key: &str, value: Value| drop(block.insert(key.to_owned(), value));
+        let compaction = block.get("type").is_some_and(|kind| *kind == "compaction");
+        let mut set = |key: &'static str, value: Json<'static>| block.insert(key, value);
         match self.kind {
             Kind::Text => {
-                set("text", json!(self.text));
+                set("text", self.text.into());
                 if !self.citations.is_empty() {
-                    set("citations", json!(self.citations));
+                    set("citations", self.citations.into());
                 }
             }
             Kind::Thinking => {
-                set("thinking", json!(self.text));
-                set("signature", json!(self.signature));
+                set("thinking", self.text.into());
+                set("signature", self.signature.into());
             }
             Kind::RedactedThinking => {}
             Kind::Other if compaction => {
                 if !self.text.is_empty() {
-                    set("content", json!(self.text));
+                    set("content", self.text.into());
                 }
             }
             Kind::Call(_) | Kind::Json | Kind::Other => {
                 if !self.text.is_empty() {
-                    set("input", serde_json::from_str(&self.text).unwrap_or_else(|_| json!({})));
+                    let input = Json::parse(self.text.as_bytes());
+                    set("input", input.map_or_else(|_| Object::new().into(), |input| input.rendered()));
                 }
             }
         }
@@ -403,6 +471,7 @@ mod tests {
 
     use ai_api_plugin_sdk::testing::call;
     use ai_api_plugin_sdk::{FailureKind, Operation};
+    use serde_json::json;
 
     use super::*;
     use crate::names::ToolNames;

@@ -2,19 +2,28 @@
 
 use ai_api_plugin_sdk::Usage;
 use ai_api_plugin_sdk::canonical::UsageBody;
+use ai_api_plugin_sdk::json::{Json, Object};
 use serde::Deserialize;
-use serde_json::Value;
+
+use crate::wire;
 
 /// Anthropic's `usage`. In a stream, `message_delta` overrides `message_start` field by field.
+///
+/// The counts are not a type of their own with `flatten`: that would first read every field into a value.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct WireUsage {
-    #[serde(flatten)]
-    counts: Counts,
-    cache_creation: Option<Value>,
+pub(crate) struct WireUsage<'a> {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    #[serde(borrow)]
+    cache_creation: Option<Json<'a>>,
     output_tokens_details: Option<OutputDetails>,
-    server_tool_use: Option<Value>,
-    service_tier: Option<Value>,
+    #[serde(borrow)]
+    server_tool_use: Option<Json<'a>>,
+    #[serde(borrow)]
+    service_tier: Option<Json<'a>>,
     iterations: Option<Vec<Counts>>,
 }
 
@@ -37,21 +46,63 @@ struct OutputDetails {
 /// No answer has that many; the limit keeps sums of these from overflowing.
 const MAX_TOKENS: u64 = 1 << 50;
 
-impl WireUsage {
+impl<'a> WireUsage<'a> {
+    /// The usage in `object`; none if it isn't as documented.
+    pub(crate) fn quick(object: Object<'a>) -> Option<Self> {
+        let mut usage = Self::default();
+        for (key, value) in object {
+            match key.as_str() {
+                "input_tokens" => usage.input_tokens = wire::count(&value)?,
+                "output_tokens" => usage.output_tokens = wire::count(&value)?,
+                "cache_creation_input_tokens" => usage.cache_creation_input_tokens = wire::count(&value)?,
+                "cache_read_input_tokens" => usage.cache_read_input_tokens = wire::count(&value)?,
+                "cache_creation" => usage.cache_creation = wire::some(value),
+                "server_tool_use" => usage.server_tool_use = wire::some(value),
+                "service_tier" => usage.service_tier = wire::some(value),
+                "output_tokens_details" => usage.output_tokens_details = wire::object(value, OutputDetails::quick)?,
+                // Of compactions only.
+                "iterations" => return None,
+                _ => {}
+            }
+        }
+        Some(usage)
+    }
+}
+
+impl OutputDetails {
+    fn quick(object: Object<'_>) -> Option<Self> {
+        let thinking_tokens = object.get("thinking_tokens").map_or(Some(None), wire::count)?;
+        Some(Self { thinking_tokens })
+    }
+}
+
+impl WireUsage<'_> {
     /// Takes over what `newer` says.
-    pub(crate) fn update(&mut self, newer: WireUsage) {
-        let WireUsage { counts, cache_creation, output_tokens_details, server_tool_use, service_tier, iterations } =
-            newer;
-        let old = &mut self.counts;
-        old.input_tokens = counts.input_tokens.or(old.input_tokens);
-        old.output_tokens = counts.output_tokens.or(old.output_tokens);
-        old.cache_creation_input_tokens = counts.cache_creation_input_tokens.or(old.cache_creation_input_tokens);
-        old.cache_read_input_tokens = counts.cache_read_input_tokens.or(old.cache_read_input_tokens);
-        self.cache_creation = cache_creation.or(self.cache_creation.take());
-        self.output_tokens_details = output_tokens_details.or(self.output_tokens_details);
-        self.server_tool_use = server_tool_use.or(self.server_tool_use.take());
-        self.service_tier = service_tier.or(self.service_tier.take());
-        self.iterations = iterations.or(self.iterations.take());
+    pub(crate) fn update(&mut self, newer: WireUsage<'_>) {
+        let take = |old: &mut Option<u64>, newer: Option<u64>| *old = newer.or(*old);
+        take(&mut self.input_tokens, newer.input_tokens);
+        take(&mut self.output_tokens, newer.output_tokens);
+        take(&mut self.cache_creation_input_tokens, newer.cache_creation_input_tokens);
+        take(&mut self.cache_read_input_tokens, newer.cache_read_input_tokens);
+        let keep = |newer: Option<Json<'_>>, old: &mut Option<Json<'_>>| {
+            if let Some(newer) = newer {
+                *old = Some(newer.into_owned());
+            }
+        };
+        keep(newer.cache_creation, &mut self.cache_creation);
+        keep(newer.server_tool_use, &mut self.server_tool_use);
+        keep(newer.service_tier, &mut self.service_tier);
+        self.output_tokens_details = newer.output_tokens_details.or(self.output_tokens_details);
+        self.iterations = newer.iterations.or(self.iterations.take());
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            cache_creation_input_tokens: self.cache_creation_input_tokens,
+            cache_read_input_tokens: self.cache_read_input_tokens,
+        }
     }
 
     /// The sums that are billed.
@@ -60,9 +111,10 @@ impl WireUsage {
     /// <https://platform.claude.com/docs/en/build-with-claude/compaction#understanding-usage>. The answer's length
     /// is what stands beside them: that is how the recorded answers are counted.
     pub(crate) fn total(&self) -> Usage {
+        let counts = self.counts();
         let parts = match self.iterations.as_deref() {
             Some(parts) if !parts.is_empty() => parts,
-            _ => std::slice::from_ref(&self.counts),
+            _ => std::slice::from_ref(&counts),
         };
         let sum = |count: fn(&Counts) -> Option<u64>| {
             parts.iter().fold(0_u64, |sum, part| sum.saturating_add(count(part).unwrap_or(0))).min(MAX_TOKENS)
@@ -72,7 +124,7 @@ impl WireUsage {
         let details = self.output_tokens_details.unwrap_or_default();
         Usage {
             prompt_tokens: sum(|part| part.input_tokens) + cache_read_tokens + cache_write_tokens,
-            completion_tokens: match self.counts.output_tokens {
+            completion_tokens: match self.output_tokens {
                 Some(count) => count.min(MAX_TOKENS),
                 None => sum(|part| part.output_tokens),
             },
@@ -83,7 +135,7 @@ impl WireUsage {
     }
 
     /// As the OpenAI API shows it, with what LiteLLM adds for Anthropic.
-    pub(crate) fn body(&self) -> UsageBody {
+    pub(crate) fn body(&self) -> UsageBody<'_> {
         let total = self.total();
         let mut body = UsageBody::new(&total)
             .with("cache_creation_input_tokens", total.cache_write_tokens)
@@ -103,12 +155,13 @@ impl WireUsage {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn parse(value: Value) -> WireUsage {
-        serde_json::from_value(value).unwrap()
+    /// Leaked, for tests only: counts borrow from what they were read from.
+    fn parse(value: Value) -> WireUsage<'static> {
+        serde_json::from_str(value.to_string().leak()).unwrap()
     }
 
     #[test]

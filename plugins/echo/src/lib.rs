@@ -6,7 +6,7 @@
 use ai_api_plugin_sdk::canonical::{
     AssistantMessage, ChatCompletion, ChatRequest, ChunkWriter, Delta, FinishReason, Role, UsageBody,
 };
-use ai_api_plugin_sdk::json::Path;
+use ai_api_plugin_sdk::json::{Object, Path};
 use ai_api_plugin_sdk::{
     Batch, Begin, Begun, Call, Completion, Credential, Ending, Event, Failure, HttpResponse, Manifest, Operation,
     Provider, Support, Usage, Warning, export_provider, failure,
@@ -36,7 +36,7 @@ impl Provider for Echo {
         let begun = if call.streaming {
             Begun::ReplyStream(stream(&call, &text, &usage, request.include_usage))
         } else {
-            Begun::Reply(whole(&call, text, usage))
+            Begun::Reply(whole(&call, &text, usage))
         };
         let warnings = losses(request);
         Ok(Begin { exchange: Self, begun, warnings })
@@ -60,7 +60,7 @@ impl Provider for Echo {
 }
 
 /// Everything beside the messages, which an echo has no use for. A real translator carries over what its provider has.
-fn losses(request: ChatRequest) -> Vec<Warning> {
+fn losses(request: ChatRequest<'_>) -> Vec<Warning> {
     let unused = [
         ("tools", !request.tools.is_empty()),
         ("tool_choice", request.tool_choice.is_some()),
@@ -81,12 +81,12 @@ fn losses(request: ChatRequest) -> Vec<Warning> {
 }
 
 /// What is said back: the last thing that the user said.
-fn last_user_text(request: &ChatRequest) -> String {
+fn last_user_text(request: &ChatRequest<'_>) -> String {
     request.messages.iter().rev().find(|message| message.role == Role::User).map(|user| user.text()).unwrap_or_default()
 }
 
 /// A word is a token here; there is no tokenizer behind an echo.
-fn count_words(request: &ChatRequest, answer: &str) -> Usage {
+fn count_words(request: &ChatRequest<'_>, answer: &str) -> Usage {
     let words = |text: &str| text.split_whitespace().count() as u64;
     Usage {
         prompt_tokens: request.messages.iter().map(|message| words(&message.text())).sum(),
@@ -97,8 +97,8 @@ fn count_words(request: &ChatRequest, answer: &str) -> Usage {
     }
 }
 
-fn whole(call: &Call, text: String, usage: Usage) -> Completion {
-    let message = AssistantMessage { content: Some(text), ..AssistantMessage::default() };
+fn whole(call: &Call, text: &str, usage: Usage) -> Completion {
+    let message = AssistantMessage { content: Some(text.into()), ..AssistantMessage::default() };
     ChatCompletion::new(call, message, FinishReason::Stop, Some(UsageBody::new(&usage))).into_completion(Some(usage))
 }
 
@@ -108,7 +108,7 @@ fn stream(call: &Call, text: &str, usage: &Usage, include_usage: bool) -> Batch 
     for word in text.split_inclusive(' ') {
         chunks.delta(0, Delta::content(word));
     }
-    chunks.finish(0, FinishReason::Stop, serde_json::Map::new());
+    chunks.finish(0, FinishReason::Stop, Object::new());
     if include_usage {
         chunks.usage(&UsageBody::new(usage));
     }

@@ -13,10 +13,10 @@
 //! loses it, and Gemini 3 would refuse the call's result. The request then carries the signature that Google
 //! documents for that case (`request::contents`): the conversation goes on, without the earlier thoughts.
 
-use ai_api_plugin_sdk::Call;
 use ai_api_plugin_sdk::canonical::FinishReason;
+use ai_api_plugin_sdk::json::{Json, Object, Text};
 use ai_api_plugin_sdk::names::Names;
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::{Call, object};
 
 /// Where parts that only Gemini understands are handed to the client, and taken back from it.
 pub(crate) const GEMINI_PARTS: &str = "gemini_parts";
@@ -32,20 +32,20 @@ pub(crate) struct Asked {
 
 /// A part of an answer.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub(crate) enum Piece<'a> {
     /// A summary of what the model thought.
-    Thought { text: String, signature: Option<String> },
+    Thought { text: Text<'a>, signature: Option<Text<'a>> },
     /// Text, possibly empty when it came for its signature only.
-    Text { text: String, signature: Option<String> },
+    Text { text: Text<'a>, signature: Option<Text<'a>> },
     /// A call of one of the client's functions. `arguments` is JSON text.
-    Call { id: Option<String>, name: String, arguments: String, signature: Option<String> },
+    Call { id: Option<Text<'a>>, name: Text<'a>, arguments: Text<'a>, signature: Option<Text<'a>> },
     /// A picture, as a `data:` URL.
-    Image { url: String, signature: Option<String> },
+    Image { url: Text<'a>, signature: Option<Text<'a>> },
     /// Sound, in base64.
-    Audio { data: String, media_type: String },
+    Audio { data: Text<'a>, media_type: Text<'a> },
     /// A step of Google's own tools (`executableCode`, `toolCall` …), or something newer. No text, but Gemini 3
     /// wants it back.
-    Other(Map<String, Value>),
+    Other(Object<'a>),
 }
 
 /// Makes ids for calls that came without one.
@@ -55,14 +55,23 @@ pub(crate) struct CallIds {
     made: u32,
 }
 
+// === impl Asked ===
+
+impl Asked {
+    /// Whether a call of the wire's `name` is the answer itself.
+    pub(crate) fn answers_in(&self, name: &str) -> bool {
+        self.json_tool.as_deref() == Some(name)
+    }
+}
+
 // === impl Piece ===
 
-impl Piece {
+impl<'a> Piece<'a> {
     /// Sorts a part (<https://ai.google.dev/api/caching#Part>). None for what says nothing: empty text, and pictures
     /// that are only thoughts.
-    pub(crate) fn sort(mut part: Map<String, Value>) -> Option<Self> {
+    pub(crate) fn sort(mut part: Object<'a>) -> Option<Self> {
         let signature = take_text(&mut part, "thoughtSignature").filter(|signature| !signature.is_empty());
-        let thought = part.get("thought").and_then(Value::as_bool).unwrap_or(false);
+        let thought = part.get("thought").and_then(Json::as_bool).unwrap_or(false);
         if let Some(text) = take_text(&mut part, "text") {
             return match (thought, text.is_empty() && signature.is_none()) {
                 (_, true) => None,
@@ -70,33 +79,32 @@ impl Piece {
                 (false, _) => Some(Self::Text { text, signature }),
             };
         }
-        if let Some(Value::Object(mut call)) = part.get_mut("functionCall").map(Value::take) {
+        if let Some(Json::Object(mut call)) = part.get_mut("functionCall").map(Json::take) {
             let arguments = match call.remove("args") {
-                None | Some(Value::Null) => "{}".to_owned(),
-                Some(arguments) => arguments.to_string(),
+                None | Some(Json::Null) => "{}".into(),
+                Some(arguments) => arguments.to_string().into(),
             };
             let id = take_text(&mut call, "id").filter(|id| !id.is_empty());
             let name = take_text(&mut call, "name").unwrap_or_default();
             return Some(Self::Call { id, name, arguments, signature });
         }
-        if let Some(Value::Object(blob)) = part.get_mut("inlineData") {
+        if let Some(Json::Object(blob)) = part.get_mut("inlineData") {
             let media_type = take_text(blob, "mimeType").unwrap_or_default();
             let data = take_text(blob, "data").unwrap_or_default();
             return match media_type.split('/').next() {
                 _ if thought => None,
-                Some("image") => Some(Self::Image { url: format!("data:{media_type};base64,{data}"), signature }),
+                Some("image") => {
+                    Some(Self::Image { url: format!("data:{media_type};base64,{data}").into(), signature })
+                }
                 Some("audio") => Some(Self::Audio { data, media_type }),
-                _ => Some(Self::Other(Map::from_iter([(
-                    "inlineData".to_owned(),
-                    json!({"mimeType": media_type, "data": data}),
-                )]))),
+                _ => Some(Self::Other(inline_data(media_type, data))),
             };
         }
         if let Some(signature) = signature {
-            if part.iter().all(|(key, _)| key == "thought") {
-                return Some(Self::Text { text: String::new(), signature: Some(signature) });
+            if part.iter().all(|(key, _)| *key == "thought") {
+                return Some(Self::Text { text: Text::default(), signature: Some(signature) });
             }
-            part.insert("thoughtSignature".to_owned(), Value::String(signature));
+            part.insert("thoughtSignature", signature);
         }
         (!part.is_empty()).then_some(Self::Other(part))
     }
@@ -113,11 +121,11 @@ impl CallIds {
     }
 
     /// Google's own id, else one that no other call of the conversation has.
-    pub(crate) fn id(&mut self, own: Option<String>) -> String {
+    pub(crate) fn id<'a>(&mut self, own: Option<Text<'a>>) -> Text<'a> {
         own.unwrap_or_else(|| {
             let id = format!("{}_{}", self.prefix, self.made);
             self.made = self.made.saturating_add(1);
-            id
+            id.into()
         })
     }
 }
@@ -139,66 +147,71 @@ pub(crate) fn finish_reason(native: &str, called: bool) -> FinishReason {
 }
 
 /// What a choice tells beside its finish reason: Google's own word, and its explanation where something went wrong.
-pub(crate) fn finish_fields(native: Option<&str>, message: Option<&str>) -> Map<String, Value> {
-    let mut fields = Map::new();
-    if let Some(native) = native {
-        fields.insert("native_finish_reason".to_owned(), json!(native));
-    }
-    if let Some(message) = message.filter(|_| native != Some("STOP")) {
-        fields.insert("finish_message".to_owned(), json!(message));
-    }
-    fields
+pub(crate) fn finish_fields<'a>(native: Option<Text<'a>>, message: Option<Text<'a>>) -> Object<'a> {
+    let message = message.filter(|_| native.as_deref() != Some("STOP"));
+    let fields = [("native_finish_reason", native), ("finish_message", message)];
+    fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 /// A block as LiteLLM hands it on; only a signed one is of use later.
-pub(crate) fn thinking_block(text: &str, signature: &str) -> Value {
-    json!({"type": "thinking", "thinking": text, "signature": signature})
+pub(crate) fn thinking_block<'a>(text: Text<'a>, signature: Text<'a>) -> Json<'a> {
+    object! {"type": "thinking", "thinking": text, "signature": signature}.into()
 }
 
 /// A picture as LiteLLM hands it on.
-pub(crate) fn image(url: String, index: usize, signature: Option<String>) -> Value {
-    let mut image = json!({"type": "image_url", "image_url": {"url": url, "detail": "auto"}, "index": index});
-    if let (Value::Object(fields), Some(signature)) = (&mut image, signature) {
-        fields.insert("provider_specific_fields".to_owned(), json!({"thought_signature": signature}));
+pub(crate) fn image<'a>(url: Text<'a>, index: usize, signature: Option<Text<'a>>) -> Json<'a> {
+    let url = object! {"url": url, "detail": "auto"};
+    let mut image = object! {"type": "image_url", "image_url": url, "index": index as u64};
+    if let Some(signature) = signature {
+        image.insert("provider_specific_fields", object! {"thought_signature": signature});
     }
-    image
+    image.into()
 }
 
 /// Sound in OpenAI's form. Google's is raw 16-bit samples, whose rate only the media type tells.
-pub(crate) fn audio(call: &Call, data: String, media_type: String) -> Value {
-    json!({
+pub(crate) fn audio<'a>(call: &Call, data: Text<'a>, media_type: Text<'a>) -> Json<'a> {
+    let fields = object! {
         "id": format!("audio_{}", call.id),
         "data": data,
         "transcript": "",
         "expires_at": call.created,
         "mime_type": media_type,
-    })
+    };
+    fields.into()
+}
+
+/// A part with data that has no place in a canonical answer.
+pub(crate) fn inline_data<'a>(media_type: Text<'a>, data: Text<'a>) -> Object<'a> {
+    object! {"inlineData": object! {"mimeType": media_type, "data": data}}
 }
 
 /// A call's signature, for its `provider_specific_fields` and its `extra_content`.
-pub(crate) fn signature_fields(signature: Option<String>) -> (Map<String, Value>, Map<String, Value>) {
+pub(crate) fn signature_fields(signature: Option<Text<'_>>) -> (Object<'_>, Object<'_>) {
     let Some(signature) = signature else { return Default::default() };
-    let own = Map::from_iter([("thought_signature".to_owned(), Value::String(signature))]);
-    (own.clone(), Map::from_iter([("google".to_owned(), Value::Object(own))]))
+    let own = object! {"thought_signature": signature};
+    (own.clone(), object! {"google": own})
 }
 
-fn take_text(map: &mut Map<String, Value>, key: &str) -> Option<String> {
-    match map.get_mut(key).map(Value::take) {
-        Some(Value::String(text)) => {
-            map.shift_remove(key);
-            Some(text)
-        }
-        Some(other) => {
-            map.insert(key.to_owned(), other);
-            None
-        }
-        None => None,
+/// Joins texts; the first one is taken as it is, and mostly there is no other.
+pub(crate) fn append<'a>(text: &mut Text<'a>, more: Text<'a>) {
+    if text.is_empty() {
+        *text = more;
+    } else {
+        text.push_str(&more);
     }
+}
+
+fn take_text<'a>(object: &mut Object<'a>, key: &str) -> Option<Text<'a>> {
+    let Json::String(text) = object.get_mut(key)? else { return None };
+    let text = std::mem::take(text);
+    object.remove(key);
+    Some(text)
 }
 
 #[cfg(test)]
 mod tests {
     use ai_api_plugin_sdk::{Operation, testing};
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -225,7 +238,7 @@ mod tests {
         let mut call = testing::call(Operation::ChatCompletions, "m", &json!({}));
         call.id = "3f2b8c1e-52a7-4a0b-9d55-0c6f0a1b2c3d".to_owned();
         let mut ids = CallIds::new(&call);
-        assert_eq!(ids.id(Some("own".to_owned())), "own");
+        assert_eq!(ids.id(Some("own".into())), "own");
         assert_eq!(ids.id(None), "call_3f2b8c1e52a74a0b9d550c6f_0");
         assert_eq!(ids.id(None), "call_3f2b8c1e52a74a0b9d550c6f_1");
         assert!(ids.id(None).len() <= 40);
@@ -233,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_part_of_any_shape_is_sorted() {
-        let sort = |part: Value| Piece::sort(part.as_object().unwrap().clone());
+        let sort = |part: Value| Piece::sort(Json::from(part).into_object().unwrap());
         assert!(sort(json!({})).is_none());
         assert!(sort(json!({"text": ""})).is_none());
         assert!(sort(json!({"thought": true, "inlineData": {"mimeType": "image/png"}})).is_none());

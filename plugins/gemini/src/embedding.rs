@@ -1,47 +1,46 @@
 //! Embeddings: <https://ai.google.dev/api/embeddings#method:-models.batchembedcontents>.
 
 use ai_api_plugin_sdk::canonical::{EmbeddingInput, EmbeddingRequest, embeddings};
-use ai_api_plugin_sdk::json::{Path, Warnings};
-use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, Usage, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::json::{Object, Path, Warnings, WriteJson};
+use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, Usage, failure, object};
 
 use crate::model::Model;
 use crate::request::Translated;
-use crate::usage;
+use crate::usage::Counts;
 use crate::wire::Embeddings;
 
 /// Translates the request: one of Google's for each text.
 ///
 /// # Errors
 /// An input is made of tokens: they are another model's.
-pub(crate) fn translate(request: EmbeddingRequest, model: &Model) -> Result<Translated, Failure> {
+pub(crate) fn translate(request: EmbeddingRequest<'_>, model: &Model) -> Result<Translated, Failure> {
     let EmbeddingRequest { input, dimensions, base64: _, mut rest } = request;
     let mut warnings = Warnings::default();
     let at = &Path::Root;
-    let mut shared = Map::new();
+    let mut shared = Object::new();
     if let Some(dimensions) = dimensions {
-        shared.insert("outputDimensionality".to_owned(), json!(dimensions));
+        shared.insert("outputDimensionality", dimensions);
     }
     for (key, names) in [("taskType", ["taskType", "task_type"]), ("title", ["title", "title"])] {
         for name in names {
             if let Some(value) = rest.string(name, at)? {
-                shared.insert(key.to_owned(), Value::String(value));
+                shared.insert(key, value);
             }
         }
     }
     warnings.dropped_fields(&rest, at);
 
+    let model = model.resource();
     let input_at = at.key("input");
     let requests = input
         .into_iter()
         .enumerate()
         .map(|(index, input)| match input {
             EmbeddingInput::Text(text) => {
-                let mut request = Map::new();
-                request.insert("model".to_owned(), json!(model.resource()));
-                request.insert("content".to_owned(), json!({"parts": [{"text": text}]}));
+                let content = object! {"parts": vec![object! {"text": text}]};
+                let mut request = object! {"model": model.as_str(), "content": content};
                 request.extend(shared.clone());
-                Ok(Value::Object(request))
+                Ok(request)
             }
             EmbeddingInput::Tokens(_) => {
                 let place = input_at.index(index);
@@ -51,7 +50,7 @@ pub(crate) fn translate(request: EmbeddingRequest, model: &Model) -> Result<Tran
             }
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Translated { body: Map::from_iter([("requests".to_owned(), Value::Array(requests))]), warnings })
+    Ok(Translated { body: object! {"requests": requests}.to_json(), warnings })
 }
 
 /// Translates the answer.
@@ -60,7 +59,7 @@ pub(crate) fn translate(request: EmbeddingRequest, model: &Model) -> Result<Tran
 /// It holds anything but one vector for each of `inputs`.
 pub(crate) fn answer(call: &Call, inputs: usize, base64: bool, response: &HttpResponse) -> Result<Completion, Failure> {
     let malformed = || failure::malformed("gemini answered with something that is no BatchEmbedContentsResponse");
-    let answer: Embeddings = serde_json::from_slice(&response.body).map_err(|_| malformed())?;
+    let answer: Embeddings<'_> = serde_json::from_slice(&response.body).map_err(|_| malformed())?;
     let vectors: Vec<Vec<f32>> = answer
         .embeddings
         .unwrap_or_default()
@@ -71,7 +70,7 @@ pub(crate) fn answer(call: &Call, inputs: usize, base64: bool, response: &HttpRe
         return Err(failure::malformed(format!("gemini answered with {} vectors for {inputs} texts", vectors.len())));
     }
     // Older models count nothing.
-    let usage = answer.usage_metadata.map(|metadata| usage::translate(&metadata, false).usage).unwrap_or(Usage {
+    let usage = answer.usage_metadata.map(|metadata| Counts::of(&metadata).usage(false)).unwrap_or(Usage {
         prompt_tokens: 0,
         completion_tokens: 0,
         cache_read_tokens: 0,

@@ -1,7 +1,7 @@
 //! What Google says when it refuses or fails: <https://ai.google.dev/gemini-api/docs/troubleshooting>.
 
+use ai_api_plugin_sdk::json::Json;
 use ai_api_plugin_sdk::{Failure, FailureKind, HttpResponse, failure};
-use serde_json::Value;
 
 /// A failure from an answer whose status is an error's.
 ///
@@ -10,7 +10,7 @@ pub(crate) fn from_response(response: &HttpResponse) -> Failure {
     if response.status < 400 {
         return failure::malformed(answered(response));
     }
-    let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    let body = Json::parse(&response.body).unwrap_or_default();
     match inner(&body) {
         Some(error) => describe(response.status, error, response),
         None => failure::from_status(response.status, answered(response), &response.headers),
@@ -18,10 +18,10 @@ pub(crate) fn from_response(response: &HttpResponse) -> Failure {
 }
 
 /// A failure from an error that stands in an event of a stream that began well.
-pub(crate) fn from_event(error: &Value) -> Failure {
+pub(crate) fn from_event(error: &Json<'_>) -> Failure {
     let none = HttpResponse { status: 0, headers: Vec::new(), body: Vec::new() };
-    let code = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-    let status = match error.get("status").and_then(Value::as_str) {
+    let code = error.get("code").and_then(Json::as_u64).and_then(|code| u16::try_from(code).ok());
+    let status = match error.get("status").and_then(Json::as_str) {
         _ if code.is_some_and(|code| (400..600).contains(&code)) => code.unwrap_or(500),
         Some("INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE") => 400,
         Some("UNAUTHENTICATED") => 401,
@@ -36,13 +36,13 @@ pub(crate) fn from_event(error: &Value) -> Failure {
 }
 
 /// The error object, out of a list of one too.
-fn inner(body: &Value) -> Option<&Value> {
+fn inner<'b, 'a>(body: &'b Json<'a>) -> Option<&'b Json<'a>> {
     let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
     body.get("error").filter(|error| error.is_object())
 }
 
-fn describe(status: u16, error: &Value, response: &HttpResponse) -> Failure {
-    let message = match error.get("message").and_then(Value::as_str) {
+fn describe(status: u16, error: &Json<'_>, response: &HttpResponse) -> Failure {
+    let message = match error.get("message").and_then(Json::as_str) {
         Some(message) if !message.is_empty() => message.to_owned(),
         _ => format!("gemini answered {status} without saying why"),
     };
@@ -60,28 +60,28 @@ fn describe(status: u16, error: &Value, response: &HttpResponse) -> Failure {
     failure
 }
 
-fn details<'a>(error: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a Value> {
-    let all = error.get("details").and_then(Value::as_array).into_iter().flatten();
-    all.filter(move |detail| detail.get("@type").and_then(Value::as_str).is_some_and(|name| name.ends_with(kind)))
+fn details<'b, 'a>(error: &'b Json<'a>, kind: &'b str) -> impl Iterator<Item = &'b Json<'a>> {
+    let all = error.get("details").and_then(Json::as_array).into_iter().flatten();
+    all.filter(move |detail| detail.get("@type").and_then(Json::as_str).is_some_and(|name| name.ends_with(kind)))
 }
 
 /// `ErrorInfo.reason`.
-fn reason(error: &Value) -> Option<&str> {
+fn reason<'b>(error: &'b Json<'_>) -> Option<&'b str> {
     details(error, "google.rpc.ErrorInfo").find_map(|info| info.get("reason")?.as_str())
 }
 
 /// Whether a quota is used up for the day, or was never given: waiting a minute does not help then.
-fn is_used_up(error: &Value) -> bool {
+fn is_used_up(error: &Json<'_>) -> bool {
     let violations =
         details(error, "google.rpc.QuotaFailure").filter_map(|failure| failure.get("violations")?.as_array());
     violations.flatten().any(|violation| {
-        let text = |key: &str| violation.get(key).and_then(Value::as_str).unwrap_or_default();
+        let text = |key: &str| violation.get(key).and_then(Json::as_str).unwrap_or_default();
         text("quotaId").contains("PerDay") || text("quotaValue") == "0"
     })
 }
 
 /// `RetryInfo.retryDelay`, a proto duration such as `37s` or `0.5s`; a fraction of a millisecond counts as a whole.
-fn retry_delay_ms(error: &Value) -> Option<u64> {
+fn retry_delay_ms(error: &Json<'_>) -> Option<u64> {
     let delay = details(error, "google.rpc.RetryInfo").find_map(|info| info.get("retryDelay")?.as_str())?;
     let seconds: f64 = delay.strip_suffix('s')?.parse().ok()?;
     (seconds >= 0.0).then_some((seconds * 1000.0).ceil() as u64)
@@ -96,7 +96,7 @@ fn answered(response: &HttpResponse) -> String {
 #[cfg(test)]
 mod tests {
     use ai_api_plugin_sdk::Header;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -170,7 +170,7 @@ mod tests {
             (json!({"code": 7, "message": "m"}), 500),
             (json!({}), 500),
         ] {
-            assert_eq!(from_event(&error).status, status, "{error}");
+            assert_eq!(from_event(&Json::from(error.clone())).status, status, "{error}");
         }
     }
 }

@@ -16,7 +16,7 @@ mod stream;
 mod usage;
 mod wire;
 
-use ai_api_plugin_sdk::canonical::{ChatRequest, ChunkWriter, EmbeddingRequest};
+use ai_api_plugin_sdk::canonical::{ChatRequest, EmbeddingRequest};
 use ai_api_plugin_sdk::{
     Batch, Begin, Begun, Call, Completion, Credential, Ending, Event, Failure, FailureKind, Header, HttpRequest,
     HttpResponse, Manifest, Operation, Provider, Support, export_provider, failure,
@@ -28,17 +28,14 @@ use crate::stream::Stream;
 
 /// One call to the Gemini API.
 #[derive(Debug)]
-pub struct Gemini {
-    call: Call,
-    awaited: Awaited,
-}
+pub struct Gemini(Awaited);
 
-/// What kind of answer the call waits for.
+/// What kind of answer a call waits for.
 #[derive(Debug)]
 enum Awaited {
-    Chat(Asked),
+    Chat { call: Call, asked: Asked },
     Stream(Box<Stream>),
-    Embeddings { inputs: usize, base64: bool },
+    Embeddings { call: Call, inputs: usize, base64: bool },
 }
 
 // === impl Gemini ===
@@ -59,7 +56,7 @@ impl Provider for Gemini {
 
     fn begin(mut call: Call) -> Result<Begin<Self>, Failure> {
         let model = Model::parse(&call.model)?;
-        // Nobody needs the body again, and it may hold many megabytes of images.
+        // Nobody needs the body once it is translated, and it may hold many megabytes of images.
         let body = std::mem::take(&mut call.body);
         let (verb, translated, awaited) = match call.operation {
             Operation::ChatCompletions => {
@@ -67,16 +64,17 @@ impl Provider for Gemini {
                 let include_usage = chat.include_usage;
                 let (translated, asked) = request::translate(chat, &model)?;
                 if call.streaming {
-                    let stream = Stream::new(ChunkWriter::new(&call), &call, asked, include_usage);
+                    let stream = Stream::new(call, asked, include_usage);
                     ("streamGenerateContent", translated, Awaited::Stream(Box::new(stream)))
                 } else {
-                    ("generateContent", translated, Awaited::Chat(asked))
+                    ("generateContent", translated, Awaited::Chat { call, asked })
                 }
             }
             Operation::Embeddings => {
                 let request = EmbeddingRequest::parse(&body)?;
-                let awaited = Awaited::Embeddings { inputs: request.input.len(), base64: request.base64 };
-                ("batchEmbedContents", embedding::translate(request, &model)?, awaited)
+                let (inputs, base64) = (request.input.len(), request.base64);
+                let translated = embedding::translate(request, &model)?;
+                ("batchEmbedContents", translated, Awaited::Embeddings { call, inputs, base64 })
             }
             _ => return Err(failure::failure(FailureKind::Unsupported, "gemini serves chat and embeddings only.")),
         };
@@ -89,36 +87,36 @@ impl Provider for Gemini {
             path: model.path(verb),
             query,
             headers: vec![Header { name: "content-type".to_owned(), value: "application/json".to_owned() }],
-            body: serde_json::Value::Object(translated.body).to_string().into_bytes(),
+            body: translated.body,
         };
         let begun = Begun::Send(request);
-        Ok(Begin { exchange: Self { call, awaited }, begun, warnings: translated.warnings.into_vec() })
+        Ok(Begin { exchange: Self(awaited), begun, warnings: translated.warnings.into_vec() })
     }
 
     fn streaming(&self) -> bool {
-        matches!(self.awaited, Awaited::Stream(_))
+        matches!(self.0, Awaited::Stream(_))
     }
 
     fn whole(&mut self, response: HttpResponse) -> Result<Completion, Failure> {
         if !(200..300).contains(&response.status) {
             return Err(error::from_response(&response));
         }
-        match &self.awaited {
-            Awaited::Chat(asked) => response::translate(&self.call, asked, &response),
-            Awaited::Embeddings { inputs, base64 } => embedding::answer(&self.call, *inputs, *base64, &response),
+        match &self.0 {
+            Awaited::Chat { call, asked } => response::translate(call, asked, &response),
+            Awaited::Embeddings { call, inputs, base64 } => embedding::answer(call, *inputs, *base64, &response),
             Awaited::Stream(_) => Err(failure::malformed("gemini sent one answer where events were asked for")),
         }
     }
 
     fn events(&mut self, events: Vec<Event>) -> Result<Batch, Failure> {
-        match &mut self.awaited {
+        match &mut self.0 {
             Awaited::Stream(stream) => stream.events(events),
             _ => Err(failure::malformed("gemini sent events where one answer was asked for")),
         }
     }
 
     fn end(&mut self, ending: Ending) -> Result<Batch, Failure> {
-        match &mut self.awaited {
+        match &mut self.0 {
             Awaited::Stream(stream) => stream.end(ending),
             _ => Err(failure::malformed("gemini sent events where one answer was asked for")),
         }

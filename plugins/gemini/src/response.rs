@@ -1,24 +1,27 @@
 //! A whole chat answer, canonical.
 
 use ai_api_plugin_sdk::canonical::{AssistantMessage, ChatCompletion, Choice, FinishReason, ToolCall};
+use ai_api_plugin_sdk::json::{Json, Object, Text};
 use ai_api_plugin_sdk::{Call, Completion, Failure, HttpResponse, failure};
-use serde_json::{Map, Value, json};
 
 use crate::answer::{self, Asked, CallIds, GEMINI_PARTS, Piece};
+use crate::usage::Counts;
 use crate::wire::{Answer, Candidate, PromptFeedback};
-use crate::{error, grounding, logprobs, usage};
+use crate::{error, grounding, logprobs};
 
 /// Translates the answer to `call`.
 ///
 /// # Errors
 /// It is no `GenerateContentResponse`, or one that neither answers nor says why not.
 pub(crate) fn translate(call: &Call, asked: &Asked, response: &HttpResponse) -> Result<Completion, Failure> {
-    let answer: Answer = serde_json::from_slice(&response.body)
-        .map_err(|_| failure::malformed("gemini answered with something that is no GenerateContentResponse"))?;
+    let answer = Json::parse(&response.body).ok().and_then(Answer::of);
+    let Some(answer) = answer else {
+        return Err(failure::malformed("gemini answered with something that is no GenerateContentResponse"));
+    };
     if let Some(error) = &answer.error {
         return Err(error::from_event(error));
     }
-    let candidates = answer.candidates.unwrap_or_default();
+    let mut candidates = answer.candidates;
     let blocked = answer.prompt_feedback.filter(|feedback| feedback.block_reason.is_some());
     if candidates.is_empty() && blocked.is_none() {
         return Err(failure::malformed("gemini answered without a candidate"));
@@ -26,10 +29,9 @@ pub(crate) fn translate(call: &Call, asked: &Asked, response: &HttpResponse) -> 
 
     let searched =
         candidates.iter().filter_map(|candidate| candidate.grounding_metadata.as_ref()).any(grounding::searched);
-    let used = answer.usage_metadata.map(|metadata| usage::translate(&metadata, searched));
-    let (usage, body) = used.map(|used| (used.usage, used.body)).unzip();
+    let counts = answer.usage_metadata.as_ref().map(Counts::of);
+    let body = counts.as_ref().map(|counts| counts.body(searched));
     let mut completion = ChatCompletion::new(call, AssistantMessage::default(), FinishReason::ContentFilter, body);
-    completion.extra = extra(&candidates);
     match blocked {
         Some(feedback) if candidates.is_empty() => {
             if let Some(choice) = completion.choices.first_mut() {
@@ -38,40 +40,48 @@ pub(crate) fn translate(call: &Call, asked: &Asked, response: &HttpResponse) -> 
         }
         _ => {
             let mut ids = CallIds::new(call);
-            let choices = candidates.into_iter().enumerate();
+            let choices = candidates.iter_mut().enumerate();
             completion.choices =
                 choices.map(|(place, candidate)| choice(call, asked, place, candidate, &mut ids)).collect();
         }
     }
-    Ok(completion.into_completion(usage))
+    completion.extra = extra(candidates);
+    Ok(completion.into_completion(counts.map(|counts| counts.usage(searched))))
 }
 
 /// Why Google refused the prompt, for the choice that stands in for an answer.
-fn blocked_fields(feedback: PromptFeedback) -> Map<String, Value> {
-    answer::finish_fields(feedback.block_reason.as_deref(), feedback.block_reason_message.as_deref())
+fn blocked_fields(feedback: PromptFeedback<'_>) -> Object<'_> {
+    answer::finish_fields(feedback.block_reason, feedback.block_reason_message)
 }
 
-fn choice(call: &Call, asked: &Asked, place: usize, candidate: Candidate, ids: &mut CallIds) -> Choice {
+/// What a candidate says. What `extra` shows of it is left in it.
+fn choice<'a>(
+    call: &Call,
+    asked: &Asked,
+    place: usize,
+    candidate: &mut Candidate<'a>,
+    ids: &mut CallIds,
+) -> Choice<'a> {
     let mut message = AssistantMessage::default();
-    let (mut content, mut reasoning) = (String::new(), String::new());
+    let (mut content, mut reasoning) = (Text::default(), Text::default());
     let (mut signatures, mut others) = (Vec::new(), Vec::new());
     let mut json_answer = None;
-    let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
-    for piece in parts.into_iter().filter_map(Piece::sort) {
+    for piece in std::mem::take(&mut candidate.parts).into_iter().filter_map(Piece::sort) {
         match piece {
             Piece::Thought { text, signature } => {
-                message.thinking_blocks.extend(signature.map(|signature| answer::thinking_block(&text, &signature)));
-                reasoning.push_str(&text);
+                let block = signature.map(|signature| answer::thinking_block(text.clone(), signature));
+                message.thinking_blocks.extend(block);
+                answer::append(&mut reasoning, text);
             }
             Piece::Text { text, signature } => {
-                content.push_str(&text);
-                signatures.extend(signature.map(Value::String));
+                answer::append(&mut content, text);
+                signatures.extend(signature.map(Json::String));
             }
-            Piece::Call { name, arguments, .. } if asked.json_tool.as_ref() == Some(&name) => {
+            Piece::Call { name, arguments, .. } if asked.answers_in(&name) => {
                 json_answer.get_or_insert(arguments);
             }
             Piece::Call { id, name, arguments, signature } => {
-                let mut call = ToolCall::new(ids.id(id), asked.names.client(&name).to_owned(), arguments);
+                let mut call = ToolCall::new(ids.id(id), asked.names.to_client(name), arguments);
                 (call.provider_specific_fields, call.extra_content) = answer::signature_fields(signature);
                 message.tool_calls.push(call);
             }
@@ -82,9 +92,9 @@ fn choice(call: &Call, asked: &Asked, place: usize, candidate: Candidate, ids: &
                 message.audio = Some(answer::audio(call, data, media_type));
             }
             Piece::Audio { data, media_type } => {
-                others.push(json!({"inlineData": {"mimeType": media_type, "data": data}}));
+                others.push(Json::Object(answer::inline_data(media_type, data)));
             }
-            Piece::Other(part) => others.push(Value::Object(part)),
+            Piece::Other(part) => others.push(Json::Object(part)),
         }
     }
     // One that came with other calls is a guess at what they will bring.
@@ -98,35 +108,34 @@ fn choice(call: &Call, asked: &Asked, place: usize, candidate: Candidate, ids: &
     message.reasoning_content = Some(reasoning).filter(|text| !text.is_empty());
     for (key, list) in [("thought_signatures", signatures), (GEMINI_PARTS, others)] {
         if !list.is_empty() {
-            message.provider_specific_fields.insert(key.to_owned(), Value::Array(list));
+            message.provider_specific_fields.insert(key, list);
         }
     }
 
-    let native = candidate.finish_reason.as_deref();
+    let native = candidate.finish_reason.take();
     Choice {
         index: candidate.index.unwrap_or_else(|| u32::try_from(place).unwrap_or(u32::MAX)),
-        finish_reason: answer::finish_reason(native.unwrap_or("STOP"), !message.tool_calls.is_empty()),
+        finish_reason: answer::finish_reason(native.as_deref().unwrap_or("STOP"), !message.tool_calls.is_empty()),
         message,
-        logprobs: candidate.logprobs_result.and_then(logprobs::translate),
-        provider_specific_fields: answer::finish_fields(native, candidate.finish_message.as_deref()),
+        logprobs: candidate.logprobs_result.take().and_then(logprobs::translate),
+        provider_specific_fields: answer::finish_fields(native, candidate.finish_message.take()),
     }
 }
 
 /// What LiteLLM shows beside the answer under these names, one entry for each candidate that has it.
-fn extra(candidates: &[Candidate]) -> Map<String, Value> {
-    let mut extra = Map::new();
+fn extra(candidates: Vec<Candidate<'_>>) -> Object<'_> {
+    let mut extra = [
+        ("vertex_ai_grounding_metadata", Vec::new()),
+        ("vertex_ai_url_context_metadata", Vec::new()),
+        ("vertex_ai_safety_results", Vec::new()),
+        ("vertex_ai_citation_metadata", Vec::new()),
+    ];
     for candidate in candidates {
-        for (key, value) in [
-            ("vertex_ai_grounding_metadata", &candidate.grounding_metadata),
-            ("vertex_ai_url_context_metadata", &candidate.url_context_metadata),
-            ("vertex_ai_safety_results", &candidate.safety_ratings),
-            ("vertex_ai_citation_metadata", &candidate.citation_metadata),
-        ] {
-            if let (Some(value), Value::Array(list)) = (value, extra.entry(key).or_insert_with(|| json!([]))) {
-                list.push(value.clone());
-            }
+        let Candidate { grounding_metadata, url_context_metadata, safety_ratings, citation_metadata, .. } = candidate;
+        let told = [grounding_metadata, url_context_metadata, safety_ratings, citation_metadata];
+        for ((_, list), value) in extra.iter_mut().zip(told) {
+            list.extend(value);
         }
     }
-    extra.retain(|_, list| list.as_array().is_some_and(|list| !list.is_empty()));
-    extra
+    extra.into_iter().filter(|(_, list)| !list.is_empty()).collect()
 }

@@ -7,31 +7,38 @@
 use std::collections::BTreeMap;
 
 use ai_api_plugin_sdk::canonical::{ChunkWriter, Delta, FinishReason, ToolCallDelta};
-use ai_api_plugin_sdk::{Batch, Call, Ending, Event, Failure, FailureKind, Usage, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::json::{Json, Object, Text};
+use ai_api_plugin_sdk::{Batch, Call, Ending, Event, Failure, FailureKind, Usage, failure, object};
 
 use crate::answer::{self, Asked, CallIds, GEMINI_PARTS, Piece};
-use crate::usage::Used;
+use crate::usage::Counts;
 use crate::wire::{Answer, Candidate, PromptFeedback};
-use crate::{error, grounding, logprobs, usage};
+use crate::{error, grounding, logprobs};
 
 /// A stream that is being translated.
 #[derive(Debug)]
 pub(crate) struct Stream {
+    teller: Teller,
+    include_usage: bool,
+    choices: BTreeMap<u32, Progress>,
+    blocked: Option<PromptFeedback<'static>>,
+    usage: Option<Counts>,
+    /// The gateway hasn't heard of the usage yet.
+    usage_is_news: bool,
+    /// A failure that has to wait until the chunks before it are out.
+    failure: Option<Failure>,
+}
+
+/// Tells the client in chunks what choices say.
+#[derive(Debug)]
+struct Teller {
     writer: ChunkWriter,
     /// For what an answer repeats of its call; without the request's body.
     call: Call,
     asked: Asked,
-    include_usage: bool,
     ids: CallIds,
-    choices: BTreeMap<u32, Progress>,
-    blocked: Option<PromptFeedback>,
-    usage: Option<Map<String, Value>>,
-    /// The gateway hasn't heard of the usage yet.
-    usage_is_news: bool,
+    /// Google Search or Maps was used.
     searched: bool,
-    /// A failure that has to wait until the chunks before it are out.
-    failure: Option<Failure>,
 }
 
 /// How far a choice has come.
@@ -44,22 +51,22 @@ struct Progress {
     sounds: bool,
     /// The arguments of the function that is the answer itself.
     json_answer: Option<String>,
-    images: Vec<Value>,
-    thinking_blocks: Vec<Value>,
+    images: Vec<Json<'static>>,
+    thinking_blocks: Vec<Json<'static>>,
     /// Signatures of texts.
-    signatures: Vec<Value>,
+    signatures: Vec<Json<'static>>,
     /// Parts that only Gemini understands.
-    others: Vec<Value>,
+    others: Vec<Json<'static>>,
     finish: Option<Finish>,
-    grounding: Option<Value>,
+    grounding: Option<Json<'static>>,
 }
 
 /// Why a choice is complete.
 #[derive(Debug)]
 struct Finish {
     /// In Google's words.
-    native: String,
-    message: Option<String>,
+    native: Text<'static>,
+    message: Option<Text<'static>>,
     /// It isn't the choice's own: the prompt was refused.
     blocked: bool,
     /// A call stood in the same event.
@@ -70,18 +77,15 @@ struct Finish {
 
 impl Stream {
     /// A stream that answers `call`, which has given up its body.
-    pub(crate) fn new(writer: ChunkWriter, call: &Call, asked: Asked, include_usage: bool) -> Self {
+    pub(crate) fn new(call: Call, asked: Asked, include_usage: bool) -> Self {
+        let (writer, ids) = (ChunkWriter::new(&call), CallIds::new(&call));
         Self {
-            writer,
-            ids: CallIds::new(call),
-            call: call.clone(),
-            asked,
+            teller: Teller { writer, call, asked, ids, searched: false },
             include_usage,
             choices: BTreeMap::new(),
             blocked: None,
             usage: None,
             usage_is_news: false,
-            searched: false,
             failure: None,
         }
     }
@@ -95,7 +99,7 @@ impl Stream {
             return Err(failure);
         }
         let failure = events.iter().try_for_each(|event| self.event(&event.data)).err();
-        let batch = Batch { chunks: self.writer.take(), usage: self.news(), done: false };
+        let batch = Batch { chunks: self.teller.writer.take(), usage: self.news(), done: false };
         match failure {
             Some(failure) if batch.chunks.is_empty() => Err(failure),
             failure => {
@@ -123,13 +127,12 @@ impl Stream {
             });
         }
         for (index, choice) in std::mem::take(&mut self.choices) {
-            self.finish(index, choice);
+            self.teller.finish(index, choice);
         }
-        let used = self.used();
-        if let Some(used) = used.as_ref().filter(|_| self.include_usage) {
-            self.writer.usage(&used.body);
+        if let Some(counts) = self.usage.as_ref().filter(|_| self.include_usage) {
+            self.teller.writer.usage(&counts.body(self.teller.searched));
         }
-        Ok(Batch { chunks: self.writer.take(), usage: used.map(|used| used.usage), done: true })
+        Ok(Batch { chunks: self.teller.writer.take(), usage: self.used(), done: true })
     }
 
     /// A refused prompt ends what has no reason of its own to end, and is an answer itself where none began.
@@ -148,52 +151,57 @@ impl Stream {
         }
     }
 
-    fn used(&self) -> Option<Used> {
-        self.usage.as_ref().map(|metadata| usage::translate(metadata, self.searched))
+    fn used(&self) -> Option<Usage> {
+        self.usage.as_ref().map(|counts| counts.usage(self.teller.searched))
     }
 
     fn news(&mut self) -> Option<Usage> {
-        std::mem::take(&mut self.usage_is_news).then(|| self.used())?.map(|used| used.usage)
+        if std::mem::take(&mut self.usage_is_news) { self.used() } else { None }
     }
 
     fn event(&mut self, data: &[u8]) -> Result<(), Failure> {
         let data = data.trim_ascii();
-        let unreadable = |_| failure::malformed("gemini sent an event that is no GenerateContentResponse");
-        // A failure may come as a list of one.
-        let answers: Vec<Answer> = match data.first() {
-            None => return Ok(()),
-            Some(b'[') => serde_json::from_slice(data).map_err(unreadable)?,
-            Some(_) => vec![serde_json::from_slice(data).map_err(unreadable)?],
-        };
-        answers.into_iter().try_for_each(|answer| self.answer(answer))
+        if data.is_empty() {
+            return Ok(());
+        }
+        // What is no JSON is no answer either.
+        match Json::parse(data).unwrap_or_default() {
+            // A failure may come as a list of one.
+            Json::Array(answers) => answers.into_iter().try_for_each(|answer| self.answer(answer)),
+            answer => self.answer(answer),
+        }
     }
 
-    fn answer(&mut self, answer: Answer) -> Result<(), Failure> {
+    fn answer(&mut self, answer: Json<'_>) -> Result<(), Failure> {
+        let Some(answer) = Answer::of(answer) else {
+            return Err(failure::malformed("gemini sent an event that is no GenerateContentResponse"));
+        };
         if let Some(error) = &answer.error {
             return Err(error::from_event(error));
         }
-        for (place, candidate) in answer.candidates.unwrap_or_default().into_iter().enumerate() {
+        for (place, candidate) in answer.candidates.into_iter().enumerate() {
             let index = candidate.index.unwrap_or_else(|| u32::try_from(place).unwrap_or(u32::MAX));
-            let mut choice = self.choices.remove(&index).unwrap_or_default();
-            self.candidate(index, &mut choice, candidate);
-            self.choices.insert(index, choice);
+            self.teller.candidate(index, self.choices.entry(index).or_default(), candidate);
         }
         if let Some(feedback) = answer.prompt_feedback.filter(|feedback| feedback.block_reason.is_some()) {
-            self.blocked = Some(feedback);
+            self.blocked = Some(feedback.into_owned());
         }
-        if answer.usage_metadata.is_some() {
-            self.usage = answer.usage_metadata;
+        if let Some(metadata) = &answer.usage_metadata {
+            self.usage.get_or_insert_default().read(metadata);
             self.usage_is_news = true;
         }
         Ok(())
     }
+}
 
-    fn candidate(&mut self, index: u32, choice: &mut Progress, candidate: Candidate) {
+// === impl Teller ===
+
+impl Teller {
+    fn candidate(&mut self, index: u32, choice: &mut Progress, candidate: Candidate<'_>) {
         let calls_before = choice.calls;
         // The event's probabilities go with its first delta.
         let mut logprobs = candidate.logprobs_result.and_then(logprobs::translate);
-        let parts = candidate.content.and_then(|content| content.parts).unwrap_or_default();
-        for piece in parts.into_iter().filter_map(Piece::sort) {
+        for piece in candidate.parts.into_iter().filter_map(Piece::sort) {
             if let Some(delta) = self.delta(choice, piece) {
                 self.writer.delta_with(index, delta, logprobs.take());
             }
@@ -203,52 +211,54 @@ impl Stream {
         }
         if let Some(metadata) = candidate.grounding_metadata {
             self.searched |= grounding::searched(&metadata);
-            choice.grounding = Some(metadata);
+            choice.grounding = Some(metadata.into_owned());
         }
         if let Some(native) = candidate.finish_reason {
             let with_call = choice.calls > calls_before;
-            choice.finish = Some(Finish { native, message: candidate.finish_message, blocked: false, with_call });
+            let message = candidate.finish_message.map(Text::into_owned);
+            choice.finish = Some(Finish { native: native.into_owned(), message, blocked: false, with_call });
         }
     }
 
     /// What can be told of a piece right now. The rest waits in `choice`.
-    fn delta(&mut self, choice: &mut Progress, piece: Piece) -> Option<Delta> {
+    fn delta<'a>(&mut self, choice: &mut Progress, piece: Piece<'a>) -> Option<Delta<'a>> {
         match piece {
             Piece::Thought { text, signature } => {
-                choice.thinking_blocks.extend(signature.map(|signature| answer::thinking_block(&text, &signature)));
+                let block = signature.map(|signature| answer::thinking_block(text.clone(), signature));
+                choice.thinking_blocks.extend(block.map(Json::into_owned));
                 (!text.is_empty()).then(|| Delta::reasoning(text))
             }
             Piece::Text { text, signature } => {
                 choice.content.push_str(&text);
-                choice.signatures.extend(signature.map(Value::String));
+                choice.signatures.extend(signature.map(|signature| Json::String(signature.into_owned())));
                 // Where the answer may be a call's arguments, text before it is no part of it.
                 (!text.is_empty() && self.asked.json_tool.is_none()).then(|| Delta::content(text))
             }
-            Piece::Call { name, arguments, .. } if self.asked.json_tool.as_ref() == Some(&name) => {
-                choice.json_answer.get_or_insert(arguments);
+            Piece::Call { name, arguments, .. } if self.asked.answers_in(&name) => {
+                choice.json_answer.get_or_insert_with(|| arguments.into_string());
                 None
             }
             Piece::Call { id, name, arguments, signature } => {
-                let name = self.asked.names.client(&name).to_owned();
+                let name = self.asked.names.to_client(name);
                 let mut call = ToolCallDelta::begin(choice.calls, self.ids.id(id), name, arguments);
                 (call.provider_specific_fields, call.extra_content) = answer::signature_fields(signature);
                 choice.calls = choice.calls.saturating_add(1);
                 Some(Delta::tool_call(call))
             }
             Piece::Image { url, signature } => {
-                choice.images.push(answer::image(url, choice.images.len(), signature));
+                choice.images.push(answer::image(url, choice.images.len(), signature).into_owned());
                 None
             }
             Piece::Audio { data, media_type } => {
                 // What the first piece says of the whole would add up, were it said again.
                 let audio = match std::mem::replace(&mut choice.sounds, true) {
                     false => answer::audio(&self.call, data, media_type),
-                    true => json!({"data": data}),
+                    true => object! {"data": data}.into(),
                 };
                 Some(Delta { audio: Some(audio), ..Delta::default() })
             }
             Piece::Other(part) => {
-                choice.others.push(Value::Object(part));
+                choice.others.push(Json::Object(part.into_owned()));
                 None
             }
         }
@@ -262,11 +272,11 @@ impl Stream {
             true => FinishReason::ContentFilter,
             false => answer::finish_reason(&finish.native, called),
         };
-        let mut fields = answer::finish_fields(Some(&finish.native), finish.message.as_deref());
+        let mut fields = answer::finish_fields(Some(finish.native), finish.message);
         let annotations = match choice.grounding.take() {
             Some(metadata) => {
                 let annotations = grounding::annotations(&metadata, &choice.content);
-                fields.insert("vertex_ai_grounding_metadata".to_owned(), json!([metadata]));
+                fields.insert("vertex_ai_grounding_metadata", vec![metadata]);
                 annotations
             }
             None => Vec::new(),
@@ -276,7 +286,7 @@ impl Stream {
     }
 
     /// What had to wait, in one delta.
-    fn rest(&mut self, index: u32, choice: Progress, annotations: Vec<Value>) {
+    fn rest(&mut self, index: u32, choice: Progress, annotations: Vec<Json<'static>>) {
         let Progress { content, calls, json_answer, images, thinking_blocks, signatures, others, .. } = choice;
         if self.asked.json_tool.is_some() {
             // One that came with other calls is a guess at what they will bring.
@@ -285,10 +295,10 @@ impl Stream {
                 self.writer.delta(index, Delta::content(content));
             }
         }
-        let mut own = Map::new();
+        let mut own = Object::new();
         for (key, list) in [("thought_signatures", signatures), (GEMINI_PARTS, others)] {
             if !list.is_empty() {
-                own.insert(key.to_owned(), Value::Array(list));
+                own.insert(key, list);
             }
         }
         if !(images.is_empty() && thinking_blocks.is_empty() && annotations.is_empty() && own.is_empty()) {

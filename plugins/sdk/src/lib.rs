@@ -7,6 +7,8 @@
 // The export macro names this crate by its name, also from inside its own doc tests.
 extern crate self as ai_api_plugin_sdk;
 
+#[cfg(any(test, all(target_arch = "wasm32", feature = "allocator")))]
+mod allocator;
 pub mod bindings;
 pub mod canonical;
 pub mod failure;

@@ -2,7 +2,9 @@
 //!
 //! OpenAI's clients, and histories that another provider wrote, have dots, slashes and spaces in them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::json::Text;
 
 /// Which names a provider takes. `_` must be allowed everywhere: it stands for what isn't.
 #[derive(Clone, Copy, Debug)]
@@ -19,11 +21,11 @@ pub struct Rule {
 #[derive(Clone, Debug)]
 pub struct Names {
     rule: Rule,
-    taken: HashSet<String>,
+    taken: BTreeSet<String>,
     /// The wire's name by the client's.
-    wire: HashMap<String, String>,
+    wire: BTreeMap<String, String>,
     /// The client's name by the wire's.
-    client: HashMap<String, String>,
+    client: BTreeMap<String, String>,
 }
 
 impl Rule {
@@ -45,7 +47,7 @@ impl Names {
     /// Finds a name on the wire for each of `names`. Good ones stay what they are.
     pub fn new<'a>(rule: Rule, names: impl Iterator<Item = &'a str> + Clone) -> Self {
         let taken = names.clone().filter(|name| rule.takes(name)).map(str::to_owned).collect();
-        let mut all = Self { rule, taken, wire: HashMap::new(), client: HashMap::new() };
+        let mut all = Self { rule, taken, wire: BTreeMap::new(), client: BTreeMap::new() };
         for name in names.filter(|name| !rule.takes(name)) {
             if !all.wire.contains_key(name) {
                 let wire = all.add(&rule.sanitised(name));
@@ -54,6 +56,15 @@ impl Names {
             }
         }
         all
+    }
+
+    /// The same for names that nothing is added to later: where all are good, there is nothing to remember.
+    pub fn of<'a>(rule: Rule, names: impl Iterator<Item = &'a str> + Clone) -> Self {
+        if names.clone().all(|name| rule.takes(name)) {
+            Self::new(rule, std::iter::empty())
+        } else {
+            Self::new(rule, names)
+        }
     }
 
     /// Takes `name`, or the first of `name_2`, `name_3` … that is free.
@@ -77,6 +88,16 @@ impl Names {
     /// What the client calls the wire's `name`.
     pub fn client<'a>(&'a self, name: &'a str) -> &'a str {
         self.client.get(name).map_or(name, String::as_str)
+    }
+
+    /// The client's `name` as it is called on the wire.
+    pub fn to_wire<'a>(&self, name: Text<'a>) -> Text<'a> {
+        self.wire.get(name.as_str()).map_or(name, |wire| wire.clone().into())
+    }
+
+    /// The wire's `name` as the client calls it.
+    pub fn to_client<'a>(&self, name: Text<'a>) -> Text<'a> {
+        self.client.get(name.as_str()).map_or(name, |client| client.clone().into())
     }
 }
 

@@ -61,8 +61,11 @@ const CASES: &[Template] = templates!("plugins/examples/cases/" => "cases/":
 const WIT: &[Template] = templates!("wit/plugin-0.1.0/" => "wit/": "provider.wit");
 
 const SDK: &[Template] = templates!("plugins/sdk/" => "sdk/":
-    "Cargo.toml" "src/bindings.rs" "src/canonical/answer.rs" "src/canonical/embedding.rs" "src/canonical/message.rs"
-    "src/canonical/mod.rs" "src/canonical/request.rs" "src/canonical/stream.rs" "src/failure.rs" "src/json.rs"
+    "Cargo.toml" "src/allocator/heap.rs" "src/allocator/mod.rs" "src/bindings.rs" "src/canonical/answer.rs"
+    "src/canonical/embedding.rs" "src/canonical/message.rs" "src/canonical/mod.rs" "src/canonical/request.rs"
+    "src/canonical/stream.rs" "src/failure.rs" "src/json/deserialize.rs" "src/json/fields.rs" "src/json/mod.rs"
+    "src/json/number.rs" "src/json/object.rs" "src/json/parse.rs" "src/json/path.rs" "src/json/scan.rs" "src/json/text.rs"
+    "src/json/value.rs" "src/json/write.rs"
     "src/lib.rs" "src/names.rs" "src/panics.rs" "src/provider.rs" "src/testing.rs");
 
 /// The versions that the SDK inherits.

@@ -14,8 +14,9 @@ use crate::config::Environment;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Room for JSON nested 127 levels deep, where the SDK's parser stops. Rust's own default is 1 MiB.
-const FLAGS: &str = "-C link-arg=-zstack-size=262144";
+/// A stack for JSON nested 127 levels deep, where the SDK's parser stops; Rust's own default is 1 MiB. A heap from the start, so
+/// that a usual call never asks for more memory. Vectors, which this host has on every processor.
+const FLAGS: &str = "-C link-arg=-zstack-size=262144 -C link-arg=--initial-heap=655360 -C target-feature=+simd128";
 
 /// How plugins in Rust are compiled here.
 #[derive(Debug)]

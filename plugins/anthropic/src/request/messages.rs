@@ -2,9 +2,8 @@
 //! <https://platform.claude.com/docs/en/api/messages/create>
 
 use ai_api_plugin_sdk::canonical::{CalledTool, Message, Part, PartKind, Role};
-use ai_api_plugin_sdk::json::{Fields, Path, missing};
-use ai_api_plugin_sdk::{Failure, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::json::{Fields, Json, Object, Path, missing};
+use ai_api_plugin_sdk::{Failure, failure, object};
 
 use super::{Context, content};
 
@@ -17,9 +16,9 @@ const EMPTY: &str = "(empty message)";
 
 /// The conversation, translated.
 #[derive(Debug, Default)]
-pub(super) struct Conversation {
-    pub(super) system: Vec<Value>,
-    pub(super) messages: Vec<Value>,
+pub(super) struct Conversation<'a> {
+    pub(super) system: Vec<Object<'a>>,
+    pub(super) messages: Vec<Object<'a>>,
     /// It has calls or results, so that Anthropic wants `tools`.
     pub(super) has_tool_blocks: bool,
     /// It ends in an answer, or in results of its calls, that no reasoning stands before.
@@ -28,19 +27,19 @@ pub(super) struct Conversation {
 
 /// Turns, as they grow.
 #[derive(Debug, Default)]
-struct Turns(Vec<Turn>);
+struct Turns<'a>(Vec<Turn<'a>>);
 
 #[derive(Debug)]
-struct Turn {
+struct Turn<'a> {
     role: &'static str,
-    blocks: Vec<Value>,
+    blocks: Vec<Object<'a>>,
 }
 
 /// Translates `messages`.
 ///
 /// # Errors
 /// A message has something that Anthropic can't be given, or there are only instructions.
-pub(super) fn translate(messages: Vec<Message>, cx: &mut Context) -> Result<Conversation, Failure> {
+pub(super) fn translate<'a>(messages: Vec<Message<'a>>, cx: &mut Context) -> Result<Conversation<'a>, Failure> {
     let at = Path::Root;
     let at = at.key("messages");
     let mut conversation = Conversation::default();
@@ -91,11 +90,11 @@ pub(super) fn translate(messages: Vec<Message>, cx: &mut Context) -> Result<Conv
     conversation.has_tool_blocks = turns.has_tool_blocks();
     conversation.ends_unsigned = turns.ends_unsigned();
     conversation.messages =
-        turns.0.into_iter().map(|turn| json!({"role": turn.role, "content": turn.blocks})).collect();
+        turns.0.into_iter().map(|turn| object! {"role": turn.role, "content": turn.blocks}).collect();
     Ok(conversation)
 }
 
-fn system_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Value>, Failure> {
+fn system_blocks<'a>(message: &mut Message<'a>, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Object<'a>>, Failure> {
     let mut blocks = Vec::new();
     let content_at = at.key("content");
     for (index, part) in std::mem::take(&mut message.content).into_iter().enumerate() {
@@ -109,17 +108,17 @@ fn system_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Resu
     Ok(blocks)
 }
 
-fn user_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Value>, Failure> {
+fn user_blocks<'a>(message: &mut Message<'a>, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Object<'a>>, Failure> {
     let mut blocks = content_blocks(std::mem::take(&mut message.content), at, cx)?;
     if blocks.is_empty() {
         cx.warnings.approximated(at.key("content"));
-        blocks.push(json!({"type": "text", "text": EMPTY}));
+        blocks.push(object! {"type": "text", "text": EMPTY});
     }
     cache(&mut blocks, message.cache_control.take(), at, cx);
     Ok(blocks)
 }
 
-fn content_blocks(parts: Vec<Part>, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Value>, Failure> {
+fn content_blocks<'a>(parts: Vec<Part<'a>>, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Object<'a>>, Failure> {
     let content_at = at.key("content");
     let mut blocks = Vec::with_capacity(parts.len());
     for (index, part) in parts.into_iter().enumerate() {
@@ -129,18 +128,20 @@ fn content_blocks(parts: Vec<Part>, at: &Path<'_>, cx: &mut Context) -> Result<V
 }
 
 /// A message's own `cache_control` stands on its last block that isn't reasoning.
-fn cache(blocks: &mut [Value], cache_control: Option<Value>, at: &Path<'_>, cx: &mut Context) {
+fn cache<'a>(blocks: &mut [Object<'a>], cache_control: Option<Json<'a>>, at: &Path<'_>, cx: &mut Context) {
     let Some(cache_control) = cache_control else { return };
     match blocks.iter_mut().rfind(|block| !is_thinking(block)) {
-        Some(Value::Object(block)) => {
-            block.insert("cache_control".to_owned(), cache_control);
-        }
-        _ => cx.warnings.dropped(at.key("cache_control")),
+        Some(block) => block.insert("cache_control", cache_control),
+        None => cx.warnings.dropped(at.key("cache_control")),
     }
 }
 
 /// Reasoning first, then text, then calls: Anthropic's own order.
-fn assistant_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Result<Vec<Value>, Failure> {
+fn assistant_blocks<'a>(
+    message: &mut Message<'a>,
+    at: &Path<'_>,
+    cx: &mut Context,
+) -> Result<Vec<Object<'a>>, Failure> {
     if message.rest.take("function_call").is_some() {
         let message = "Anthropic has no functions of the 2023 API; use 'tool_calls'.";
         return Err(failure::unsupported(at.key("function_call"), message));
@@ -148,7 +149,7 @@ fn assistant_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> R
     // They point at places in an answer that was read long ago; no request has them.
     let _ = message.rest.take("annotations");
     let mut own = message.provider_specific_fields.take().unwrap_or_default();
-    if let Some(Value::Array(blocks)) = own.take("content_blocks")
+    if let Some(Json::Array(blocks)) = own.take("content_blocks")
         && !blocks.is_empty()
     {
         // The answer as Anthropic gave it, with what its own tools did: nothing else has all of it in order.
@@ -160,7 +161,7 @@ fn assistant_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> R
     }
     let mut thinking = std::mem::take(&mut message.thinking_blocks);
     let fallback = own.take("thinking_blocks");
-    if let (true, Some(Value::Array(blocks))) = (thinking.is_empty(), fallback) {
+    if let (true, Some(Json::Array(blocks))) = (thinking.is_empty(), fallback) {
         thinking = blocks;
     }
     let mut blocks = thinking_blocks(thinking, at, cx);
@@ -169,9 +170,9 @@ fn assistant_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> R
         cx.warnings.dropped(at.key("reasoning_content"));
     }
     blocks.extend(content_blocks(std::mem::take(&mut message.content), at, cx)?);
-    if let Some(refusal) = message.refusal.take().filter(|text| !text.trim().is_empty()) {
+    if let Some(refusal) = message.refusal.take().filter(|text| !text.is_blank()) {
         cx.warnings.approximated(at.key("refusal"));
-        blocks.push(json!({"type": "text", "text": refusal}));
+        blocks.push(object! {"type": "text", "text": refusal});
     }
     let calls_at = at.key("tool_calls");
     for (index, call) in std::mem::take(&mut message.tool_calls).into_iter().enumerate() {
@@ -186,10 +187,16 @@ fn assistant_blocks(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> R
 }
 
 /// `blocks` as they are sent back; none if they no longer say what the message says, which counts.
-fn own_blocks(mut blocks: Vec<Value>, message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Option<Vec<Value>> {
-    let string = |block: &Value, key: &str| block.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let text: String = blocks.iter().filter(|block| kind(block) == "text").map(|block| string(block, "text")).collect();
-    let calls = blocks.iter().filter(|block| kind(block) == "tool_use").map(|block| string(block, "id"));
+fn own_blocks<'a>(
+    blocks: Vec<Json<'a>>,
+    message: &mut Message<'a>,
+    at: &Path<'_>,
+    cx: &mut Context,
+) -> Option<Vec<Object<'a>>> {
+    let mut blocks = objects(blocks)?;
+    let of_kind = |word: &'static str| blocks.iter().filter(move |block| kind(block) == word);
+    let text: String = of_kind("text").map(|block| string(block, "text")).collect();
+    let calls = of_kind("tool_use").map(|block| string(block, "id"));
     let is_text = message.content.iter().all(|part| matches!(part.kind, PartKind::Text(_)));
     if !is_text || text != message.text() || !calls.eq(message.tool_calls.iter().map(|call| call.id.as_str())) {
         return None;
@@ -198,12 +205,10 @@ fn own_blocks(mut blocks: Vec<Value>, message: &mut Message, at: &Path<'_>, cx: 
     blocks.retain(|block| kind(block) != "text" || !string(block, "text").trim().is_empty());
     let uses = blocks.iter_mut().filter(|block| kind(block) == "tool_use");
     for (block, call) in uses.zip(std::mem::take(&mut message.tool_calls)) {
-        if let Value::Object(block) = block {
-            block.insert("id".to_owned(), json!(cx.ids.wire(&call.id)));
-            block.insert("name".to_owned(), json!(cx.names.wire(&call.name)));
-            if let Some(cache_control) = call.cache_control {
-                block.insert("cache_control".to_owned(), cache_control);
-            }
+        block.insert("id", cx.ids.to_wire(call.id));
+        block.insert("name", cx.names.to_wire(call.name));
+        if let Some(cache_control) = call.cache_control {
+            block.insert("cache_control", cache_control);
         }
     }
     let parts = std::mem::take(&mut message.content);
@@ -213,24 +218,23 @@ fn own_blocks(mut blocks: Vec<Value>, message: &mut Message, at: &Path<'_>, cx: 
 }
 
 /// Earlier reasoning, verbatim, with its signature. LiteLLM streams a block in pieces of the same `index`.
-fn thinking_blocks(blocks: Vec<Value>, at: &Path<'_>, cx: &mut Context) -> Vec<Value> {
+fn thinking_blocks<'a>(blocks: Vec<Json<'a>>, at: &Path<'_>, cx: &mut Context) -> Vec<Object<'a>> {
     let at = at.key("thinking_blocks");
-    let mut whole: Vec<(usize, Map<String, Value>)> = Vec::with_capacity(blocks.len());
+    let mut whole: Vec<(usize, Object<'a>)> = Vec::with_capacity(blocks.len());
     for (place, block) in blocks.into_iter().enumerate() {
-        let Value::Object(block) = block else {
+        let Json::Object(block) = block else {
             cx.warnings.dropped(at.index(place));
             continue;
         };
-        let text = |block: &Map<String, Value>| block.get("thinking").and_then(Value::as_str).map(str::to_owned);
         match whole.last_mut() {
             Some((_, last))
                 if last.contains_key("index")
                     && last.get("index") == block.get("index")
-                    && signature(last).is_none() =>
+                    && string(last, "signature").is_empty() =>
             {
-                let joined = text(last).unwrap_or_default() + &text(&block).unwrap_or_default();
+                let joined = string(last, "thinking").to_owned() + string(&block, "thinking");
                 last.extend(block);
-                last.insert("thinking".to_owned(), Value::String(joined));
+                last.insert("thinking", joined);
             }
             _ => whole.push((place, block)),
         }
@@ -238,86 +242,85 @@ fn thinking_blocks(blocks: Vec<Value>, at: &Path<'_>, cx: &mut Context) -> Vec<V
     whole.into_iter().filter_map(|(place, block)| thinking_block(block, &at.index(place), cx)).collect()
 }
 
-fn signature(block: &Map<String, Value>) -> Option<&str> {
-    block.get("signature").and_then(Value::as_str).filter(|signature| !signature.is_empty())
-}
-
-fn thinking_block(block: Map<String, Value>, at: &Path<'_>, cx: &mut Context) -> Option<Value> {
-    let keys: &[&str] = match block.get("type").and_then(Value::as_str) {
-        Some("thinking") if signature(&block).is_some() => &["type", "thinking", "signature"],
-        Some("redacted_thinking") => &["type", "data"],
+fn thinking_block<'a>(block: Object<'a>, at: &Path<'_>, cx: &mut Context) -> Option<Object<'a>> {
+    let keys: &[&'static str] = match kind(&block) {
+        "thinking" if !string(&block, "signature").is_empty() => &["type", "thinking", "signature"],
+        "redacted_thinking" => &["type", "data"],
         _ => {
             cx.warnings.dropped(at);
             return None;
         }
     };
     let mut fields = Fields::from(block);
-    let known = keys.iter().filter_map(|key| Some(((*key).to_owned(), fields.take(key)?))).collect();
+    let known = keys.iter().filter_map(|key| Some((*key, fields.take(key)?))).collect();
     let _ = fields.take("index");
     cx.warnings.dropped_fields(&fields, at);
-    Some(Value::Object(known))
+    Some(known)
 }
 
-fn tool_use(call: CalledTool, at: &Path<'_>, cx: &mut Context) -> Value {
-    let input = match serde_json::from_str::<Value>(&call.arguments) {
-        Ok(input @ Value::Object(_)) => input,
-        _ if call.arguments.trim().is_empty() => json!({}),
-        Ok(Value::Null) => json!({}),
-        // A model wrote it, and Anthropic takes objects only: the conversation must be able to go on.
-        _ => {
-            cx.warnings.approximated(at.key("function").key("arguments"));
-            json!({"arguments": call.arguments})
-        }
+fn tool_use<'a>(call: CalledTool<'a>, at: &Path<'_>, cx: &mut Context) -> Object<'a> {
+    let input = match Json::parse(call.arguments.as_bytes()) {
+        Ok(input @ Json::Object(_)) => Some(input.rendered()),
+        _ if call.arguments.is_blank() => Some(Object::new().into()),
+        Ok(Json::Null) => Some(Object::new().into()),
+        _ => None,
     };
-    let (id, name) = (cx.ids.wire(&call.id), cx.names.wire(&call.name));
-    let mut block = json!({"type": "tool_use", "id": id, "name": name, "input": input});
-    if let (Value::Object(fields), Some(cache_control)) = (&mut block, call.cache_control) {
-        fields.insert("cache_control".to_owned(), cache_control);
+    let input = input.unwrap_or_else(|| {
+        // A model wrote it, and Anthropic takes objects only: the conversation must be able to go on.
+        cx.warnings.approximated(at.key("function").key("arguments"));
+        object! {"arguments": call.arguments}.into()
+    });
+    let (id, name) = (cx.ids.to_wire(call.id), cx.names.to_wire(call.name));
+    let mut block = object! {"type": "tool_use", "id": id, "name": name, "input": input};
+    if let Some(cache_control) = call.cache_control {
+        block.insert("cache_control", cache_control);
     }
     cx.warnings.dropped_fields(&call.rest, at);
     block
 }
 
-fn tool_result(message: &mut Message, at: &Path<'_>, cx: &mut Context) -> Result<Value, Failure> {
+fn tool_result<'a>(message: &mut Message<'a>, at: &Path<'_>, cx: &mut Context) -> Result<Object<'a>, Failure> {
     let Some(id) = message.tool_call_id.take() else { return Err(missing(&at.key("tool_call_id"))) };
-    let mut block = Map::from_iter([
-        ("type".to_owned(), json!("tool_result")),
-        ("tool_use_id".to_owned(), json!(cx.ids.wire(&id))),
-    ]);
+    let mut block = object! {"type": "tool_result", "tool_use_id": cx.ids.to_wire(id)};
     let mut cache_control = message.cache_control.take();
     for part in &mut message.content {
         cache_control = part.cache_control.take().or(cache_control);
     }
     let mut blocks = content_blocks(std::mem::take(&mut message.content), at, cx)?;
-    match (blocks.len(), blocks.first_mut().and_then(|block| block.get_mut("text"))) {
-        (0, _) => {}
-        (1, Some(text)) => {
-            block.insert("content".to_owned(), text.take());
-        }
-        _ => {
-            block.insert("content".to_owned(), Value::Array(blocks));
-        }
+    match blocks.as_mut_slice() {
+        [] => {}
+        [only] if only.contains_key("text") => block.insert("content", only.remove("text")),
+        _ => block.insert("content", blocks),
     }
     if let Some(is_error) = message.rest.take("is_error") {
-        block.insert("is_error".to_owned(), is_error);
+        block.insert("is_error", is_error);
     }
     if let Some(cache_control) = cache_control {
-        block.insert("cache_control".to_owned(), cache_control);
+        block.insert("cache_control", cache_control);
     }
-    Ok(Value::Object(block))
+    Ok(block)
 }
 
-fn kind(block: &Value) -> &str {
-    block.get("type").and_then(Value::as_str).unwrap_or_default()
+/// All of them, if all are objects.
+fn objects(values: Vec<Json<'_>>) -> Option<Vec<Object<'_>>> {
+    values.into_iter().map(Json::into_object).collect()
 }
 
-fn is_thinking(block: &Value) -> bool {
+fn string<'b>(block: &'b Object<'_>, key: &str) -> &'b str {
+    block.get(key).and_then(Json::as_str).unwrap_or_default()
+}
+
+fn kind<'b>(block: &'b Object<'_>) -> &'b str {
+    string(block, "type")
+}
+
+fn is_thinking(block: &Object<'_>) -> bool {
     matches!(kind(block), "thinking" | "redacted_thinking")
 }
 
-impl Turns {
+impl<'a> Turns<'a> {
     /// Adds to the last turn if it is of this role, for Anthropic wants roles to take turns.
-    fn push(&mut self, role: &'static str, blocks: Vec<Value>) {
+    fn push(&mut self, role: &'static str, blocks: Vec<Object<'a>>) {
         if blocks.is_empty() {
             return;
         }
@@ -328,7 +331,7 @@ impl Turns {
     }
 
     /// Results come first in their turn, or Anthropic misses them.
-    fn push_result(&mut self, block: Value) {
+    fn push_result(&mut self, block: Object<'a>) {
         match self.0.last_mut() {
             Some(turn) if turn.role == "user" => {
                 let place = turn.blocks.iter().take_while(|block| kind(block) == "tool_result").count();
@@ -340,14 +343,14 @@ impl Turns {
 
     /// Instructions after the first turn. Models that take them want them between a user's turn and the
     /// assistant's: <https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages>.
-    fn push_instruction(&mut self, texts: Vec<Value>, answered_next: bool, at: &Path<'_>, cx: &mut Context) {
+    fn push_instruction(&mut self, texts: Vec<Object<'a>>, answered_next: bool, at: &Path<'_>, cx: &mut Context) {
         let after_user = self.0.last().is_some_and(|turn| matches!(turn.role, "user" | "system"));
         if cx.model.mid_system() && after_user && answered_next {
             self.push("system", texts);
             return;
         }
         cx.warnings.approximated(at.key("role"));
-        let mut blocks = vec![json!({"type": "text", "text": OPERATOR_NOTE})];
+        let mut blocks = vec![object! {"type": "text", "text": OPERATOR_NOTE}];
         blocks.extend(texts);
         self.push("user", blocks);
     }
@@ -355,10 +358,10 @@ impl Turns {
     /// Anthropic refuses white space at the end of an answer that it is to continue.
     fn strip_prefill(&mut self) {
         let Some(turn) = self.0.last_mut().filter(|turn| turn.role == "assistant") else { return };
-        if let Some(Value::Object(block)) = turn.blocks.last_mut()
-            && let Some(Value::String(text)) = block.get_mut("text")
+        if let Some(Json::String(text)) = turn.blocks.last_mut().and_then(|block| block.get_mut("text"))
+            && text.trim_end() != text.as_str()
         {
-            text.truncate(text.trim_end().len());
+            *text = text.trim_end().to_owned().into();
         }
     }
 
@@ -368,8 +371,8 @@ impl Turns {
 
     fn ends_unsigned(&self) -> bool {
         let mut last = self.0.iter().rev().filter(|turn| turn.role != "system");
-        let is_unsigned = |turn: &Turn| !turn.blocks.first().is_some_and(is_thinking);
-        let has_results = |turn: &Turn| turn.blocks.iter().any(|block| kind(block) == "tool_result");
+        let is_unsigned = |turn: &Turn<'_>| !turn.blocks.first().is_some_and(is_thinking);
+        let has_results = |turn: &Turn<'_>| turn.blocks.iter().any(|block| kind(block) == "tool_result");
         match last.next() {
             // To be continued.
             Some(turn) if turn.role == "assistant" => is_unsigned(turn),

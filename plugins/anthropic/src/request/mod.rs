@@ -13,10 +13,9 @@ mod tools;
 use std::collections::BTreeSet;
 
 use ai_api_plugin_sdk::canonical::{ChatRequest, Message, Tool, ToolChoice};
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings, wrong_type};
+use ai_api_plugin_sdk::json::{Fields, Json, Object, Path, Warnings, WriteJson, wrong_type};
 use ai_api_plugin_sdk::names::Names;
-use ai_api_plugin_sdk::{Call, Failure, Header, HttpRequest, Warning, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::{Call, Failure, Header, HttpRequest, Warning, failure, object};
 
 use crate::model::Model;
 use crate::names::{RULE, ToolNames};
@@ -65,8 +64,8 @@ pub(crate) fn translate(call: &Call) -> Result<(HttpRequest, Vec<Warning>, Memor
     let request = ChatRequest::parse(&call.body)?;
     let mut cx = Context {
         model: Model::of(&call.model),
-        names: ToolNames::new(tool_names(&request).iter().map(String::as_str), &moved_names(&request)),
-        ids: Names::new(RULE, call_ids(&request.messages).iter().map(String::as_str)),
+        names: ToolNames::new(tool_names(&request), &moved_names(&request)),
+        ids: Names::of(RULE, call_ids(&request.messages)),
         warnings: request.lost,
         betas: BTreeSet::new(),
     };
@@ -75,11 +74,10 @@ pub(crate) fn translate(call: &Call) -> Result<(HttpRequest, Vec<Warning>, Memor
     sampling::refuse(&mut rest, &mut cx);
     let mut conversation = messages::translate(messages, &mut cx)?;
 
-    let mut body = Map::new();
-    body.insert("model".to_owned(), json!(call.model));
+    let mut body = object! {"model": call.model.as_str()};
     let mut tools = tools::translate(tools, rest.take("web_search_options"), &mut cx)?;
     tools.choose(tool_choice, parallel_tool_calls, conversation.has_tool_blocks, &mut cx)?;
-    let mut output_config = rest.object("output_config", &Path::Root)?.unwrap_or_default().into_map();
+    let mut output_config = rest.object("output_config", &Path::Root)?.unwrap_or_default().into_object();
     let wanted = thinking::Wanted {
         effort: request.reasoning_effort,
         thinking: rest.take("thinking"),
@@ -92,17 +90,17 @@ pub(crate) fn translate(call: &Call) -> Result<(HttpRequest, Vec<Warning>, Memor
 
     let limit =
         call.params.iter().find(|(key, _)| key == "max_output_tokens").and_then(|(_, value)| value.parse().ok());
-    body.insert("max_tokens".to_owned(), json!(thinking.max_tokens(request.max_tokens, limit, &mut cx.warnings)));
+    body.insert("max_tokens", thinking.max_tokens(request.max_tokens, limit, &mut cx.warnings));
     if !conversation.system.is_empty() {
-        body.insert("system".to_owned(), Value::Array(conversation.system));
+        body.insert("system", conversation.system);
     }
-    body.insert("messages".to_owned(), Value::Array(conversation.messages));
+    body.insert("messages", conversation.messages);
     tools.write(&mut body);
-    if let Some(thinking) = &thinking.field {
-        body.insert("thinking".to_owned(), thinking.clone());
+    if let Some(field) = thinking.field {
+        body.insert("thinking", field);
     }
     if !output_config.is_empty() {
-        body.insert("output_config".to_owned(), Value::Object(output_config));
+        body.insert("output_config", output_config);
     }
     sampling::Sampling { temperature: request.temperature, top_p: request.top_p, stop: request.stop }.write(
         &mut rest,
@@ -113,15 +111,18 @@ pub(crate) fn translate(call: &Call) -> Result<(HttpRequest, Vec<Warning>, Memor
     write_metadata(&mut rest, &mut body, &mut cx)?;
     write_rest(rest, &mut body, &mut cx)?;
     if call.streaming {
-        body.insert("stream".to_owned(), Value::Bool(true));
+        body.insert("stream", true);
     }
 
+    // It is about as long as it was; what Anthropic wants beside that is short.
+    let mut written = Vec::with_capacity(call.body.len() + 512);
+    body.write_json(&mut written);
     let http = HttpRequest {
         method: "POST".to_owned(),
         path: "v1/messages".to_owned(),
         query: Vec::new(),
         headers: headers(&cx.betas),
-        body: Value::Object(body).to_string().into_bytes(),
+        body: written,
     };
     let memory = Memory { names: cx.names, json_tool, include_usage: request.include_usage };
     Ok((http, cx.warnings.into_vec(), memory))
@@ -141,23 +142,22 @@ fn headers(betas: &BTreeSet<String>) -> Vec<Header> {
 }
 
 /// Every name of a tool that stands anywhere in the request.
-fn tool_names(request: &ChatRequest) -> Vec<String> {
-    let functions = functions(request).map(str::to_owned);
-    let called = request.messages.iter().flat_map(|message| &message.tool_calls).map(|call| call.name.clone());
+fn tool_names<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r str> + Clone {
+    let called = request.messages.iter().flat_map(|message| &message.tool_calls).map(|call| call.name.as_str());
     let chosen = request.tool_choice.iter().filter_map(|choice| match choice {
-        ToolChoice::Function(name) => Some(name.clone()),
+        ToolChoice::Function(name) => Some(name.as_str()),
         _ => None,
     });
-    functions.chain(called).chain(chosen).chain(fixed_names(request)).collect()
+    functions(request).chain(called).chain(chosen).chain(fixed_names(request))
 }
 
 /// The client's functions that are called like a tool of Anthropic's own, which must keep its name.
-fn moved_names(request: &ChatRequest) -> BTreeSet<&str> {
-    let fixed = fixed_names(request);
-    functions(request).filter(|name| fixed.iter().any(|other| other == name)).collect()
+fn moved_names<'r>(request: &'r ChatRequest<'_>) -> BTreeSet<&'r str> {
+    let fixed: BTreeSet<&str> = fixed_names(request).collect();
+    functions(request).filter(|name| fixed.contains(name)).collect()
 }
 
-fn functions(request: &ChatRequest) -> impl Iterator<Item = &str> {
+fn functions<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r str> + Clone {
     request.tools.iter().filter_map(|tool| match tool {
         Tool::Function(function) => Some(function.name.as_str()),
         Tool::Other(_) => None,
@@ -165,25 +165,24 @@ fn functions(request: &ChatRequest) -> impl Iterator<Item = &str> {
 }
 
 /// Names of tools that aren't functions.
-fn fixed_names(request: &ChatRequest) -> Vec<String> {
+fn fixed_names<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r str> + Clone {
     let hosted = request.tools.iter().filter_map(|tool| match tool {
         Tool::Function(_) => None,
-        Tool::Other(fields) => fields.clone().take("name").and_then(|name| name.as_str().map(str::to_owned)),
+        Tool::Other(fields) => fields.peek("name").and_then(Json::as_str),
     });
-    let searches = request.rest.left().any(|key| key == "web_search_options");
-    hosted.chain(searches.then(|| tools::WEB_SEARCH.to_owned())).collect()
+    hosted.chain(request.rest.peek("web_search_options").map(|_| tools::WEB_SEARCH))
 }
 
 /// Every id of a call in the history.
-fn call_ids(messages: &[Message]) -> Vec<String> {
-    let calls = messages.iter().flat_map(|message| &message.tool_calls).map(|call| call.id.clone());
-    calls.chain(messages.iter().filter_map(|message| message.tool_call_id.clone())).collect()
+fn call_ids<'r>(messages: &'r [Message<'_>]) -> impl Iterator<Item = &'r str> + Clone {
+    let calls = messages.iter().flat_map(|message| &message.tool_calls).map(|call| call.id.as_str());
+    calls.chain(messages.iter().filter_map(|message| message.tool_call_id.as_deref()))
 }
 
 /// `metadata.user_id`: Anthropic's own field, else OpenAI's `safety_identifier` or its older name `user`.
 ///
 /// Anthropic wants no names, mail addresses or phone numbers there, so that those are left out.
-fn write_metadata(rest: &mut Fields, body: &mut Map<String, Value>, cx: &mut Context) -> Result<(), Failure> {
+fn write_metadata<'a>(rest: &mut Fields<'a>, body: &mut Object<'a>, cx: &mut Context) -> Result<(), Failure> {
     let at = &Path::Root;
     let (user, safety) = (rest.string("user", at)?, rest.string("safety_identifier", at)?);
     let metadata_at = at.key("metadata");
@@ -202,7 +201,7 @@ fn write_metadata(rest: &mut Fields, body: &mut Map<String, Value>, cx: &mut Con
         }
     }
     if let Some(user_id) = user_id {
-        body.insert("metadata".to_owned(), json!({"user_id": user_id}));
+        body.insert("metadata", object! {"user_id": user_id});
     }
     Ok(())
 }
@@ -219,20 +218,19 @@ fn looks_personal(user: &str) -> bool {
 
 /// What is neither OpenAI's nor known here goes into the body as it is: Anthropic's own parameters do, and those
 /// that came after this was written.
-fn write_rest(mut rest: Fields, body: &mut Map<String, Value>, cx: &mut Context) -> Result<(), Failure> {
+fn write_rest<'a>(mut rest: Fields<'a>, body: &mut Object<'a>, cx: &mut Context) -> Result<(), Failure> {
     match rest.take("anthropic_beta") {
         None => {}
-        Some(Value::String(names)) => names.split(',').for_each(|name| cx.beta(name.trim())),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).for_each(|name| cx.beta(name)),
+        Some(Json::String(names)) => names.split(',').for_each(|name| cx.beta(name.trim())),
+        Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).for_each(|name| cx.beta(name)),
         Some(other) => return Err(wrong_type(&Path::Root.key("anthropic_beta"), "a string or an array", &other)),
     }
     if cx.betas.iter().any(|name| name.is_empty() || name.contains(|c: char| c.is_control())) {
         return Err(failure::invalid("anthropic_beta", "Invalid 'anthropic_beta': expected names of beta features."));
     }
-    for (key, value) in rest.into_map() {
-        if value.is_null() {
-            continue;
-        }
+    let mut rest = rest.into_object();
+    rest.retain(|_, value| !value.is_null());
+    for (key, value) in rest.iter() {
         match key.as_str() {
             "context_management" => {
                 let compacts = value.to_string().contains("compact_20260112");
@@ -240,15 +238,15 @@ fn write_rest(mut rest: Fields, body: &mut Map<String, Value>, cx: &mut Context)
             }
             "mcp_servers" if !cx.betas.contains("mcp-client-2025-11-20") => cx.beta("mcp-client-2025-04-04"),
             "output_format" => cx.beta("structured-outputs-2025-11-13"),
-            "speed" if value == "fast" => cx.beta("fast-mode-2026-02-01"),
+            "speed" if *value == "fast" => cx.beta("fast-mode-2026-02-01"),
             "container" if value.get("skills").is_some() => {
                 cx.beta("skills-2025-10-02");
                 cx.beta("code-execution-2025-08-25");
             }
             _ => {}
         }
-        body.insert(key, value);
     }
+    body.extend(rest);
     Ok(())
 }
 

@@ -1,8 +1,7 @@
 //! Parameters that steer sampling, and OpenAI's parameters that Anthropic doesn't have.
 
 use ai_api_plugin_sdk::Failure;
-use ai_api_plugin_sdk::json::{Fields, Path};
-use serde_json::{Map, Number, Value, json};
+use ai_api_plugin_sdk::json::{Fields, Number, Object, Path, Text};
 
 use super::Context;
 
@@ -29,7 +28,7 @@ const ABSENT: [(&str, &str); 15] = [
 const HINTS: [&str; 2] = ["prompt_cache_key", "prompt_cache_retention"];
 
 /// Takes what Anthropic doesn't have.
-pub(super) fn refuse(rest: &mut Fields, cx: &mut Context) {
+pub(super) fn refuse(rest: &mut Fields<'_>, cx: &mut Context) {
     for (key, harmless) in ABSENT {
         let Some(value) = rest.take(key) else { continue };
         let zero = harmless == "0" && value.as_f64() == Some(0.0);
@@ -50,25 +49,25 @@ pub(super) fn refuse(rest: &mut Fields, cx: &mut Context) {
 }
 
 /// What the client said about sampling.
-pub(super) struct Sampling {
-    pub(super) temperature: Option<Number>,
-    pub(super) top_p: Option<Number>,
-    pub(super) stop: Vec<String>,
+pub(super) struct Sampling<'a> {
+    pub(super) temperature: Option<Number<'a>>,
+    pub(super) top_p: Option<Number<'a>>,
+    pub(super) stop: Vec<Text<'a>>,
 }
 
-impl Sampling {
+impl<'a> Sampling<'a> {
     /// Writes what the model takes. With `thinking`, and on models without sampling, only the defaults are
     /// allowed: <https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility>.
     pub(super) fn write(
         self,
-        rest: &mut Fields,
+        rest: &mut Fields<'a>,
         thinking: bool,
-        body: &mut Map<String, Value>,
+        body: &mut Object<'a>,
         cx: &mut Context,
     ) -> Result<(), Failure> {
         let at = &Path::Root;
         let fixed = thinking || !cx.model.samples();
-        let number = |number: &Number| number.as_f64().unwrap_or(0.0);
+        let number = |number: &Number<'_>| number.as_f64().unwrap_or(0.0);
         if let Some(temperature) = self.temperature {
             let value = number(&temperature);
             if fixed && value != 1.0 {
@@ -76,9 +75,9 @@ impl Sampling {
             } else if value > 1.0 {
                 // OpenAI's scale ends at 2, Anthropic's at 1.
                 cx.warnings.approximated("temperature");
-                body.insert("temperature".to_owned(), json!(1));
+                body.insert("temperature", 1_u64);
             } else if !fixed {
-                body.insert("temperature".to_owned(), Value::Number(temperature));
+                body.insert("temperature", temperature);
             }
         }
         match self.top_p {
@@ -89,7 +88,7 @@ impl Sampling {
                 if refused || (cx.model.one_sampler() && body.contains_key("temperature")) {
                     cx.warnings.unsupported("top_p");
                 } else {
-                    body.insert("top_p".to_owned(), Value::Number(top_p));
+                    body.insert("top_p", top_p);
                 }
             }
             None => {}
@@ -98,29 +97,25 @@ impl Sampling {
             if fixed {
                 cx.warnings.unsupported("top_k");
             } else {
-                body.insert("top_k".to_owned(), Value::Number(top_k));
+                body.insert("top_k", top_k);
             }
         }
         let mut stop = Vec::new();
         for (index, text) in self.stop.into_iter().enumerate() {
             // Anthropic refuses these.
-            if text.trim().is_empty() {
+            if text.is_blank() {
                 cx.warnings.unsupported(at.key("stop").index(index));
             } else {
                 stop.push(text);
             }
         }
         if !stop.is_empty() {
-            body.insert("stop_sequences".to_owned(), json!(stop));
+            body.insert("stop_sequences", stop);
         }
         match rest.string("service_tier", at)?.as_deref() {
             None => {}
-            Some("auto") => {
-                body.insert("service_tier".to_owned(), json!("auto"));
-            }
-            Some("default" | "standard_only") => {
-                body.insert("service_tier".to_owned(), json!("standard_only"));
-            }
+            Some("auto") => body.insert("service_tier", "auto"),
+            Some("default" | "standard_only") => body.insert("service_tier", "standard_only"),
             Some(_) => cx.warnings.unsupported("service_tier"),
         }
         Ok(())

@@ -2,9 +2,8 @@
 //! <https://platform.claude.com/docs/en/build-with-claude/extended-thinking>,
 //! <https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>.
 
-use ai_api_plugin_sdk::json::{Path, Warnings, wrong_type};
-use ai_api_plugin_sdk::{Failure, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::json::{Json, Object, Path, Text, Warnings, wrong_type};
+use ai_api_plugin_sdk::{Failure, failure, object};
 
 use super::Context;
 
@@ -12,10 +11,10 @@ use super::Context;
 const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// What the client asked for, and what stands in the way.
-pub(super) struct Wanted {
-    pub(super) effort: Option<String>,
+pub(super) struct Wanted<'a> {
+    pub(super) effort: Option<Text<'a>>,
     /// Anthropic's own parameter.
-    pub(super) thinking: Option<Value>,
+    pub(super) thinking: Option<Json<'a>>,
     /// The conversation ends in an answer, or in results of its calls, whose reasoning the client didn't send back.
     pub(super) unsigned: bool,
     /// The model must call a tool.
@@ -23,9 +22,9 @@ pub(super) struct Wanted {
 }
 
 /// What became of it.
-pub(super) struct Thinking {
+pub(super) struct Thinking<'a> {
     /// The parameter `thinking`.
-    pub(super) field: Option<Value>,
+    pub(super) field: Option<Object<'a>>,
     /// The model may think, which limits other parameters.
     pub(super) active: bool,
     /// With a budget, no call can be forced.
@@ -42,11 +41,11 @@ const EFFORTS: [(&str, u64); 7] =
 ///
 /// # Errors
 /// `reasoning_effort` or `thinking` makes no sense.
-pub(super) fn translate(
-    wanted: Wanted,
-    output_config: &mut Map<String, Value>,
+pub(super) fn translate<'a>(
+    wanted: Wanted<'a>,
+    output_config: &mut Object<'a>,
     cx: &mut Context,
-) -> Result<Thinking, Failure> {
+) -> Result<Thinking<'a>, Failure> {
     let model = cx.model;
     let effort = wanted.effort.as_deref().map(effort).transpose()?;
     let effort_budget = effort.map_or(0, |(_, budget)| budget);
@@ -54,7 +53,7 @@ pub(super) fn translate(
         if effort_budget > 0 {
             cx.warnings.unsupported("reasoning_effort");
         }
-        let disabled = |thinking: &Value| thinking.get("type").is_some_and(|kind| kind == "disabled");
+        let disabled = |thinking: &Json<'_>| thinking.get("type").is_some_and(|kind| *kind == "disabled");
         if wanted.thinking.is_some_and(|thinking| !disabled(&thinking)) {
             cx.warnings.unsupported("thinking");
         }
@@ -64,8 +63,8 @@ pub(super) fn translate(
     let (mut field, path) = match wanted.thinking {
         Some(thinking) => (Some(own(thinking, cx)?), "thinking"),
         None if effort_budget == 0 => (None, "reasoning_effort"),
-        None if model.adaptive() => (Some(json!({"type": "adaptive", "display": "summarized"})), "reasoning_effort"),
-        None => (Some(json!({"type": "enabled", "budget_tokens": effort_budget})), "reasoning_effort"),
+        None if model.adaptive() => (Some(object! {"type": "adaptive", "display": "summarized"}), "reasoning_effort"),
+        None => (Some(object! {"type": "enabled", "budget_tokens": effort_budget}), "reasoning_effort"),
     };
     match effort {
         Some((word, budget)) if budget > 0 => {
@@ -81,10 +80,10 @@ pub(super) fn translate(
         _ => {}
     }
 
-    let kind = field.as_ref().and_then(|field| field.get("type")).and_then(Value::as_str);
+    let kind = field.as_ref().and_then(|field| field.get("type")).and_then(Json::as_str);
     let active = matches!(kind, Some("enabled" | "adaptive"));
     let budget = match &field {
-        Some(field) if kind == Some("enabled") => field.get("budget_tokens").and_then(Value::as_u64),
+        Some(field) if kind == Some("enabled") => field.get("budget_tokens").and_then(Json::as_u64),
         _ => None,
     };
     // Anthropic refuses both with a 400, and OpenAI's clients, which send no reasoning back, would meet it at
@@ -105,28 +104,28 @@ fn effort(word: &str) -> Result<(&str, u64), Failure> {
 }
 
 /// Anthropic's own `thinking`, in the form that this model takes.
-fn own(thinking: Value, cx: &mut Context) -> Result<Value, Failure> {
-    let Value::Object(mut fields) = thinking else {
+fn own<'a>(thinking: Json<'a>, cx: &mut Context) -> Result<Object<'a>, Failure> {
+    let Json::Object(mut fields) = thinking else {
         return Err(wrong_type(&Path::Root.key("thinking"), "an object", &thinking));
     };
-    match fields.get("type").and_then(Value::as_str) {
+    match fields.get("type").and_then(Json::as_str) {
         Some("enabled") if !cx.model.budgets() => {
             cx.warnings.approximated("thinking");
-            fields.shift_remove("budget_tokens");
-            fields.insert("type".to_owned(), json!("adaptive"));
+            let _ = fields.remove("budget_tokens");
+            fields.insert("type", "adaptive");
         }
         Some("adaptive") if !cx.model.adaptive() => {
             cx.warnings.approximated("thinking");
-            fields = Map::from_iter([("type".to_owned(), json!("enabled")), ("budget_tokens".to_owned(), json!(4096))]);
+            fields = object! {"type": "enabled", "budget_tokens": 4096_u64};
         }
         _ => {}
     }
-    Ok(Value::Object(fields))
+    Ok(fields)
 }
 
 /// `output_config.effort`, for models that decide themselves how much to think. False if the model has no such
 /// effort.
-fn write_effort(word: &str, output_config: &mut Map<String, Value>, cx: &mut Context) -> bool {
+fn write_effort(word: &str, output_config: &mut Object<'_>, cx: &mut Context) -> bool {
     if output_config.contains_key("effort") {
         cx.warnings.dropped("reasoning_effort");
         return true;
@@ -138,11 +137,11 @@ fn write_effort(word: &str, output_config: &mut Map<String, Value>, cx: &mut Con
     if word == "minimal" {
         cx.warnings.approximated("reasoning_effort");
     }
-    output_config.insert("effort".to_owned(), json!(if word == "minimal" { "low" } else { word }));
+    output_config.insert("effort", if word == "minimal" { "low" } else { word }.to_owned());
     true
 }
 
-impl Thinking {
+impl Thinking<'_> {
     /// Leaves the reasoning out if it has a budget: something else in the request doesn't go with that.
     pub(super) fn drop_budget(&mut self, cx: &mut Context) {
         if self.budget.is_some() {

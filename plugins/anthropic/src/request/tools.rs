@@ -4,9 +4,8 @@
 use std::borrow::Cow;
 
 use ai_api_plugin_sdk::canonical::{FunctionTool, Tool, ToolChoice};
-use ai_api_plugin_sdk::json::{Fields, Path, wrong_type};
-use ai_api_plugin_sdk::{Failure, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::json::{Fields, Json, Object, Path, Text, wrong_type};
+use ai_api_plugin_sdk::{Failure, failure, object};
 
 use super::Context;
 use super::thinking::Thinking;
@@ -39,13 +38,17 @@ const BETAS: [(&str, &str); 14] = [
 
 /// `tools` and `tool_choice` of the request to be.
 #[derive(Debug, Default)]
-pub(super) struct Tools {
-    tools: Vec<Value>,
-    choice: Option<Value>,
+pub(super) struct Tools<'a> {
+    tools: Vec<Object<'a>>,
+    choice: Option<Object<'a>>,
 }
 
 /// Translates what the client offers.
-pub(super) fn translate(tools: Vec<Tool>, web_search: Option<Value>, cx: &mut Context) -> Result<Tools, Failure> {
+pub(super) fn translate<'a>(
+    tools: Vec<Tool<'a>>,
+    web_search: Option<Json<'a>>,
+    cx: &mut Context,
+) -> Result<Tools<'a>, Failure> {
     let at = Path::Root;
     let at = at.key("tools");
     let mut all = Tools::default();
@@ -68,12 +71,13 @@ pub(super) fn translate(tools: Vec<Tool>, web_search: Option<Value>, cx: &mut Co
     Ok(all)
 }
 
-fn function(mut tool: FunctionTool, at: &Path<'_>, cx: &mut Context) -> Value {
-    let mut input = tool.parameters.unwrap_or_else(|| json!({"type": "object", "properties": {}}));
-    if let Value::Object(fields) = &mut input
-        && !fields.contains_key("type")
-    {
-        fields.shift_insert(0, "type".to_owned(), json!("object"));
+fn function<'a>(mut tool: FunctionTool<'a>, at: &Path<'_>, cx: &mut Context) -> Object<'a> {
+    let mut input = match tool.parameters {
+        Some(schema) => schema,
+        None => object! {"type": "object", "properties": Object::new()}.into(),
+    };
+    if let Json::Object(fields) = &mut input {
+        fields.insert_first("type", "object");
     }
     let function_at = at.key("function");
     let mut strict = tool.strict == Some(true);
@@ -92,45 +96,44 @@ fn function(mut tool: FunctionTool, at: &Path<'_>, cx: &mut Context) -> Value {
             }
         }
     }
-    let mut wire =
-        Map::from_iter([("type".to_owned(), json!("custom")), ("name".to_owned(), json!(cx.names.wire(&tool.name)))]);
+    let mut wire = object! {"type": "custom", "name": cx.names.to_wire(tool.name)};
     if let Some(description) = tool.description {
-        wire.insert("description".to_owned(), Value::String(description));
+        wire.insert("description", description);
     }
-    wire.insert("input_schema".to_owned(), input);
+    wire.insert("input_schema", input);
     if strict {
-        wire.insert("strict".to_owned(), Value::Bool(true));
+        wire.insert("strict", true);
     }
     if let Some(cache_control) = tool.cache_control {
-        wire.insert("cache_control".to_owned(), cache_control);
+        wire.insert("cache_control", cache_control);
     }
     for key in OWN_FIELDS {
         if let Some(value) = tool.rest.take(key).or_else(|| tool.function_rest.take(key)) {
             if matches!(key, "defer_loading" | "input_examples" | "allowed_callers") {
                 cx.beta("advanced-tool-use-2025-11-20");
             }
-            wire.insert(key.to_owned(), value);
+            wire.insert(key, value);
         }
     }
     cx.warnings.dropped_fields(&tool.rest, at);
     cx.warnings.dropped_fields(&tool.function_rest, &function_at);
-    Value::Object(wire)
+    wire
 }
 
 /// A function that lists no arguments takes none. Elsewhere in a schema that means any.
-fn closed_if_empty(input: &Value) -> Cow<'_, Value> {
+fn closed_if_empty<'s, 'a>(input: &'s Json<'a>) -> Cow<'s, Json<'a>> {
     let mut input = Cow::Borrowed(input);
-    let is_empty = input.get("properties").and_then(Value::as_object).is_some_and(Map::is_empty);
-    if is_empty && let Value::Object(fields) = input.to_mut() {
-        fields.entry("additionalProperties").or_insert(Value::Bool(false));
+    let is_empty = input.get("properties").and_then(Json::as_object).is_some_and(Object::is_empty);
+    if is_empty && let Json::Object(fields) = input.to_mut() {
+        fields.insert_default("additionalProperties", false);
     }
     input
 }
 
 /// Anthropic's own tools are handed through; OpenAI's with a free-form input, and other providers', are not.
-fn hosted(fields: Fields, at: &Path<'_>, cx: &mut Context) -> Option<Value> {
-    let mut fields = fields.into_map();
-    let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+fn hosted<'a>(fields: Fields<'a>, at: &Path<'_>, cx: &mut Context) -> Option<Object<'a>> {
+    let mut fields = fields.into_object();
+    let kind = fields.get("type").and_then(Json::as_str).unwrap_or_default();
     // Another provider's, such as `{"googleSearch": {}}`, has no type at all.
     if kind.is_empty() || (kind == "custom" && fields.contains_key("custom")) {
         cx.warnings.unsupported(at);
@@ -139,59 +142,59 @@ fn hosted(fields: Fields, at: &Path<'_>, cx: &mut Context) -> Option<Value> {
     if let Some((_, beta)) = BETAS.iter().find(|(beginning, _)| kind.starts_with(beginning)) {
         cx.beta(beta);
     }
-    let name = fields.get("name").and_then(Value::as_str).filter(|_| kind == "custom");
-    if let Some(name) = name.map(|name| cx.names.wire(name).to_owned()) {
-        fields.insert("name".to_owned(), Value::String(name));
+    if kind == "custom"
+        && let Some(Json::String(name)) = fields.get_mut("name")
+    {
+        *name = cx.names.to_wire(std::mem::take(name));
     }
-    Some(Value::Object(fields))
+    Some(fields)
 }
 
 /// `web_search_options` as Anthropic's own tool. How much context to search is how often it may search, with
 /// LiteLLM's numbers.
-fn search_tool(options: Value, cx: &mut Context) -> Result<Value, Failure> {
+fn search_tool<'a>(options: Json<'a>, cx: &mut Context) -> Result<Object<'a>, Failure> {
     let at = Path::Root;
     let at = at.key("web_search_options");
     let mut options = Fields::of(options, &at)?;
-    let mut tool =
-        Map::from_iter([("type".to_owned(), json!("web_search_20250305")), ("name".to_owned(), json!(WEB_SEARCH))]);
+    let mut tool = object! {"type": "web_search_20250305", "name": WEB_SEARCH};
     if let Some(size) = options.string("search_context_size", &at)? {
-        let max_uses = match size.as_str() {
-            "low" => json!(1),
-            "medium" => json!(5),
-            "high" => json!(10),
+        let max_uses: u64 = match size.as_str() {
+            "low" => 1,
+            "medium" => 5,
+            "high" => 10,
             other => {
                 let place = at.key("search_context_size");
                 let message = format!("Invalid value for '{place}': '{other}'; expected low, medium or high.");
                 return Err(failure::invalid(place, message));
             }
         };
-        tool.insert("max_uses".to_owned(), max_uses);
+        tool.insert("max_uses", max_uses);
     }
     if let Some(mut location) = options.object("user_location", &at)? {
         let location_at = at.key("user_location");
-        let mut place = Map::from_iter([("type".to_owned(), json!("approximate"))]);
+        let mut place = object! {"type": "approximate"};
         let _ = location.take("type");
         let mut inner = location.object("approximate", &location_at)?.unwrap_or_default();
         for key in ["city", "region", "country", "timezone"] {
             if let Some(value) = inner.take(key).or_else(|| location.take(key)) {
-                place.insert(key.to_owned(), value);
+                place.insert(key, value);
             }
         }
         cx.warnings.dropped_fields(&location, &location_at);
         cx.warnings.dropped_fields(&inner, &location_at.key("approximate"));
-        tool.insert("user_location".to_owned(), Value::Object(place));
+        tool.insert("user_location", place);
     }
     cx.warnings.dropped_fields(&options, &at);
-    Ok(Value::Object(tool))
+    Ok(tool)
 }
 
-impl Tools {
+impl<'a> Tools<'a> {
     /// Translates whether the model must call.
     ///
     /// A history with calls needs tools: where the client offers none, one that can't be called stands in.
     pub(super) fn choose(
         &mut self,
-        choice: Option<ToolChoice>,
+        choice: Option<ToolChoice<'a>>,
         parallel: Option<bool>,
         has_tool_blocks: bool,
         cx: &mut Context,
@@ -202,22 +205,22 @@ impl Tools {
                 return Err(failure::invalid("tool_choice", message));
             }
             if has_tool_blocks {
-                self.tools.push(json!({
+                self.tools.push(object! {
                     "type": "custom",
                     "name": "dummy_tool",
                     "description": "Stands for the tools of earlier turns. It can't be called.",
-                    "input_schema": {"type": "object", "properties": {}},
-                }));
-                self.choice = Some(json!({"type": "none"}));
+                    "input_schema": object! {"type": "object", "properties": Object::new()},
+                });
+                self.choice = Some(object! {"type": "none"});
             }
             return Ok(());
         }
         self.choice = match choice {
             None => None,
-            Some(ToolChoice::Auto) => Some(json!({"type": "auto"})),
-            Some(ToolChoice::None) => Some(json!({"type": "none"})),
-            Some(ToolChoice::Required) => Some(json!({"type": "any"})),
-            Some(ToolChoice::Function(name)) => Some(json!({"type": "tool", "name": cx.names.wire(&name)})),
+            Some(ToolChoice::Auto) => Some(object! {"type": "auto"}),
+            Some(ToolChoice::None) => Some(object! {"type": "none"}),
+            Some(ToolChoice::Required) => Some(object! {"type": "any"}),
+            Some(ToolChoice::Function(name)) => Some(object! {"type": "tool", "name": cx.names.to_wire(name)}),
             Some(ToolChoice::Other(value)) => self.choose_other(value, cx)?,
         };
         if self.is_forced() && !cx.model.forces_tools() {
@@ -230,17 +233,17 @@ impl Tools {
         Ok(())
     }
 
-    fn choose_other(&mut self, value: Value, cx: &mut Context) -> Result<Option<Value>, Failure> {
-        match value.get("type").and_then(Value::as_str) {
+    fn choose_other(&mut self, value: Json<'a>, cx: &mut Context) -> Result<Option<Object<'a>>, Failure> {
+        match value.get("type").and_then(Json::as_str) {
             // Anthropic's own form.
-            Some("auto" | "any" | "none" | "tool") => Ok(Some(value)),
+            Some("auto" | "any" | "none" | "tool") => Ok(value.into_object()),
             Some("allowed_tools") => self.allow_only(value, cx),
             _ => Err(failure::unsupported("tool_choice", "Anthropic has no such choice of tools.")),
         }
     }
 
     /// `{"type": "allowed_tools", "allowed_tools": {"mode": …, "tools": […]}}`: the others are not offered.
-    fn allow_only(&mut self, value: Value, cx: &mut Context) -> Result<Option<Value>, Failure> {
+    fn allow_only(&mut self, value: Json<'a>, cx: &mut Context) -> Result<Option<Object<'a>>, Failure> {
         let at = Path::Root;
         let at = at.key("tool_choice");
         let mut fields = Fields::of(value, &at)?;
@@ -253,14 +256,18 @@ impl Tools {
             .filter_map(|tool| tool.get("function")?.get("name")?.as_str())
             .map(|name| cx.names.wire(name).to_owned())
             .collect();
-        let is_allowed = |tool: &Value| {
-            tool.get("name").and_then(Value::as_str).is_some_and(|name| allowed.iter().any(|other| other == name))
+        let is_allowed = |tool: &Object<'_>| {
+            tool.get("name").and_then(Json::as_str).is_some_and(|name| allowed.iter().any(|other| other == name))
         };
         if !self.tools.iter().any(is_allowed) {
-            return Ok(Some(json!({"type": "none"})));
+            return Ok(Some(object! {"type": "none"}));
         }
         self.tools.retain(is_allowed);
-        Ok(Some(if mode.as_deref() == Some("required") { json!({"type": "any"}) } else { json!({"type": "auto"}) }))
+        Ok(Some(if mode.as_deref() == Some("required") {
+            object! {"type": "any"}
+        } else {
+            object! {"type": "auto"}
+        }))
     }
 
     /// Whether the model must call a tool.
@@ -273,11 +280,9 @@ impl Tools {
     }
 
     fn one_call_at_most(&mut self) {
-        let choice = self.choice.get_or_insert_with(|| json!({"type": "auto"}));
-        if let Value::Object(choice) = choice
-            && choice.get("type").is_some_and(|kind| kind != "none")
-        {
-            choice.insert("disable_parallel_tool_use".to_owned(), Value::Bool(true));
+        let choice = self.choice.get_or_insert_with(|| object! {"type": "auto"});
+        if choice.get("type").is_some_and(|kind| *kind != "none") {
+            choice.insert("disable_parallel_tool_use", true);
         }
     }
 
@@ -287,9 +292,9 @@ impl Tools {
     /// calls, which Anthropic wants the tools for.
     pub(super) fn answer_in(
         &mut self,
-        schema: Value,
-        description: Option<String>,
-        thinking: &mut Thinking,
+        schema: Json<'a>,
+        description: Option<Text<'a>>,
+        thinking: &mut Thinking<'_>,
         has_tool_blocks: bool,
         cx: &mut Context,
     ) -> Result<String, Failure> {
@@ -312,14 +317,14 @@ impl Tools {
             // The model could call them, for what is forbidden can't be said beside this tool.
             self.tools.clear();
         }
-        self.tools.push(json!({"type": "custom", "name": name, "description": text, "input_schema": schema}));
+        self.tools.push(object! {"type": "custom", "name": name.clone(), "description": text, "input_schema": schema});
         if !forced {
             cx.warnings.approximated("response_format");
-            self.choice = Some(json!({"type": "auto"}));
+            self.choice = Some(object! {"type": "auto"});
         } else if !callable {
-            self.choice = Some(json!({"type": "tool", "name": name}));
+            self.choice = Some(object! {"type": "tool", "name": name.clone()});
         } else if !named {
-            self.choice = Some(json!({"type": "any"}));
+            self.choice = Some(object! {"type": "any"});
         }
         if callable && !named {
             self.one_call_at_most();
@@ -328,12 +333,12 @@ impl Tools {
     }
 
     /// Writes `tools` and `tool_choice`.
-    pub(super) fn write(self, body: &mut Map<String, Value>) {
+    pub(super) fn write(self, body: &mut Object<'a>) {
         if !self.tools.is_empty() {
-            body.insert("tools".to_owned(), Value::Array(self.tools));
+            body.insert("tools", self.tools);
         }
         if let Some(choice) = self.choice {
-            body.insert("tool_choice".to_owned(), choice);
+            body.insert("tool_choice", choice);
         }
     }
 }

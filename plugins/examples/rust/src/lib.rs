@@ -4,11 +4,10 @@ use ai_api_plugin_sdk::canonical::{
     AssistantMessage, ChatCompletion, ChatRequest, ChunkWriter, Delta, FinishReason, Message, PartKind, ResponseFormat,
     Role, UsageBody,
 };
-use ai_api_plugin_sdk::json::{Path, Warnings};
-use ai_api_plugin_sdk::serde_json::{self, Map, Value, json};
+use ai_api_plugin_sdk::json::{Json, Object, Path, Warnings};
 use ai_api_plugin_sdk::{
     Batch, Begin, Begun, Call, Completion, Credential, Ending, Event, Failure, Header, HttpRequest, HttpResponse,
-    Manifest, Operation, Provider, Support, Usage, export_provider, failure,
+    Manifest, Operation, Provider, Support, Usage, export_provider, failure, object,
 };
 
 /// One call, as far as it has to be remembered until the answer is complete.
@@ -41,7 +40,7 @@ impl Provider for Acme {
             path: "talk".to_owned(),
             query: Vec::new(),
             headers: vec![Header { name: "acme-version".to_owned(), value: "3".to_owned() }],
-            body: body.to_string().into_bytes(),
+            body,
         };
         // The request is on its way: its bytes needn't be kept for as long as a stream runs.
         call.body = Vec::new();
@@ -54,15 +53,18 @@ impl Provider for Acme {
     }
 
     fn whole(&mut self, response: HttpResponse) -> Result<Completion, Failure> {
-        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let body = Json::parse(&response.body).unwrap_or_default();
         if !(200..300).contains(&response.status) {
-            let why = body["trouble"]["why"].as_str().map(str::to_owned);
-            let message = why.unwrap_or_else(|| format!("acme answered {}", response.status));
+            let why = body.get("trouble").and_then(|trouble| trouble.get("why")).and_then(Json::as_str);
+            let message = why.map_or_else(|| format!("acme answered {}", response.status), str::to_owned);
             return Err(failure::from_status(response.status, message, &response.headers));
         }
-        let text = body["reply"].as_str().ok_or_else(|| failure::malformed("acme answered without a reply"))?;
-        let usage = usage(&body["counted"]);
-        let message = AssistantMessage { content: Some(text.to_owned()), ..AssistantMessage::default() };
+        let text = body
+            .get("reply")
+            .and_then(Json::as_str)
+            .ok_or_else(|| failure::malformed("acme answered without a reply"))?;
+        let usage = usage(&body);
+        let message = AssistantMessage { content: Some(text.into()), ..AssistantMessage::default() };
         let usage_body = usage.as_ref().map(UsageBody::new);
         Ok(ChatCompletion::new(&self.call, message, finish_reason(&body), usage_body).into_completion(usage))
     }
@@ -70,20 +72,22 @@ impl Provider for Acme {
     fn events(&mut self, events: Vec<Event>) -> Result<Batch, Failure> {
         let (mut used, mut done) = (None, false);
         for event in events {
-            let data: Value = serde_json::from_slice(&event.data)
-                .map_err(|_| failure::malformed("acme sent an event that is not JSON"))?;
+            let data =
+                Json::parse(&event.data).map_err(|_| failure::malformed("acme sent an event that is not JSON"))?;
             match event.name.as_deref() {
-                Some("word") => self.chunks.delta(0, Delta::content(data["text"].as_str().unwrap_or_default())),
+                Some("word") => {
+                    self.chunks.delta(0, Delta::content(data.get("text").and_then(Json::as_str).unwrap_or_default()))
+                }
                 Some("end") => {
-                    self.chunks.finish(0, finish_reason(&data), Map::new());
-                    used = usage(&data["counted"]);
+                    self.chunks.finish(0, finish_reason(&data), Object::new());
+                    used = usage(&data);
                     if let Some(used) = used.filter(|_| self.include_usage) {
                         self.chunks.usage(&UsageBody::new(&used));
                     }
                     done = true;
                 }
                 Some("trouble") => {
-                    let why = data["why"].as_str().unwrap_or("acme failed in the stream");
+                    let why = data.get("why").and_then(Json::as_str).unwrap_or("acme failed in the stream");
                     return Err(failure::malformed(why));
                 }
                 // Events that came after this was written.
@@ -99,9 +103,9 @@ impl Provider for Acme {
 }
 
 /// `{"engine", "instructions", "turns": [{"who", "says"}], "limit", "heat", "stream"}`
-fn translate(call: &Call, request: ChatRequest) -> Result<(Value, Warnings), Failure> {
+fn translate(call: &Call, request: ChatRequest<'_>) -> Result<(Vec<u8>, Warnings), Failure> {
     let mut warnings = request.lost;
-    let mut body = Map::from_iter([("engine".to_owned(), json!(call.model))]);
+    let mut body = object! {"engine": call.model.as_str()};
     let mut instructions = Vec::new();
     let mut turns = Vec::new();
     let messages_at = Path::Root.key("messages");
@@ -120,20 +124,20 @@ fn translate(call: &Call, request: ChatRequest) -> Result<(Value, Warnings), Fai
         if message.name.is_some() {
             warnings.dropped(at.key("name"));
         }
-        turns.push(json!({"who": who, "says": says}));
+        turns.push(object! {"who": who, "says": says});
     }
-    body.insert("turns".to_owned(), Value::Array(turns));
+    body.insert("turns", turns);
     if !instructions.is_empty() {
-        body.insert("instructions".to_owned(), json!(instructions.join("\n")));
+        body.insert("instructions", instructions.join("\n"));
     }
     if let Some(limit) = request.max_tokens {
-        body.insert("limit".to_owned(), json!(limit));
+        body.insert("limit", limit);
     }
     if let Some(heat) = request.temperature {
-        body.insert("heat".to_owned(), Value::Number(heat));
+        body.insert("heat", heat);
     }
     if call.streaming {
-        body.insert("stream".to_owned(), json!(true));
+        body.insert("stream", true);
     }
     // What Acme lacks. `drop_params` decides whether that is an error.
     for (name, given) in [
@@ -154,15 +158,15 @@ fn translate(call: &Call, request: ChatRequest) -> Result<(Value, Warnings), Fai
         warnings.dropped("user");
     }
     // One answer is what there is anyway.
-    if rest.take("n").is_some_and(|n| n != 1) {
+    if rest.take("n").is_some_and(|n| n.as_u64() != Some(1)) {
         warnings.unsupported("n");
     }
     rest.left().for_each(|name| warnings.unsupported(name));
-    Ok((Value::Object(body), warnings))
+    Ok((Json::from(body).to_vec(), warnings))
 }
 
 /// Acme reads text only. An image can't be left out without changing what the request means, so it is refused.
-fn text_of(message: &Message, at: &Path<'_>) -> Result<String, Failure> {
+fn text_of(message: &Message<'_>, at: &Path<'_>) -> Result<String, Failure> {
     for (index, part) in message.content.iter().enumerate() {
         if !matches!(part.kind, PartKind::Text(_)) {
             return Err(failure::unsupported(at.key("content").index(index), "Acme reads text only."));
@@ -171,17 +175,18 @@ fn text_of(message: &Message, at: &Path<'_>) -> Result<String, Failure> {
     Ok(message.text())
 }
 
-fn finish_reason(body: &Value) -> FinishReason {
-    match body["ended"].as_str() {
+fn finish_reason(body: &Json<'_>) -> FinishReason {
+    match body.get("ended").and_then(Json::as_str) {
         Some("limit") => FinishReason::Length,
         _ => FinishReason::Stop,
     }
 }
 
-fn usage(counted: &Value) -> Option<Usage> {
+fn usage(body: &Json<'_>) -> Option<Usage> {
+    let counted = body.get("counted")?;
     Some(Usage {
-        prompt_tokens: counted["in"].as_u64()?,
-        completion_tokens: counted["out"].as_u64()?,
+        prompt_tokens: counted.get("in")?.as_u64()?,
+        completion_tokens: counted.get("out")?.as_u64()?,
         cache_read_tokens: 0,
         cache_write_tokens: 0,
         reasoning_tokens: 0,
@@ -192,6 +197,7 @@ export_provider!(Acme);
 
 #[cfg(test)]
 mod tests {
+    use ai_api_plugin_sdk::serde_json::{self, Value, json};
     use ai_api_plugin_sdk::testing::{Upstream, call, request, run};
 
     use super::*;

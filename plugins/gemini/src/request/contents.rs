@@ -3,16 +3,16 @@
 //! Google has two roles that take turns, so neighbours of one role are merged. Results of functions stay in a content
 //! of their own: Google counts them against the calls before.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ai_api_plugin_sdk::canonical::{CalledTool, Message, Part, PartKind, Role};
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::json::{Fields, Json, Object, Path, Text, Warnings};
 use ai_api_plugin_sdk::names::Names;
-use ai_api_plugin_sdk::{Failure, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::{Failure, failure, object};
 
 use super::media;
-use crate::answer::GEMINI_PARTS;
+use crate::answer::{self, GEMINI_PARTS};
 use crate::model::Model;
 
 /// Gemini 3 refuses a call in the current turn whose signature is missing. This stands for calls that another model
@@ -24,11 +24,11 @@ const SIGNATURE_IN_ID: &str = "__thought__";
 
 /// A translated conversation.
 #[derive(Debug, Default)]
-pub(super) struct Conversation {
+pub(super) struct Conversation<'a> {
     /// Parts of the system instruction.
-    pub(super) system: Vec<Value>,
+    pub(super) system: Vec<Object<'a>>,
     /// `contents`
-    pub(super) contents: Vec<Value>,
+    pub(super) contents: Vec<Object<'a>>,
     /// How closely the model looks, where that is one setting for all media.
     pub(super) media_resolution: Option<&'static str>,
 }
@@ -37,12 +37,12 @@ pub(super) struct Conversation {
 ///
 /// # Errors
 /// A part can't be said to Gemini, or a result answers no call.
-pub(super) fn translate(
-    messages: Vec<Message>,
+pub(super) fn translate<'a>(
+    messages: Vec<Message<'a>>,
     names: &Names,
     model: &Model,
     warnings: &mut Warnings,
-) -> Result<Conversation, Failure> {
+) -> Result<Conversation<'a>, Failure> {
     let mut writer = Writer {
         model,
         names,
@@ -75,35 +75,35 @@ enum Speaker {
 
 /// A call that the model made.
 #[derive(Clone, Debug)]
-struct Made {
+struct Made<'a> {
     /// Its function's name on the wire.
-    name: String,
+    name: Text<'a>,
     /// How many calls were made before it.
     number: usize,
 }
 
 /// The conversation while it is written.
-struct Writer<'a> {
-    model: &'a Model,
-    names: &'a Names,
-    warnings: &'a mut Warnings,
-    system: Vec<Value>,
-    turns: Vec<(Speaker, Vec<Value>)>,
+struct Writer<'c, 'a> {
+    model: &'c Model,
+    names: &'c Names,
+    warnings: &'c mut Warnings,
+    system: Vec<Object<'a>>,
+    turns: Vec<(Speaker, Vec<Object<'a>>)>,
     /// The calls so far, by their ids.
-    calls: HashMap<String, Made>,
+    calls: HashMap<Cow<'a, str>, Made<'a>>,
     /// How many calls were made so far.
     numbered: usize,
     /// The numbers of the calls whose results the last turn has, in its order.
     answered: Vec<usize>,
     /// Media out of results that have to wait until all results are said.
-    shown: Vec<Value>,
+    shown: Vec<Object<'a>>,
     media_resolution: Option<&'static str>,
 }
 
 // === impl Writer ===
 
-impl Writer<'_> {
-    fn message(&mut self, message: Message, at: &Path<'_>) -> Result<(), Failure> {
+impl<'a> Writer<'_, 'a> {
+    fn message(&mut self, message: Message<'a>, at: &Path<'_>) -> Result<(), Failure> {
         if message.cache_control.is_some() {
             self.warnings.dropped(at.key("cache_control"));
         }
@@ -126,7 +126,7 @@ impl Writer<'_> {
     }
 
     /// Instructions have one place, at the beginning.
-    fn system(&mut self, message: Message, at: &Path<'_>) {
+    fn system(&mut self, message: Message<'a>, at: &Path<'_>) {
         if !self.turns.is_empty() {
             self.warnings.approximated(at);
         }
@@ -136,39 +136,39 @@ impl Writer<'_> {
             self.part_extras(&part, &at);
             match part.kind {
                 PartKind::Text(text) if text.is_empty() => {}
-                PartKind::Text(text) => self.system.push(json!({"text": text})),
+                PartKind::Text(text) => self.system.push(object! {"text": text}),
                 _ => self.warnings.unsupported(at),
             }
         }
         self.warnings.dropped_fields(&message.rest, at);
     }
 
-    fn user(&mut self, message: Message, at: &Path<'_>) -> Result<(), Failure> {
+    fn user(&mut self, message: Message<'a>, at: &Path<'_>) -> Result<(), Failure> {
         let mut parts = self.parts(message.content, at)?;
         if parts.is_empty() {
             // Google refuses a content without parts, and a part without text.
             self.warnings.approximated(at.key("content"));
-            parts.push(json!({"text": " "}));
+            parts.push(object! {"text": " "});
         }
         self.say(Speaker::User, parts);
         self.warnings.dropped_fields(&message.rest, at);
         Ok(())
     }
 
-    fn assistant(&mut self, mut message: Message, at: &Path<'_>) -> Result<(), Failure> {
+    fn assistant(&mut self, mut message: Message<'a>, at: &Path<'_>) -> Result<(), Failure> {
         // Where the text came from says nothing that the text doesn't.
         let _ = message.rest.take("annotations");
         let mut own = message.provider_specific_fields.take().unwrap_or_default();
         let own_at = at.key("provider_specific_fields");
-        let mut parts = own.array(GEMINI_PARTS, &own_at)?;
-        parts.retain(Value::is_object);
+        let native = own.array(GEMINI_PARTS, &own_at)?;
+        let mut parts: Vec<Object<'a>> = native.into_iter().filter_map(Json::into_object).collect();
 
         let mut said = self.parts(std::mem::take(&mut message.content), at)?;
         if let Some(refusal) = message.refusal.take().filter(|refusal| !refusal.is_empty()) {
-            said.push(json!({"text": refusal}));
+            said.push(object! {"text": refusal});
         }
         let signatures = own.array("thought_signatures", &own_at)?;
-        self.sign_text(&mut said, &signatures, &own_at);
+        self.sign_text(&mut said, signatures, &own_at);
         parts.append(&mut said);
         self.images(&mut message.rest, &mut parts, at)?;
 
@@ -179,15 +179,14 @@ impl Writer<'_> {
         }
         if let Some(mut call) = message.rest.object("function_call", at)? {
             let at = at.key("function_call");
-            let name = call.required_string("name", &at)?;
-            let name = self.names.wire(&name);
+            let name = self.names.to_wire(call.required_string("name", &at)?);
             let arguments = call.string("arguments", &at)?.unwrap_or_default();
-            let arguments = self.arguments(&arguments, &at.key("arguments"));
-            parts.push(json!({"functionCall": {"name": name, "args": arguments}}));
+            let arguments = self.arguments(arguments, &at.key("arguments"));
+            parts.push(object! {"functionCall": object! {"name": name, "args": arguments}});
         }
 
         // Thoughts are not sent back as text, only as signatures, which Gemini 3 misses on calls alone.
-        let has = |key: &str| parts.iter().any(|part| part.get(key).is_some());
+        let has = |key: &str| parts.iter().any(|part| part.contains_key(key));
         if self.model.is_3_or_newer() && has("functionCall") && !has("thoughtSignature") {
             if message.reasoning_content.is_some() {
                 self.warnings.dropped(at.key("reasoning_content"));
@@ -208,88 +207,83 @@ impl Writer<'_> {
 
     /// Puts a signature back on the text that it came with. A streamed text's comes with its last piece; of several,
     /// nobody remembers which piece they belonged to. Google doesn't insist on those of texts.
-    fn sign_text(&mut self, parts: &mut [Value], signatures: &[Value], own_at: &Path<'_>) {
-        let Some(signature) = signatures.last() else { return };
-        if !signature.is_string() {
-            return self.warnings.dropped(own_at.key("thought_signatures"));
-        }
-        let text = parts.iter_mut().rev().find(|part| part.get("text").is_some());
-        if let Some(text) = text.and_then(Value::as_object_mut) {
-            text.insert("thoughtSignature".to_owned(), signature.clone());
+    fn sign_text(&mut self, parts: &mut [Object<'a>], mut signatures: Vec<Json<'a>>, own_at: &Path<'_>) {
+        match signatures.pop() {
+            None => {}
+            Some(Json::String(signature)) => {
+                if let Some(text) = parts.iter_mut().rfind(|part| part.contains_key("text")) {
+                    text.insert("thoughtSignature", signature);
+                }
+            }
+            Some(_) => self.warnings.dropped(own_at.key("thought_signatures")),
         }
     }
 
     /// Pictures that the model made, as `answer::image` handed them out.
-    fn images(&mut self, rest: &mut Fields, parts: &mut Vec<Value>, at: &Path<'_>) -> Result<(), Failure> {
+    fn images(&mut self, rest: &mut Fields<'a>, parts: &mut Vec<Object<'a>>, at: &Path<'_>) -> Result<(), Failure> {
         let images_at = at.key("images");
-        for (index, image) in rest.array("images", at)?.into_iter().enumerate() {
-            let at = images_at.index(index).to_string();
-            let url = image.get("image_url").and_then(|image| image.get("url")).and_then(Value::as_str);
-            let Some(url) = url else {
+        for (index, mut image) in rest.array("images", at)?.into_iter().enumerate() {
+            let at = images_at.index(index);
+            let Some(url) = take_text(&mut image, "image_url", "url") else {
                 self.warnings.dropped(at);
                 continue;
             };
-            let mut part = media::from_url(url, None, &images_at.index(index))?;
-            let signature = image.get("provider_specific_fields").and_then(|own| own.get("thought_signature"));
-            if let Some(signature) = signature.filter(|signature| signature.is_string()) {
-                part.insert("thoughtSignature".to_owned(), signature.clone());
+            let mut part = media::from_url(url, None, &at)?;
+            if let Some(signature) = take_text(&mut image, "provider_specific_fields", "thought_signature") {
+                part.insert("thoughtSignature", signature);
             }
-            parts.push(Value::Object(part));
+            parts.push(part);
         }
         Ok(())
     }
 
-    fn call(&mut self, call: CalledTool, at: &Path<'_>) -> Result<Value, Failure> {
+    fn call(&mut self, call: CalledTool<'a>, at: &Path<'_>) -> Result<Object<'a>, Failure> {
         let CalledTool { id, name, arguments, cache_control, provider_specific_fields, mut rest } = call;
         if cache_control.is_some() {
             self.warnings.dropped(at.key("cache_control"));
         }
         let own_at = at.key("provider_specific_fields");
         let mut own = provider_specific_fields.unwrap_or_default();
-        let (id, in_id) = split_id(&id);
+        let (id, in_id) = split_id(id);
         let mut signature = own.string("thought_signature", &own_at)?.or(in_id);
         // Where Google's own OpenAI endpoint puts it: https://ai.google.dev/gemini-api/docs/openai
-        if let Some(google) = rest.object("extra_content", at)?.and_then(|mut extra| extra.take("google")) {
-            let text = google.get("thought_signature").and_then(Value::as_str);
-            signature = signature.or_else(|| text.map(str::to_owned));
+        if let Some(mut google) = rest.object("extra_content", at)?.and_then(|mut extra| extra.take("google")) {
+            signature = signature.or_else(|| text(google.as_object_mut()?.remove("thought_signature")?));
         }
         self.warnings.dropped_fields(&own, &own_at);
         self.warnings.dropped_fields(&rest, at);
 
-        let arguments = self.arguments(&arguments, &at.key("function").key("arguments"));
-        let name = self.names.wire(&name).to_owned();
-        let mut function = Map::from_iter([("name".to_owned(), json!(name)), ("args".to_owned(), arguments)]);
+        let arguments = self.arguments(arguments, &at.key("function").key("arguments"));
+        let name = self.names.to_wire(name);
+        let mut function = object! {"name": name.clone(), "args": arguments};
         if self.model.is_3_or_newer() {
-            function.insert("id".to_owned(), json!(id));
+            function.insert("id", Text::from(id.clone()));
         }
         self.calls.insert(id, Made { name, number: self.numbered });
         self.numbered += 1;
-        let mut part = Map::from_iter([("functionCall".to_owned(), Value::Object(function))]);
+        let mut part = object! {"functionCall": function};
         if let Some(signature) = signature {
-            part.insert("thoughtSignature".to_owned(), Value::String(signature));
+            part.insert("thoughtSignature", signature);
         }
-        Ok(Value::Object(part))
+        Ok(part)
     }
 
     /// Google wants an object. What a model wrote that is none (a text that broke off, say) goes in one.
-    fn arguments(&mut self, text: &str, at: &Path<'_>) -> Value {
-        if text.trim().is_empty() {
-            return json!({});
+    fn arguments(&mut self, text: Text<'a>, at: &Path<'_>) -> Json<'a> {
+        if text.is_blank() {
+            return Object::new().into();
         }
-        match serde_json::from_str(text) {
-            Ok(Value::Object(arguments)) => Value::Object(arguments),
-            _ => {
-                self.warnings.approximated(at);
-                json!({"arguments": text})
-            }
-        }
+        object_in(&text).unwrap_or_else(|| {
+            self.warnings.approximated(at);
+            object! {"arguments": text}.into()
+        })
     }
 
     /// A function's result. JSON objects are told as such, any other text as LiteLLM does: `{"content": …}`.
-    fn result(&mut self, message: Message, at: &Path<'_>) -> Result<(), Failure> {
-        let id = message.tool_call_id.as_deref().map(|id| split_id(id).0);
+    fn result(&mut self, message: Message<'a>, at: &Path<'_>) -> Result<(), Failure> {
+        let id = message.tool_call_id.map(|id| split_id(id).0);
         let called = id.as_ref().and_then(|id| self.calls.get(id)).cloned();
-        let by_name = || Some(Made { name: self.names.wire(message.name.as_deref()?).to_owned(), number: usize::MAX });
+        let by_name = || Some(Made { name: self.names.to_wire(message.name?), number: usize::MAX });
         let Some(Made { name, number }) = called.or_else(by_name) else {
             let place = at.key("tool_call_id");
             let message = match id {
@@ -298,41 +292,39 @@ impl Writer<'_> {
             };
             return Err(failure::invalid(place, message));
         };
-        let (mut text, mut shown) = (String::new(), Vec::new());
+        let (mut said, mut shown) = (Text::default(), Vec::new());
         for mut part in self.parts(message.content, at)? {
-            match part.get_mut("text").map(Value::take) {
-                Some(Value::String(more)) => text.push_str(&more),
+            match part.remove("text") {
+                Some(Json::String(more)) => answer::append(&mut said, more),
                 _ => shown.push(part),
             }
         }
-        let response = match serde_json::from_str(&text) {
-            Ok(Value::Object(response)) => Value::Object(response),
-            _ => json!({"content": text}),
-        };
-        let mut function = Map::from_iter([("name".to_owned(), json!(name)), ("response".to_owned(), response)]);
+        let response = object_in(&said).unwrap_or_else(|| object! {"content": said}.into());
+        let mut function = object! {"name": name, "response": response};
         if let Some(id) = id.filter(|_| self.model.is_3_or_newer()) {
-            function.insert("id".to_owned(), json!(id));
+            function.insert("id", Text::from(id));
         }
         let (held, waiting): (Vec<_>, Vec<_>) = shown.into_iter().partition(|part| self.result_holds(part));
-        if held.iter().any(|part| part.get("mediaResolution").is_some()) {
+        if held.iter().any(|part| part.contains_key("mediaResolution")) {
             self.warnings.dropped(at.key("content"));
         }
         if !held.is_empty() {
-            let data = held.iter().filter_map(|part| part.get("inlineData"));
-            function.insert("parts".to_owned(), data.map(|data| json!({"inlineData": data})).collect());
+            let data = held.into_iter().filter_map(|mut part| part.remove("inlineData"));
+            let parts: Vec<Object<'a>> = data.map(|data| object! {"inlineData": data}).collect();
+            function.insert("parts", parts);
         }
         if !waiting.is_empty() {
             self.warnings.approximated(at.key("content"));
             self.shown.extend(waiting);
         }
-        self.answer(number, json!({"functionResponse": function}));
+        self.answer(number, object! {"functionResponse": function});
         self.warnings.dropped_fields(&message.rest, at);
         Ok(())
     }
 
     /// Puts a result among the others of its step, in the order of the calls: models before Gemini 3 have no ids, so only
     /// its place says which call of one function a result belongs to.
-    fn answer(&mut self, number: usize, result: Value) {
+    fn answer(&mut self, number: usize, result: Object<'a>) {
         if self.turns.last().is_none_or(|(speaker, _)| *speaker != Speaker::Functions) {
             self.answered.clear();
             self.turns.push((Speaker::Functions, Vec::new()));
@@ -346,46 +338,46 @@ impl Writer<'_> {
 
     /// Results hold pictures and documents from Gemini 3 on, none of them by address. What else there is to see or hear
     /// is shown in the user's name. <https://ai.google.dev/gemini-api/docs/function-calling#multimodal>
-    fn result_holds(&self, part: &Value) -> bool {
-        let media_type = part.get("inlineData").and_then(|data| data.get("mimeType")).and_then(Value::as_str);
+    fn result_holds(&self, part: &Object<'a>) -> bool {
+        let media_type = part.get("inlineData").and_then(|data| data.get("mimeType")).and_then(Json::as_str);
         let held = |media_type: &str| media_type.starts_with("image/") || media_type == "application/pdf";
         self.model.is_3_or_newer() && media_type.is_some_and(held)
     }
 
-    fn parts(&mut self, content: Vec<Part>, at: &Path<'_>) -> Result<Vec<Value>, Failure> {
+    fn parts(&mut self, content: Vec<Part<'a>>, at: &Path<'_>) -> Result<Vec<Object<'a>>, Failure> {
         let at = at.key("content");
         let mut parts = Vec::with_capacity(content.len());
         for (index, part) in content.into_iter().enumerate() {
-            parts.extend(self.part(part, &at.index(index))?.map(Value::Object));
+            parts.extend(self.part(part, &at.index(index))?);
         }
         Ok(parts)
     }
 
     /// One part; none if it is an empty text.
-    fn part(&mut self, part: Part, at: &Path<'_>) -> Result<Option<Map<String, Value>>, Failure> {
+    fn part(&mut self, part: Part<'a>, at: &Path<'_>) -> Result<Option<Object<'a>>, Failure> {
         self.part_extras(&part, at);
         let Part { kind, mut rest, .. } = part;
         Ok(Some(match kind {
             PartKind::Text(text) | PartKind::Refusal(text) => {
-                return Ok((!text.is_empty()).then(|| Map::from_iter([("text".to_owned(), json!(text))])));
+                return Ok((!text.is_empty()).then(|| object! {"text": text}));
             }
             PartKind::Image { url, detail, format } => {
                 let at = at.key("image_url");
-                let mut part = media::from_url(&url, format.as_deref(), &at.key("url"))?;
+                let mut part = media::from_url(url, format.as_deref(), &at.key("url"))?;
                 self.look(&mut part, detail.as_deref(), &at.key("detail"));
                 part
             }
             PartKind::File(file) => media::from_file(file, at)?,
-            PartKind::Audio { data, format } => media::from_audio(&data, &format),
-            PartKind::Other(kind) if kind == "video_url" || kind == "audio_url" => {
+            PartKind::Audio { data, format } => media::from_audio(data, &format),
+            PartKind::Other(kind) if matches!(kind.as_str(), "video_url" | "audio_url") => {
                 let url_at = at.key(&kind);
                 match rest.take(&kind) {
-                    Some(Value::String(url)) => media::from_url(&url, None, &url_at)?,
+                    Some(Json::String(url)) => media::from_url(url, None, &url_at)?,
                     value => {
                         let mut video = Fields::of(value.unwrap_or_default(), &url_at)?;
                         let url = video.required_string("url", &url_at)?;
                         let format = video.string("format", &url_at)?;
-                        let mut part = media::from_url(&url, format.as_deref(), &url_at.key("url"))?;
+                        let mut part = media::from_url(url, format.as_deref(), &url_at.key("url"))?;
                         let detail = video.string("detail", &url_at)?;
                         self.look(&mut part, detail.as_deref(), &url_at.key("detail"));
                         self.warnings.dropped_fields(&video, &url_at);
@@ -400,7 +392,7 @@ impl Writer<'_> {
         }))
     }
 
-    fn part_extras(&mut self, part: &Part, at: &Path<'_>) {
+    fn part_extras(&mut self, part: &Part<'a>, at: &Path<'_>) {
         // Google caches by itself what requests begin with; there is nothing to mark.
         if part.cache_control.is_some() {
             self.warnings.dropped(at.key("cache_control"));
@@ -412,7 +404,7 @@ impl Writer<'_> {
 
     /// How closely to look at a picture: from Gemini 3 on said of each, before that one setting for all, the highest
     /// that is asked for (<https://ai.google.dev/gemini-api/docs/media-resolution>).
-    fn look(&mut self, part: &mut Map<String, Value>, detail: Option<&str>, at: &Path<'_>) {
+    fn look(&mut self, part: &mut Object<'a>, detail: Option<&str>, at: &Path<'_>) {
         let level = match detail {
             None | Some("auto") => return,
             Some("low") => "MEDIA_RESOLUTION_LOW",
@@ -424,7 +416,7 @@ impl Writer<'_> {
             return self.warnings.dropped(at);
         }
         if self.model.is_3_or_newer() {
-            part.insert("mediaResolution".to_owned(), json!({"level": level}));
+            part.insert("mediaResolution", object! {"level": level});
             return;
         }
         let rank = |level: &str| {
@@ -444,14 +436,14 @@ impl Writer<'_> {
         }
     }
 
-    fn say(&mut self, speaker: Speaker, mut parts: Vec<Value>) {
+    fn say(&mut self, speaker: Speaker, mut parts: Vec<Object<'a>>) {
         match self.turns.last_mut() {
             Some((last, turn)) if *last == speaker => turn.append(&mut parts),
             _ => self.turns.push((speaker, parts)),
         }
     }
 
-    fn finish(mut self, at: &Path<'_>) -> Conversation {
+    fn finish(mut self, at: &Path<'_>) -> Conversation<'a> {
         self.show();
         if self.model.is_gemma_3() && !self.system.is_empty() {
             // It has no system instructions: https://ai.google.dev/gemma/docs/core/prompt-structure
@@ -465,14 +457,14 @@ impl Writer<'_> {
         if self.turns.is_empty() {
             // Only instructions: Google needs something to answer to. LiteLLM's stopgap.
             self.warnings.approximated(at);
-            self.say(Speaker::User, vec![json!({"text": "."})]);
+            self.say(Speaker::User, vec![object! {"text": "."}]);
         }
         if self.model.is_3_or_newer() {
             self.sign_current_turn();
         }
         let contents = self.turns.into_iter().map(|(speaker, parts)| {
             let role = if speaker == Speaker::Model { "model" } else { "user" };
-            json!({"role": role, "parts": parts})
+            object! {"role": role, "parts": parts}
         });
         Conversation { system: self.system, contents: contents.collect(), media_resolution: self.media_resolution }
     }
@@ -481,18 +473,41 @@ impl Writer<'_> {
     fn sign_current_turn(&mut self) {
         let current = self.turns.iter_mut().rev().take_while(|(speaker, _)| *speaker != Speaker::User);
         for (_, parts) in current.filter(|(speaker, _)| *speaker == Speaker::Model) {
-            let first = parts.iter_mut().find(|part| part.get("functionCall").is_some());
-            if let Some(call) = first.and_then(Value::as_object_mut) {
-                call.entry("thoughtSignature").or_insert_with(|| json!(NO_SIGNATURE));
+            if let Some(call) = parts.iter_mut().find(|part| part.contains_key("functionCall")) {
+                call.insert_default("thoughtSignature", NO_SIGNATURE);
             }
         }
     }
 }
 
 /// A call's id, without the signature that LiteLLM puts into it.
-fn split_id(id: &str) -> (String, Option<String>) {
+fn split_id(id: Text<'_>) -> (Cow<'_, str>, Option<Text<'_>>) {
     match id.split_once(SIGNATURE_IN_ID) {
-        Some((id, signature)) => (id.to_owned(), Some(signature.to_owned()).filter(|signature| !signature.is_empty())),
-        None => (id.to_owned(), None),
+        Some((id, signature)) => {
+            let signature = (!signature.is_empty()).then(|| signature.to_owned().into());
+            (id.to_owned().into(), signature)
+        }
+        None => (id.into_cow(), None),
+    }
+}
+
+/// The object that `text` is in JSON; none if it is anything else.
+fn object_in(text: &str) -> Option<Json<'static>> {
+    // Most results that are no objects tell so by their first character.
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    Json::parse(text.as_bytes()).ok().map(|object| object.rendered())
+}
+
+/// Takes the text at `object.key.inner`.
+fn take_text<'a>(object: &mut Json<'a>, key: &str, inner: &str) -> Option<Text<'a>> {
+    text(object.as_object_mut()?.get_mut(key)?.as_object_mut()?.remove(inner)?)
+}
+
+fn text(value: Json<'_>) -> Option<Text<'_>> {
+    match value {
+        Json::String(text) => Some(text),
+        _ => None,
     }
 }

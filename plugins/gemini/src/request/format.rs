@@ -1,10 +1,9 @@
 //! The form that the answer must have.
 
 use ai_api_plugin_sdk::canonical::ResponseFormat;
-use ai_api_plugin_sdk::json::Warnings;
+use ai_api_plugin_sdk::json::{Json, Object, Warnings};
 use ai_api_plugin_sdk::names::Names;
-use ai_api_plugin_sdk::{Failure, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::{Failure, failure, object};
 
 use super::tools::Offer;
 use crate::model::Model;
@@ -17,11 +16,11 @@ const SCHEMA: &str = "response_format.json_schema.schema";
 ///
 /// # Errors
 /// The model can't give such an answer to such a request.
-pub(super) fn translate(
-    format: Option<ResponseFormat>,
-    offer: &mut Offer,
+pub(super) fn translate<'a>(
+    format: Option<ResponseFormat<'a>>,
+    offer: &mut Offer<'a>,
     names: &mut Names,
-    config: &mut Map<String, Value>,
+    config: &mut Object<'a>,
     model: &Model,
     warnings: &mut Warnings,
 ) -> Result<Option<String>, Failure> {
@@ -47,15 +46,15 @@ pub(super) fn translate(
         warnings.approximated("response_format");
         let parameters = match schema {
             Some(schema) => parameters(schema)?,
-            None => json!({"type": "object", "additionalProperties": true}),
+            None => object! {"type": "object", "additionalProperties": true}.into(),
         };
         return Ok(Some(offer.answer_in(parameters, description, names)));
     }
-    config.insert("responseMimeType".to_owned(), json!("application/json"));
+    config.insert("responseMimeType", "application/json");
     if let Some(schema) = schema {
         // The schema as it is: Google takes JSON schema here, `$ref` and all. Its name is a mere label, and Google
         // always obeys it, strict or not.
-        config.insert("responseJsonSchema".to_owned(), schema);
+        config.insert("responseJsonSchema", schema);
     }
     if description.is_some() {
         warnings.dropped("response_format.json_schema.description");
@@ -64,15 +63,13 @@ pub(super) fn translate(
 }
 
 /// The schema as a function's parameters, which must be an object.
-fn parameters(mut schema: Value) -> Result<Value, Failure> {
-    let Value::Object(fields) = &mut schema else { return Ok(schema) };
+fn parameters(mut schema: Json<'_>) -> Result<Json<'_>, Failure> {
+    let Json::Object(fields) = &mut schema else { return Ok(schema) };
     match fields.get("type") {
-        Some(kind) if kind == "object" => {}
+        Some(kind) if *kind == "object" => {}
         // Nothing but `$defs` may stand beside a reference.
         None if fields.contains_key("$ref") => {}
-        None => {
-            fields.shift_insert(0, "type".to_owned(), json!("object"));
-        }
+        None => fields.insert_first("type", "object"),
         Some(_) => {
             let message =
                 format!("Beside tools, Gemini models before 3 answer in objects only: see the type in '{SCHEMA}'.");

@@ -2,9 +2,8 @@
 //! <https://ai.google.dev/api/generate-content#v1beta.GenerationConfig>
 
 use ai_api_plugin_sdk::canonical::ChatRequest;
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings, wrong_type};
-use ai_api_plugin_sdk::{Failure, failure};
-use serde_json::{Map, Number, Value, json};
+use ai_api_plugin_sdk::json::{Fields, Json, Number, Object, Path, Text, Warnings, wrong_type};
+use ai_api_plugin_sdk::{Failure, failure, object};
 
 use crate::model::Model;
 
@@ -15,36 +14,36 @@ const MOST_STOPS: usize = 5;
 ///
 /// # Errors
 /// A parameter has a type or a value that the OpenAI API doesn't know.
-pub(super) fn config(
-    chat: &mut ChatRequest,
+pub(super) fn config<'a>(
+    chat: &mut ChatRequest<'a>,
     model: &Model,
     warnings: &mut Warnings,
-) -> Result<Map<String, Value>, Failure> {
+) -> Result<Object<'a>, Failure> {
     let at = &Path::Root;
-    let mut config = Map::new();
-    let mut set = |key: &str, value: Option<Value>| {
+    let mut config = Object::new();
+    let mut set = |key: &'static str, value: Option<Json<'a>>| {
         if let Some(value) = value {
-            config.insert(key.to_owned(), value);
+            config.insert(key, value);
         }
     };
-    set("temperature", chat.temperature.take().map(Value::Number));
-    set("topP", chat.top_p.take().map(Value::Number));
-    set("topK", chat.rest.number("top_k", at)?.map(Value::Number));
-    set("topK", chat.rest.number("topK", at)?.map(Value::Number));
-    set("maxOutputTokens", chat.max_tokens.map(|tokens| json!(tokens)));
+    set("temperature", chat.temperature.take().map(Json::Number));
+    set("topP", chat.top_p.take().map(Json::Number));
+    set("topK", chat.rest.number("top_k", at)?.map(Json::Number));
+    set("topK", chat.rest.number("topK", at)?.map(Json::Number));
+    set("maxOutputTokens", chat.max_tokens.map(Json::from));
     set("stopSequences", stops(std::mem::take(&mut chat.stop), warnings));
-    set("candidateCount", chat.rest.unsigned("n", at)?.map(|n| json!(n)));
+    set("candidateCount", chat.rest.unsigned("n", at)?.map(Json::from));
     set("seed", chat.rest.number("seed", at)?.map(|seed| fold_seed(seed, warnings)));
     // Models without penalties refuse even a zero.
-    let not_zero = |number: &Number| number.as_f64() != Some(0.0);
-    set("presencePenalty", chat.rest.number("presence_penalty", at)?.filter(not_zero).map(Value::Number));
-    set("frequencyPenalty", chat.rest.number("frequency_penalty", at)?.filter(not_zero).map(Value::Number));
+    let not_zero = |number: &Number<'a>| number.as_f64() != Some(0.0);
+    set("presencePenalty", chat.rest.number("presence_penalty", at)?.filter(not_zero).map(Json::Number));
+    set("frequencyPenalty", chat.rest.number("frequency_penalty", at)?.filter(not_zero).map(Json::Number));
 
     let logprobs = chat.rest.boolean("logprobs", at)?.unwrap_or(false);
     let top_logprobs = chat.rest.unsigned("top_logprobs", at)?.filter(|top| *top > 0);
-    set("responseLogprobs", logprobs.then(|| json!(true)));
+    set("responseLogprobs", logprobs.then_some(Json::Bool(true)));
     match top_logprobs {
-        Some(top) if logprobs => set("logprobs", Some(json!(top))),
+        Some(top) if logprobs => set("logprobs", Some(top.into())),
         Some(_) => warnings.unsupported("top_logprobs"),
         None => {}
     }
@@ -56,43 +55,43 @@ pub(super) fn config(
 }
 
 /// Google's seeds have 32 bits. A longer one is folded: what is asked for is only that the same one is the same again.
-fn fold_seed(seed: Number, warnings: &mut Warnings) -> Value {
+fn fold_seed<'a>(seed: Number<'a>, warnings: &mut Warnings) -> Json<'a> {
     let range = 1_i128 << 31;
-    match seed.as_i128() {
-        Some(long) if !(-range..range).contains(&long) => {
+    match seed.to_string().parse::<i128>() {
+        Ok(long) if !(-range..range).contains(&long) => {
             warnings.approximated("seed");
-            json!(i64::try_from(long.rem_euclid(range)).unwrap_or_default())
+            u64::try_from(long.rem_euclid(range)).unwrap_or_default().into()
         }
-        _ => Value::Number(seed),
+        _ => seed.into(),
     }
 }
 
-fn stops(mut stops: Vec<String>, warnings: &mut Warnings) -> Option<Value> {
+fn stops<'a>(mut stops: Vec<Text<'a>>, warnings: &mut Warnings) -> Option<Json<'a>> {
     if stops.len() > MOST_STOPS {
         stops.truncate(MOST_STOPS);
         warnings.unsupported("stop");
     }
-    (!stops.is_empty()).then(|| json!(stops))
+    (!stops.is_empty()).then(|| stops.into())
 }
 
 /// `["text", "audio"]` in Google's capitals.
-fn modalities(rest: &mut Fields) -> Result<Option<Value>, Failure> {
+fn modalities<'a>(rest: &mut Fields<'a>) -> Result<Option<Json<'a>>, Failure> {
     let at = Path::Root.key("modalities");
     let words = rest.array("modalities", &Path::Root)?;
-    let words: Vec<Value> = words
+    let words: Vec<Json<'_>> = words
         .into_iter()
         .enumerate()
         .map(|(index, word)| match word {
-            Value::String(word) => Ok(Value::String(word.to_uppercase())),
+            Json::String(word) => Ok(word.to_uppercase().into()),
             other => Err(wrong_type(&at.index(index), "a string", &other)),
         })
         .collect::<Result<_, _>>()?;
-    Ok((!words.is_empty()).then_some(Value::Array(words)))
+    Ok((!words.is_empty()).then_some(Json::Array(words)))
 }
 
 /// `audio`: the voice, by Google's name (<https://ai.google.dev/gemini-api/docs/speech-generation>). The answer is
 /// always raw 16-bit samples.
-fn speech(rest: &mut Fields, warnings: &mut Warnings) -> Result<Option<Value>, Failure> {
+fn speech<'a>(rest: &mut Fields<'a>, warnings: &mut Warnings) -> Result<Option<Json<'a>>, Failure> {
     let at = Path::Root.key("audio");
     let Some(mut audio) = rest.object("audio", &Path::Root)? else { return Ok(None) };
     let voice = audio.string("voice", &at)?;
@@ -100,11 +99,18 @@ fn speech(rest: &mut Fields, warnings: &mut Warnings) -> Result<Option<Value>, F
         warnings.approximated(at.key("format"));
     }
     warnings.dropped_fields(&audio, &at);
-    Ok(voice.map(|voice| json!({"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}})))
+    Ok(voice.map(|voice| {
+        let voice = object! {"prebuiltVoiceConfig": object! {"voiceName": voice}};
+        object! {"voiceConfig": voice}.into()
+    }))
 }
 
 /// How much to think: Anthropic's `thinking`, or `reasoning_effort`. Where both are given, the number of tokens wins.
-fn thinking(chat: &mut ChatRequest, model: &Model, warnings: &mut Warnings) -> Result<Option<Value>, Failure> {
+fn thinking(
+    chat: &mut ChatRequest<'_>,
+    model: &Model,
+    warnings: &mut Warnings,
+) -> Result<Option<Json<'static>>, Failure> {
     let at = Path::Root.key("thinking");
     let effort = chat.reasoning_effort.take();
     let Some(mut thinking) = chat.rest.object("thinking", &Path::Root)? else {
@@ -126,11 +132,11 @@ fn thinking(chat: &mut ChatRequest, model: &Model, warnings: &mut Warnings) -> R
             Ok(None)
         }
         "enabled" | "adaptive" => {
-            let mut config = json!({"includeThoughts": true});
-            if let (Value::Object(fields), Some(budget)) = (&mut config, budget) {
-                fields.insert("thinkingBudget".to_owned(), json!(budget));
+            let mut config = object! {"includeThoughts": true};
+            if let Some(budget) = budget {
+                config.insert("thinkingBudget", budget);
             }
-            Ok(Some(config))
+            Ok(Some(config.into()))
         }
         other => {
             let place = at.key("type");
@@ -145,7 +151,7 @@ fn thinking(chat: &mut ChatRequest, model: &Model, warnings: &mut Warnings) -> R
 
 /// LiteLLM's table (`_map_reasoning_effort_to_thinking_budget`, `_map_reasoning_effort_to_thinking_level`): tokens up
 /// to Gemini 2.5 and for names that tell no generation, for Gemini 3 takes tokens too; words from Gemini 3 on.
-fn from_effort(effort: &str, model: &Model, warnings: &mut Warnings) -> Result<Option<Value>, Failure> {
+fn from_effort(effort: &str, model: &Model, warnings: &mut Warnings) -> Result<Option<Json<'static>>, Failure> {
     let at = &Path::Root.key("reasoning_effort");
     let off = matches!(effort, "none" | "disable");
     let effort = match effort {
@@ -178,29 +184,30 @@ fn from_effort(effort: &str, model: &Model, warnings: &mut Warnings) -> Result<O
         if level != effort {
             warnings.approximated(at);
         }
-        return Ok(Some(json!({"thinkingLevel": level, "includeThoughts": true})));
+        return Ok(Some(object! {"thinkingLevel": level.to_owned(), "includeThoughts": true}.into()));
     }
     let budget = match effort {
-        "minimal" if model.is_pro() => 128,
+        "minimal" if model.is_pro() => 128_u64,
         "minimal" if model.is_flash_lite() => 512,
         "minimal" => 1,
         "low" => 1024,
         "medium" => 2048,
         _ => 4096,
     };
-    Ok(Some(json!({"thinkingBudget": budget, "includeThoughts": true})))
+    Ok(Some(object! {"thinkingBudget": budget, "includeThoughts": true}.into()))
 }
 
 /// No thinking, or as little as the model can: Gemini 3 always thinks, and 2.5 Pro takes no less than 128 tokens
 /// (<https://ai.google.dev/gemini-api/docs/thinking>).
-fn no_thinking(model: &Model, at: &Path<'_>, warnings: &mut Warnings) -> Value {
+fn no_thinking(model: &Model, at: &Path<'_>, warnings: &mut Warnings) -> Json<'static> {
     if model.is_3_or_newer() || model.is_pro() {
         warnings.approximated(at);
     }
-    match model.is_3_or_newer() {
-        true if model.is_pro() => json!({"thinkingLevel": "low", "includeThoughts": false}),
-        true => json!({"thinkingLevel": "minimal", "includeThoughts": false}),
-        false if model.is_pro() => json!({"thinkingBudget": 128, "includeThoughts": false}),
-        false => json!({"thinkingBudget": 0, "includeThoughts": false}),
-    }
+    let config = match model.is_3_or_newer() {
+        true if model.is_pro() => object! {"thinkingLevel": "low", "includeThoughts": false},
+        true => object! {"thinkingLevel": "minimal", "includeThoughts": false},
+        false if model.is_pro() => object! {"thinkingBudget": 128_u64, "includeThoughts": false},
+        false => object! {"thinkingBudget": 0_u64, "includeThoughts": false},
+    };
+    config.into()
 }

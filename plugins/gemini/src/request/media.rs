@@ -4,10 +4,11 @@
 //! (<https://ai.google.dev/gemini-api/docs/file-input-methods>), so an address is handed on as it is, and no gateway
 //! has to download it. Gemini 2.0 can't, and says so.
 
+use std::borrow::Cow;
+
 use ai_api_plugin_sdk::canonical::File;
-use ai_api_plugin_sdk::json::Path;
-use ai_api_plugin_sdk::{Failure, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::json::{Object, Path, Text};
+use ai_api_plugin_sdk::{Failure, failure, object};
 
 /// Where the Files API keeps what was uploaded.
 const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";
@@ -16,7 +17,14 @@ const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";
 ///
 /// # Errors
 /// Google can't read such an address, or it holds broken data.
-pub(super) fn from_url(url: &str, format: Option<&str>, at: &Path<'_>) -> Result<Map<String, Value>, Failure> {
+pub(super) fn from_url<'a>(url: Text<'a>, format: Option<&str>, at: &Path<'_>) -> Result<Object<'a>, Failure> {
+    match url.into_cow() {
+        Cow::Borrowed(url) => at_url(url, format, at),
+        Cow::Owned(url) => at_url(&url, format, at).map(Object::into_owned),
+    }
+}
+
+fn at_url<'a>(url: &'a str, format: Option<&str>, at: &Path<'_>) -> Result<Object<'a>, Failure> {
     if let Some(data) = strip_prefix_ignore_case(url, "data:") {
         return inline_url(data, format, at);
     }
@@ -26,46 +34,48 @@ pub(super) fn from_url(url: &str, format: Option<&str>, at: &Path<'_>) -> Result
         let message = format!("Gemini reads 'data:', 'https:' and 'gs:' addresses; '{at}' has {scheme:.20}.");
         return Err(failure::unsupported(at, message));
     }
-    let mut file = Map::from_iter([("fileUri".to_owned(), json!(url))]);
+    let mut file = object! {"fileUri": url};
     if let Some(media_type) = format.or_else(|| guess(url)) {
-        file.insert("mimeType".to_owned(), json!(plain(media_type)));
+        file.insert("mimeType", plain(media_type));
     }
-    Ok(Map::from_iter([("fileData".to_owned(), Value::Object(file))]))
+    Ok(object! {"fileData": file})
 }
 
 /// A part with a file, given as a `data:` URL or bare base64, as an address, or as the name of an uploaded one.
 ///
 /// # Errors
 /// It is none of these.
-pub(super) fn from_file(file: File, at: &Path<'_>) -> Result<Map<String, Value>, Failure> {
+pub(super) fn from_file<'a>(file: File<'a>, at: &Path<'_>) -> Result<Object<'a>, Failure> {
     let at = &at.key("file");
-    let guessed = || file.filename.as_deref().and_then(guess);
-    if let Some(data) = &file.data {
+    let File { data, id, filename, format } = file;
+    let format = format.as_deref();
+    let guessed = || filename.as_deref().and_then(guess);
+    if let Some(data) = data {
         let at = &at.key("file_data");
         if data.contains(':') {
-            return from_url(data, file.format.as_deref(), at);
+            return from_url(data, format, at);
         }
-        return match file.format.as_deref().or_else(guessed) {
+        return match format.or_else(guessed) {
             Some(media_type) => Ok(inline(media_type, data)),
             None => {
                 Err(failure::invalid(at, format!("'{at}' must be a data: URL, or tell its media type in 'format'.")))
             }
         };
     }
-    let id = file.id.as_deref().unwrap_or_default();
+    let id = id.unwrap_or_default();
     let at = &at.key("file_id");
     if let Some(name) = id.strip_prefix("files/") {
         let uploaded = format!("{FILES}files/{name}");
-        return from_url(&uploaded, file.format.as_deref().or_else(guessed), at);
+        return from_url(uploaded.into(), format.or_else(guessed), at);
     }
     if id.contains(':') {
-        return from_url(id, file.format.as_deref().or_else(guessed), at);
+        return from_url(id, format.or_else(guessed), at);
     }
     Err(failure::unsupported(at, format!("'{at}' must be an address, or a file of the Gemini API ('files/…').")))
 }
 
 /// A part with sound in base64. `mp3` is `audio/mp3` to Google, as its documents have it.
-pub(super) fn from_audio(data: &str, format: &str) -> Map<String, Value> {
+pub(super) fn from_audio<'a>(data: Text<'a>, format: &str) -> Object<'a> {
     if format.contains('/') { inline(format, data) } else { inline(&format!("audio/{format}"), data) }
 }
 
@@ -116,7 +126,7 @@ fn is_youtube(url: &str) -> bool {
 }
 
 /// What follows `data:`, as RFC 2397 has it: `image/png;base64,iVBO…`.
-fn inline_url(data: &str, format: Option<&str>, at: &Path<'_>) -> Result<Map<String, Value>, Failure> {
+fn inline_url<'a>(data: &'a str, format: Option<&str>, at: &Path<'_>) -> Result<Object<'a>, Failure> {
     let Some((head, data)) = data.split_once(',') else {
         return Err(failure::invalid(at, format!("'{at}' is not a data: URL: it has no comma.")));
     };
@@ -130,13 +140,13 @@ fn inline_url(data: &str, format: Option<&str>, at: &Path<'_>) -> Result<Map<Str
     };
     // The client's own word wins: browsers write `application/octet-stream` for what they don't know.
     match format.or(Some(media_type)).filter(|media_type| !media_type.trim().is_empty()) {
-        Some(media_type) => Ok(inline(media_type, data)),
+        Some(media_type) => Ok(inline(media_type, data.into())),
         None => Err(failure::invalid(at, format!("'{at}' is a data: URL without a media type."))),
     }
 }
 
-fn inline(media_type: &str, data: &str) -> Map<String, Value> {
-    Map::from_iter([("inlineData".to_owned(), json!({"mimeType": plain(media_type), "data": data}))])
+fn inline<'a>(media_type: &str, data: Text<'a>) -> Object<'a> {
+    object! {"inlineData": object! {"mimeType": plain(media_type), "data": data}}
 }
 
 /// A media type as Google knows it: without parameters (`text/plain;charset=utf-8`), in lower case, by its registered
@@ -157,6 +167,9 @@ fn strip_prefix_ignore_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> 
 
 #[cfg(test)]
 mod tests {
+    use ai_api_plugin_sdk::json::Json;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -194,8 +207,8 @@ mod tests {
                 Some(json!({"fileData": {"fileUri": "https://youtu.be/x", "mimeType": "video/mp4"}})),
             ),
         ] {
-            match from_url(url, format, at) {
-                Ok(part) => assert_eq!(Some(Value::Object(part)), expected, "{url}"),
+            match from_url(url.into(), format, at) {
+                Ok(part) => assert_eq!(Some(Json::Object(part)), expected.map(Json::from), "{url}"),
                 Err(failure) => assert_eq!((failure.param.as_deref(), expected), (Some("url"), None), "{url}"),
             }
         }
@@ -204,9 +217,9 @@ mod tests {
     #[test]
     fn a_file_is_named_or_brought() {
         let file = |data: Option<&str>, id: Option<&str>, name: Option<&str>| File {
-            data: data.map(str::to_owned),
-            id: id.map(str::to_owned),
-            filename: name.map(str::to_owned),
+            data: data.map(|data| data.to_owned().into()),
+            id: id.map(|id| id.to_owned().into()),
+            filename: name.map(|name| name.to_owned().into()),
             format: None,
         };
         let at = &Path::Root;
@@ -219,7 +232,7 @@ mod tests {
             (file(None, Some("file-abc"), None), "file.file_id"),
         ] {
             let found = match from_file(file, at) {
-                Ok(part) => part.keys().next().cloned(),
+                Ok(part) => part.iter().next().map(|(key, _)| key.to_string()),
                 Err(failure) => failure.param,
             };
             assert_eq!(found.as_deref(), Some(expected));

@@ -9,11 +9,10 @@ mod generation;
 mod media;
 mod tools;
 
-use ai_api_plugin_sdk::Failure;
 use ai_api_plugin_sdk::canonical::{ChatRequest, Role, Tool, ToolChoice};
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::json::{Fields, Json, Object, Path, Warnings, WriteJson};
 use ai_api_plugin_sdk::names::{Names, Rule};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::{Failure, object};
 
 use crate::answer::Asked;
 use crate::model::Model;
@@ -28,8 +27,8 @@ const NAMES: Rule = Rule {
 /// A translated request.
 #[derive(Debug)]
 pub(crate) struct Translated {
-    /// For Google.
-    pub(crate) body: Map<String, Value>,
+    /// For Google, in JSON.
+    pub(crate) body: Vec<u8>,
     /// For the client.
     pub(crate) warnings: Warnings,
 }
@@ -38,7 +37,7 @@ pub(crate) struct Translated {
 ///
 /// # Errors
 /// Something in it can't be said to Gemini, and leaving it out would change what it means.
-pub(crate) fn translate(mut chat: ChatRequest, model: &Model) -> Result<(Translated, Asked), Failure> {
+pub(crate) fn translate(mut chat: ChatRequest<'_>, model: &Model) -> Result<(Translated, Asked), Failure> {
     let mut warnings = std::mem::take(&mut chat.lost);
     let mut names = names(&chat);
     let contents::Conversation { system, contents, media_resolution } =
@@ -48,33 +47,32 @@ pub(crate) fn translate(mut chat: ChatRequest, model: &Model) -> Result<(Transla
     let form = chat.response_format.take();
     let json_tool = format::translate(form, &mut offer, &mut names, &mut config, model, &mut warnings)?;
     if let Some(resolution) = media_resolution {
-        config.entry("mediaResolution").or_insert_with(|| json!(resolution));
+        config.insert_default("mediaResolution", resolution);
     }
 
-    let mut body = Map::new();
-    body.insert("contents".to_owned(), Value::Array(contents));
+    let mut body = object! {"contents": contents};
     if !system.is_empty() {
-        body.insert("systemInstruction".to_owned(), json!({"parts": system}));
+        body.insert("systemInstruction", object! {"parts": system});
     }
     offer.write(&mut body);
     if let Some(tier) = service_tier(&mut chat.rest, &mut warnings)? {
-        body.insert("serviceTier".to_owned(), json!(tier));
+        body.insert("serviceTier", tier);
     }
     pass_own_fields(&mut chat.rest, &mut body, &mut config);
     if !config.is_empty() {
-        body.insert("generationConfig".to_owned(), Value::Object(config));
+        body.insert("generationConfig", config);
     }
     refuse_or_drop(&mut chat.rest, &mut warnings);
-    Ok((Translated { body, warnings }, Asked { names, json_tool }))
+    Ok((Translated { body: body.to_json(), warnings }, Asked { names, json_tool }))
 }
 
 /// All functions that the request speaks of.
-fn names(chat: &ChatRequest) -> Names {
+fn names(chat: &ChatRequest<'_>) -> Names {
     let mut names: Vec<&str> = Vec::new();
     for message in &chat.messages {
         names.extend(message.tool_calls.iter().map(|call| call.name.as_str()));
         let called = message.rest.peek("function_call").and_then(|call| call.get("name"));
-        names.extend(called.and_then(Value::as_str));
+        names.extend(called.and_then(Json::as_str));
         names.extend(message.name.as_deref().filter(|_| matches!(message.role, Role::Tool | Role::Function)));
     }
     names.extend(chat.tools.iter().filter_map(|tool| match tool {
@@ -84,12 +82,17 @@ fn names(chat: &ChatRequest) -> Names {
     if let Some(ToolChoice::Function(name)) = &chat.tool_choice {
         names.push(name);
     }
-    Names::new(NAMES, names.into_iter())
+    // A form of the answer may become one more function.
+    if chat.response_format.is_some() {
+        Names::new(NAMES, names.into_iter())
+    } else {
+        Names::of(NAMES, names.into_iter())
+    }
 }
 
 /// Google's word for OpenAI's tier. `auto` and `default` ask for nothing in particular. (LiteLLM takes `auto` for
 /// the dearer `priority`.)
-fn service_tier(rest: &mut Fields, warnings: &mut Warnings) -> Result<Option<&'static str>, Failure> {
+fn service_tier(rest: &mut Fields<'_>, warnings: &mut Warnings) -> Result<Option<&'static str>, Failure> {
     let tier = rest.string("service_tier", &Path::Root)?;
     Ok(match tier.as_deref() {
         None | Some("auto" | "default") => None,
@@ -105,10 +108,10 @@ fn service_tier(rest: &mut Fields, warnings: &mut Warnings) -> Result<Option<&'s
 
 /// Google's own fields, which a client may write beside OpenAI's, go to where Google wants them. They win over what
 /// was translated. Both spellings of a name are Google's own.
-fn pass_own_fields(rest: &mut Fields, body: &mut Map<String, Value>, config: &mut Map<String, Value>) {
+fn pass_own_fields<'a>(rest: &mut Fields<'a>, body: &mut Object<'a>, config: &mut Object<'a>) {
     for (name, alias) in [("safetySettings", "safety_settings"), ("cachedContent", "cached_content")] {
         if let Some(value) = rest.take(name).or_else(|| rest.take(alias)) {
-            body.insert(name.to_owned(), value);
+            body.insert(name, value);
         }
     }
     for (name, alias) in [
@@ -122,7 +125,7 @@ fn pass_own_fields(rest: &mut Fields, body: &mut Map<String, Value>, config: &mu
         ("responseJsonSchema", "response_json_schema"),
     ] {
         if let Some(value) = rest.take(name).or_else(|| rest.take(alias)) {
-            config.insert(name.to_owned(), value);
+            config.insert(name, value);
         }
     }
     for (name, alias, target) in
@@ -130,33 +133,29 @@ fn pass_own_fields(rest: &mut Fields, body: &mut Map<String, Value>, config: &mu
     {
         let Some(value) = rest.take(name).or_else(|| rest.take(alias)) else { continue };
         match (value, target) {
-            (Value::Object(fields), Some(config)) => config.extend(fields),
-            (Value::Object(fields), None) => {
-                let own = body.entry(name).or_insert_with(|| json!({}));
-                if let Value::Object(own) = own {
-                    own.extend(fields);
-                }
-            }
+            (Json::Object(fields), Some(config)) => config.extend(fields),
+            (Json::Object(fields), None) => match body.get_mut(name) {
+                Some(Json::Object(own)) => own.extend(fields),
+                _ => body.insert(name, fields),
+            },
             // Not an object: Google says what is wrong with it.
-            (other, _) => {
-                body.insert(name.to_owned(), other);
-            }
+            (other, _) => body.insert(name, other),
         }
     }
 }
 
 /// What is left: parameters that ask for something Gemini can't do are refused, unless they ask for what happens
 /// anyway; everything else is left out.
-fn refuse_or_drop(rest: &mut Fields, warnings: &mut Warnings) {
+fn refuse_or_drop(rest: &mut Fields<'_>, warnings: &mut Warnings) {
     for name in ["logit_bias", "store", "prediction", "functions", "function_call", "verbosity", "best_of"] {
         let Some(value) = rest.take(name) else { continue };
         let harmless = match name {
-            "logit_bias" => value.as_object().is_some_and(Map::is_empty),
-            "store" => value == json!(false),
+            "logit_bias" => value.as_object().is_some_and(Object::is_empty),
+            "store" => value.as_bool() == Some(false),
             "functions" => value.as_array().is_some_and(Vec::is_empty),
-            "function_call" => value == json!("none") || value == json!("auto"),
-            "verbosity" => value == json!("medium"),
-            "best_of" => value == json!(1),
+            "function_call" => value == "none" || value == "auto",
+            "verbosity" => value == "medium",
+            "best_of" => value.as_u64() == Some(1),
             _ => false,
         };
         if !harmless {

@@ -2,10 +2,9 @@
 //! <https://ai.google.dev/api/caching#Tool>
 
 use ai_api_plugin_sdk::canonical::{ChatRequest, FunctionTool, Tool, ToolChoice};
-use ai_api_plugin_sdk::json::{Fields, Path, Warnings};
+use ai_api_plugin_sdk::json::{Fields, Json, Object, Path, Text, Warnings};
 use ai_api_plugin_sdk::names::Names;
-use ai_api_plugin_sdk::{Failure, failure};
-use serde_json::{Map, Value, json};
+use ai_api_plugin_sdk::{Failure, failure, object};
 
 use crate::model::Model;
 
@@ -26,34 +25,34 @@ const ANSWER: &str = "Gives the final answer: the arguments of this function are
 
 /// The tools and how the model is to use them.
 #[derive(Debug, Default)]
-pub(super) struct Offer {
+pub(super) struct Offer<'a> {
     /// `tools[].functionDeclarations`
-    functions: Vec<Value>,
+    functions: Vec<Object<'a>>,
     /// The other `tools`.
-    googles: Vec<Value>,
-    calling: Option<Calling>,
+    googles: Vec<Object<'a>>,
+    calling: Option<Calling<'a>>,
     /// `toolConfig.includeServerSideToolInvocations`
     tells_steps: bool,
 }
 
 /// `toolConfig.functionCallingConfig`
 #[derive(Debug)]
-struct Calling {
+struct Calling<'a> {
     mode: &'static str,
     /// The only functions that may be called; empty: all may.
-    allowed: Vec<String>,
+    allowed: Vec<Text<'a>>,
 }
 
 // === impl Offer ===
 
-impl Offer {
+impl<'a> Offer<'a> {
     /// What the request offers.
     ///
     /// # Errors
     /// `web_search_options` is no object, a tool says nothing that could be understood, or the model can't have
     /// Google's tools beside functions.
     pub(super) fn of(
-        chat: &mut ChatRequest,
+        chat: &mut ChatRequest<'a>,
         names: &Names,
         model: &Model,
         warnings: &mut Warnings,
@@ -81,9 +80,9 @@ impl Offer {
             for key in options.left() {
                 warnings.approximated(Path::Root.key("web_search_options").key(key));
             }
-            if !offer.googles.iter().any(|tool| tool.get("googleSearch").is_some()) {
+            if !offer.googles.iter().any(|tool| tool.contains_key("googleSearch")) {
                 place.get_or_insert_with(|| "web_search_options".to_owned());
-                offer.googles.push(json!({"googleSearch": {}}));
+                offer.googles.push(object! {"googleSearch": Object::new()});
             }
         }
         if let Some(place) = place.filter(|_| offer.has_functions()) {
@@ -108,11 +107,11 @@ impl Offer {
     /// in the mode `VALIDATED` only; that mode is for all functions, so one that is `strict` decides.
     fn calling(
         &self,
-        choice: Option<ToolChoice>,
+        choice: Option<ToolChoice<'a>>,
         validated: bool,
         names: &Names,
         warnings: &mut Warnings,
-    ) -> Option<Calling> {
+    ) -> Option<Calling<'a>> {
         let calling = |mode| Some(Calling { mode, allowed: Vec::new() });
         match choice {
             None | Some(ToolChoice::Auto | ToolChoice::None) if !self.has_functions() => None,
@@ -125,9 +124,7 @@ impl Offer {
             Some(ToolChoice::Auto) => calling("AUTO"),
             Some(ToolChoice::None) => calling("NONE"),
             Some(ToolChoice::Required) => calling("ANY"),
-            Some(ToolChoice::Function(name)) => {
-                Some(Calling { mode: "ANY", allowed: vec![names.wire(&name).to_owned()] })
-            }
+            Some(ToolChoice::Function(name)) => Some(Calling { mode: "ANY", allowed: vec![names.to_wire(name)] }),
             Some(ToolChoice::Other(value)) => {
                 let allowed = allowed_tools(&value, names);
                 if allowed.is_none() {
@@ -155,15 +152,19 @@ impl Offer {
 
     /// Adds a function whose arguments are the answer, and makes the model call it or another one that it may call.
     /// Returns its name on the wire.
-    pub(super) fn answer_in(&mut self, schema: Value, description: Option<String>, names: &mut Names) -> String {
+    pub(super) fn answer_in(&mut self, schema: Json<'a>, description: Option<Text<'a>>, names: &mut Names) -> String {
         let name = names.add("json_tool_call");
         let description = description.map_or_else(|| ANSWER.to_owned(), |more| format!("{ANSWER} {more}"));
-        self.functions.push(json!({"name": name, "description": description, "parametersJsonSchema": schema}));
+        self.functions.push(object! {
+            "name": name.clone(),
+            "description": description,
+            "parametersJsonSchema": schema,
+        });
         let mut allowed = Vec::new();
         if let Some(calling) = self.calling.take() {
             allowed = calling.allowed;
             if calling.mode == "NONE" || !allowed.is_empty() {
-                allowed.push(name.clone());
+                allowed.push(name.clone().into());
             }
         }
         self.calling = Some(Calling { mode: "ANY", allowed });
@@ -171,75 +172,82 @@ impl Offer {
     }
 
     /// Writes `tools` and `toolConfig`.
-    pub(super) fn write(self, body: &mut Map<String, Value>) {
+    pub(super) fn write(self, body: &mut Object<'a>) {
         let mut tools = Vec::with_capacity(1 + self.googles.len());
         if !self.functions.is_empty() {
-            tools.push(json!({"functionDeclarations": self.functions}));
+            tools.push(object! {"functionDeclarations": self.functions});
         }
         tools.extend(self.googles);
         if !tools.is_empty() {
-            body.insert("tools".to_owned(), Value::Array(tools));
+            body.insert("tools", tools);
         }
-        let mut config = Map::new();
+        let mut config = Object::new();
         if let Some(Calling { mode, allowed }) = self.calling {
-            let mut calling = Map::from_iter([("mode".to_owned(), json!(mode))]);
+            let mut calling = object! {"mode": mode};
             if !allowed.is_empty() {
-                calling.insert("allowedFunctionNames".to_owned(), json!(allowed));
+                calling.insert("allowedFunctionNames", allowed);
             }
-            config.insert("functionCallingConfig".to_owned(), Value::Object(calling));
+            config.insert("functionCallingConfig", calling);
         }
         if self.tells_steps {
-            config.insert("includeServerSideToolInvocations".to_owned(), json!(true));
+            config.insert("includeServerSideToolInvocations", true);
         }
         if !config.is_empty() {
-            body.insert("toolConfig".to_owned(), Value::Object(config));
+            body.insert("toolConfig", config);
         }
     }
 }
 
 /// OpenAI's `allowed_tools`: some of the functions only. Google limits them in the modes `ANY` and `VALIDATED`, the
 /// latter being `AUTO` with arguments that obey the schema.
-fn allowed_tools(value: &Value, names: &Names) -> Option<Calling> {
+fn allowed_tools<'a>(value: &Json<'a>, names: &Names) -> Option<Calling<'a>> {
     let allowed =
-        value.get("allowed_tools").filter(|_| value.get("type").is_some_and(|kind| kind == "allowed_tools"))?;
+        value.get("allowed_tools").filter(|_| value.get("type").is_some_and(|kind| *kind == "allowed_tools"))?;
     let mode = match allowed.get("mode")?.as_str()? {
         "auto" => "VALIDATED",
         "required" => "ANY",
         _ => return None,
     };
     let tools = allowed.get("tools")?.as_array()?.iter();
-    let name = |tool: &Value| Some(names.wire(tool.get("function")?.get("name")?.as_str()?).to_owned());
+    let name = |tool: &Json<'a>| match tool.get("function")?.get("name")? {
+        Json::String(name) => Some(names.to_wire(name.clone())),
+        _ => None,
+    };
     Some(Calling { mode, allowed: tools.map(name).collect::<Option<_>>()? })
 }
 
 /// A function declaration. Its schema goes into `parametersJsonSchema`, which takes JSON schema as it is, `$ref` and
 /// `additionalProperties` included; the older `parameters` knows a part of it only.
-fn declare(tool: FunctionTool, names: &Names, at: &Path<'_>, warnings: &mut Warnings) -> Value {
+fn declare<'a>(tool: FunctionTool<'a>, names: &Names, at: &Path<'_>, warnings: &mut Warnings) -> Object<'a> {
     let function_at = at.key("function");
-    let mut declaration = Map::from_iter([("name".to_owned(), json!(names.wire(&tool.name)))]);
+    let mut declaration = object! {"name": names.to_wire(tool.name)};
     if let Some(description) = tool.description {
-        declaration.insert("description".to_owned(), json!(description));
+        declaration.insert("description", description);
     }
     if let Some(schema) = tool.parameters {
-        declaration.insert("parametersJsonSchema".to_owned(), schema);
+        declaration.insert("parametersJsonSchema", schema);
     }
     if tool.cache_control.is_some() {
         warnings.dropped(at.key("cache_control"));
     }
     warnings.dropped_fields(&tool.rest, at);
     warnings.dropped_fields(&tool.function_rest, &function_at);
-    Value::Object(declaration)
+    declaration
 }
 
 /// A tool that Google runs, in one of three ways of writing: `{"googleSearch": {…}}`,
 /// `{"type": "google_search", "google_search": {…}}`, `{"type": "web_search", …}`. None: there is no such tool.
-fn google_tool(mut fields: Fields, at: &Path<'_>, warnings: &mut Warnings) -> Result<Option<Value>, Failure> {
+fn google_tool<'a>(
+    mut fields: Fields<'a>,
+    at: &Path<'_>,
+    warnings: &mut Warnings,
+) -> Result<Option<Object<'a>>, Failure> {
     let kind = fields.string("type", at)?;
     let matching = |word: &str| {
         GOOGLES.iter().find(|(wire, aliases)| word == *wire || aliases.contains(&word)).map(|(wire, _)| *wire)
     };
     let named = match &kind {
-        Some(kind) => Some(kind.clone()),
+        Some(kind) => Some(kind.to_string()),
         None => fields.left().next().map(str::to_owned),
     };
     let Some(named) = named else {
@@ -258,15 +266,15 @@ fn google_tool(mut fields: Fields, at: &Path<'_>, warnings: &mut Warnings) -> Re
             config = config.or_else(|| fields.take(alias));
         }
     }
-    let mut config = config.unwrap_or_else(|| json!({}));
+    let mut config = config.unwrap_or_else(|| Object::new().into());
     match &mut config {
         // What stands beside a type of Google's is its configuration.
-        Value::Object(config) if googles_own && kind.is_some() => config.extend(fields.into_map()),
+        Json::Object(config) if googles_own && kind.is_some() => config.extend(fields.into_object()),
         _ => {
             for key in fields.left() {
                 warnings.approximated(at.key(key));
             }
         }
     }
-    Ok(Some(json!({wire: config})))
+    Ok(Some(Object::from_iter([(wire, config)])))
 }

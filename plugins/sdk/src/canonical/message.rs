@@ -1,8 +1,6 @@
 //! One message of a conversation, and the parts that it is made of.
 
-use serde_json::Value;
-
-use crate::json::{Fields, Path, Warnings, missing, wrong_type};
+use crate::json::{Fields, Json, Path, Text, Warnings, missing, wrong_type};
 use crate::{Failure, failure};
 
 /// Who speaks.
@@ -24,104 +22,104 @@ pub enum Role {
 
 /// One message.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub struct Message<'a> {
     /// Who speaks.
     pub role: Role,
     /// What is said. A plain string is one text part; `null` or absent is none.
-    pub content: Vec<Part>,
+    pub content: Vec<Part<'a>>,
     /// The speaker's or the function's name.
-    pub name: Option<String>,
+    pub name: Option<Text<'a>>,
     /// What the assistant called.
-    pub tool_calls: Vec<CalledTool>,
+    pub tool_calls: Vec<CalledTool<'a>>,
     /// Which call a tool's result answers.
-    pub tool_call_id: Option<String>,
+    pub tool_call_id: Option<Text<'a>>,
     /// The assistant's earlier reasoning, as text.
-    pub reasoning_content: Option<String>,
+    pub reasoning_content: Option<Text<'a>>,
     /// The assistant's earlier reasoning, as the provider's own blocks with their signatures.
-    pub thinking_blocks: Vec<Value>,
+    pub thinking_blocks: Vec<Json<'a>>,
     /// The assistant refused.
-    pub refusal: Option<String>,
+    pub refusal: Option<Text<'a>>,
     /// Anthropic's extension.
-    pub cache_control: Option<Value>,
+    pub cache_control: Option<Json<'a>>,
     /// What only providers understand.
-    pub provider_specific_fields: Option<Fields>,
+    pub provider_specific_fields: Option<Fields<'a>>,
     /// Every field that isn't above.
-    pub rest: Fields,
+    pub rest: Fields<'a>,
 }
 
 /// A part of a message.
 #[derive(Clone, Debug)]
-pub struct Part {
+pub struct Part<'a> {
     /// What it is.
-    pub kind: PartKind,
+    pub kind: PartKind<'a>,
     /// Anthropic's extension.
-    pub cache_control: Option<Value>,
+    pub cache_control: Option<Json<'a>>,
     /// Every field that isn't known.
-    pub rest: Fields,
+    pub rest: Fields<'a>,
 }
 
 /// What a part is.
 #[derive(Clone, Debug)]
-pub enum PartKind {
+pub enum PartKind<'a> {
     /// Text.
-    Text(String),
+    Text(Text<'a>),
     /// An image.
     Image {
         /// `https:` or `data:`.
-        url: String,
+        url: Text<'a>,
         /// `low`, `high`, `auto`.
-        detail: Option<String>,
+        detail: Option<Text<'a>>,
         /// LiteLLM's extension: the media type, where the URL doesn't tell.
-        format: Option<String>,
+        format: Option<Text<'a>>,
     },
     /// A file, such as a PDF.
-    File(File),
+    File(File<'a>),
     /// Sound.
     Audio {
         /// Base64.
-        data: String,
+        data: Text<'a>,
         /// `wav`, `mp3`.
-        format: String,
+        format: Text<'a>,
     },
     /// The assistant refused.
-    Refusal(String),
+    Refusal(Text<'a>),
     /// Any other type; its fields, `type` included, are in the part's `rest`.
-    Other(String),
+    Other(Text<'a>),
 }
 
 /// A file that stands in a message.
 #[derive(Clone, Debug, Default)]
-pub struct File {
+pub struct File<'a> {
     /// A `data:` URL.
-    pub data: Option<String>,
+    pub data: Option<Text<'a>>,
     /// The id of an uploaded file, or (LiteLLM's extension) its URL.
-    pub id: Option<String>,
+    pub id: Option<Text<'a>>,
     /// Its name.
-    pub filename: Option<String>,
+    pub filename: Option<Text<'a>>,
     /// LiteLLM's extension: the media type.
-    pub format: Option<String>,
+    pub format: Option<Text<'a>>,
 }
 
 /// A call that the assistant made.
 #[derive(Clone, Debug)]
-pub struct CalledTool {
+pub struct CalledTool<'a> {
     /// The call's id.
-    pub id: String,
+    pub id: Text<'a>,
     /// The function's name.
-    pub name: String,
+    pub name: Text<'a>,
     /// The arguments, as the JSON text that the model wrote. May be empty, may be no JSON.
-    pub arguments: String,
+    pub arguments: Text<'a>,
     /// Anthropic's extension.
-    pub cache_control: Option<Value>,
+    pub cache_control: Option<Json<'a>>,
     /// What only providers understand.
-    pub provider_specific_fields: Option<Fields>,
+    pub provider_specific_fields: Option<Fields<'a>>,
     /// Every field that isn't above.
-    pub rest: Fields,
+    pub rest: Fields<'a>,
 }
 
-impl Message {
+impl<'a> Message<'a> {
     /// Takes a message apart.
-    pub(super) fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
+    pub(super) fn parse(value: Json<'a>, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
         let mut fields = Fields::of(value, at)?;
         let role = Role::parse(&fields.required_string("role", at)?, &at.key("role"))?;
         // OpenAI's SDKs write what they parsed beside the text that they parsed, and send both back.
@@ -180,25 +178,25 @@ impl Role {
 }
 
 /// Content is a text, parts, or nothing.
-fn parse_content(value: Option<Value>, at: &Path<'_>, lost: &mut Warnings) -> Result<Vec<Part>, Failure> {
+fn parse_content<'a>(value: Option<Json<'a>>, at: &Path<'_>, lost: &mut Warnings) -> Result<Vec<Part<'a>>, Failure> {
     match value {
         None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(vec![Part::text(text)]),
-        Some(Value::Array(parts)) => {
+        Some(Json::String(text)) => Ok(vec![Part::text(text)]),
+        Some(Json::Array(parts)) => {
             parts.into_iter().enumerate().map(|(index, part)| Part::parse(part, &at.index(index), lost)).collect()
         }
         Some(other) => Err(wrong_type(at, "a string or an array of content parts", &other)),
     }
 }
 
-impl Part {
-    fn text(text: String) -> Self {
+impl<'a> Part<'a> {
+    fn text(text: Text<'a>) -> Self {
         Self { kind: PartKind::Text(text), cache_control: None, rest: Fields::default() }
     }
 
-    fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
+    fn parse(value: Json<'a>, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
         // Some clients put bare strings among the parts.
-        if let Value::String(text) = value {
+        if let Json::String(text) = value {
             return Ok(Self::text(text));
         }
         let mut fields = Fields::of(value, at)?;
@@ -211,8 +209,8 @@ impl Part {
             "input_audio" => parse_audio(&mut fields, at, lost)?,
             "refusal" => PartKind::Refusal(fields.required_string("refusal", at)?),
             _ => {
-                let mut map = fields.into_map();
-                map.shift_insert(0, "type".to_owned(), Value::String(word.clone()));
+                let mut map = fields.into_object();
+                map.insert_first("type", Json::String(word.clone()));
                 return Ok(Self { kind: PartKind::Other(word), cache_control, rest: map.into() });
             }
         };
@@ -220,12 +218,12 @@ impl Part {
     }
 }
 
-fn parse_image(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind, Failure> {
+fn parse_image<'a>(fields: &mut Fields<'a>, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind<'a>, Failure> {
     let image_at = at.key("image_url");
     match fields.take("image_url") {
         None => Err(missing(&image_at)),
         // Not in the API, but LiteLLM takes it and clients send it.
-        Some(Value::String(url)) => Ok(PartKind::Image { url, detail: None, format: None }),
+        Some(Json::String(url)) => Ok(PartKind::Image { url, detail: None, format: None }),
         Some(value) => {
             let mut image = Fields::of(value, &image_at)?;
             let kind = PartKind::Image {
@@ -239,7 +237,7 @@ fn parse_image(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Resul
     }
 }
 
-fn parse_file(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind, Failure> {
+fn parse_file<'a>(fields: &mut Fields<'a>, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind<'a>, Failure> {
     let file_at = at.key("file");
     let Some(mut file) = fields.object("file", at)? else { return Err(missing(&file_at)) };
     let parsed = File {
@@ -255,7 +253,7 @@ fn parse_file(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Result
     Ok(PartKind::File(parsed))
 }
 
-fn parse_audio(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind, Failure> {
+fn parse_audio<'a>(fields: &mut Fields<'a>, at: &Path<'_>, lost: &mut Warnings) -> Result<PartKind<'a>, Failure> {
     let audio_at = at.key("input_audio");
     let Some(mut audio) = fields.object("input_audio", at)? else { return Err(missing(&audio_at)) };
     let kind = PartKind::Audio {
@@ -266,8 +264,8 @@ fn parse_audio(fields: &mut Fields, at: &Path<'_>, lost: &mut Warnings) -> Resul
     Ok(kind)
 }
 
-impl CalledTool {
-    fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
+impl<'a> CalledTool<'a> {
+    fn parse(value: Json<'a>, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
         let mut fields = Fields::of(value, at)?;
         if let Some(kind) = fields.string("type", at)?.filter(|kind| kind != "function") {
             let place = at.key("type");

@@ -9,7 +9,7 @@ mod message;
 mod request;
 mod stream;
 
-pub use answer::{AssistantMessage, AssistantRole, ChatCompletion, Choice, FinishReason, ToolCall, UsageBody};
+pub use answer::{AssistantMessage, ChatCompletion, Choice, FinishReason, ToolCall, UsageBody};
 pub use embedding::{EmbeddingInput, EmbeddingRequest, embeddings};
 pub use message::{CalledTool, File, Message, Part, PartKind, Role};
 pub use request::{ChatRequest, FunctionTool, JsonSchema, ResponseFormat, Tool, ToolChoice};

@@ -1,75 +1,72 @@
 //! A chat request: <https://platform.openai.com/docs/api-reference/chat/create>.
 
-use serde_json::{Number, Value};
-
 use super::message::Message;
-use crate::json::{Fields, Path, Warnings, missing, wrong_type};
+use crate::json::{Fields, Json, Number, Path, Text, Warnings, missing, wrong_type};
 use crate::{Failure, failure};
 
 /// A chat request, taken apart.
 #[derive(Clone, Debug)]
-pub struct ChatRequest {
+pub struct ChatRequest<'a> {
     /// The conversation, oldest first; never empty.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Message<'a>>,
     /// What the model may call.
-    pub tools: Vec<Tool>,
+    pub tools: Vec<Tool<'a>>,
     /// Whether and what the model must call.
-    pub tool_choice: Option<ToolChoice>,
+    pub tool_choice: Option<ToolChoice<'a>>,
     /// Whether the model may call several tools at once.
     pub parallel_tool_calls: Option<bool>,
     /// The form that the answer must have.
-    pub response_format: Option<ResponseFormat>,
+    pub response_format: Option<ResponseFormat<'a>>,
     /// `none`, `minimal`, `low`, `medium`, `high`, `xhigh` …: not checked here.
-    pub reasoning_effort: Option<String>,
+    pub reasoning_effort: Option<Text<'a>>,
     /// Texts at which the model stops.
-    pub stop: Vec<String>,
+    pub stop: Vec<Text<'a>>,
     /// The most tokens to answer with: `max_completion_tokens`, else its old name `max_tokens`.
     pub max_tokens: Option<u64>,
     /// As the client wrote it.
-    pub temperature: Option<Number>,
+    pub temperature: Option<Number<'a>>,
     /// As the client wrote it.
-    pub top_p: Option<Number>,
+    pub top_p: Option<Number<'a>>,
     /// `stream_options.include_usage`: the client wants the usage chunk.
     pub include_usage: bool,
     /// Fields inside the others that the API doesn't have: no translator can carry them over.
     pub lost: Warnings,
     /// Every field that isn't above (`seed`, `n`, `logprobs`, `user`, …) for the translator to take.
-    pub rest: Fields,
+    pub rest: Fields<'a>,
 }
 
 /// Something that the model may call.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are functions, and they stand in one list")]
-pub enum Tool {
+pub enum Tool<'a> {
     /// `{"type": "function", "function": {…}}`
-    Function(FunctionTool),
+    Function(FunctionTool<'a>),
     /// Any other type: a provider's own tool, such as `web_search_20250305`. With its `type`, which only a tool with
     /// one single field (`{"googleSearch": {}}`) may lack.
-    Other(Fields),
+    Other(Fields<'a>),
 }
 
 /// A function that the client offers.
 #[derive(Clone, Debug)]
-pub struct FunctionTool {
+pub struct FunctionTool<'a> {
     /// Its name.
-    pub name: String,
+    pub name: Text<'a>,
     /// What it does.
-    pub description: Option<String>,
+    pub description: Option<Text<'a>>,
     /// JSON schema of its arguments; absent: it takes none.
-    pub parameters: Option<Value>,
+    pub parameters: Option<Json<'a>>,
     /// Whether arguments must obey the schema exactly.
     pub strict: Option<bool>,
     /// Anthropic's extension, on the tool or its `function`.
-    pub cache_control: Option<Value>,
+    pub cache_control: Option<Json<'a>>,
     /// What else stood beside `type` and `function`.
-    pub rest: Fields,
+    pub rest: Fields<'a>,
     /// What else stood in `function`.
-    pub function_rest: Fields,
+    pub function_rest: Fields<'a>,
 }
 
 /// Whether and what the model must call.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ToolChoice {
+pub enum ToolChoice<'a> {
     /// The model decides.
     Auto,
     /// It must not call any.
@@ -77,45 +74,45 @@ pub enum ToolChoice {
     /// It must call one or more.
     Required,
     /// It must call this function.
-    Function(String),
+    Function(Text<'a>),
     /// Something newer, such as `allowed_tools`.
-    Other(Value),
+    Other(Json<'a>),
 }
 
 /// The form that the answer must have.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ResponseFormat {
+pub enum ResponseFormat<'a> {
     /// Any text.
     Text,
     /// Some JSON object.
     JsonObject,
     /// JSON that obeys a schema.
-    JsonSchema(JsonSchema),
+    JsonSchema(JsonSchema<'a>),
     /// A type that the API didn't have when this was written.
-    Other(Value),
+    Other(Json<'a>),
 }
 
 /// A schema for the answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JsonSchema {
+pub struct JsonSchema<'a> {
     /// What the client calls it.
-    pub name: Option<String>,
+    pub name: Option<Text<'a>>,
     /// What it is for.
-    pub description: Option<String>,
+    pub description: Option<Text<'a>>,
     /// The schema itself.
-    pub schema: Value,
+    pub schema: Json<'a>,
     /// Whether it must be obeyed exactly.
     pub strict: Option<bool>,
 }
 
-impl ChatRequest {
+impl<'a> ChatRequest<'a> {
     /// Takes a request apart.
     ///
     /// # Errors
     /// A field that every provider needs is absent, or a field has a type that the API doesn't know.
-    pub fn parse(body: &[u8]) -> Result<Self, Failure> {
+    pub fn parse(body: &'a [u8]) -> Result<Self, Failure> {
         let at = &Path::Root;
-        let value: Value = serde_json::from_slice(body)
+        let value: Json<'a> = Json::parse(body)
             .map_err(|error| failure::invalid("", format!("The request body is not valid JSON: {error}")))?;
         let mut fields = Fields::of(value, at)?;
         let mut lost = Warnings::default();
@@ -124,7 +121,7 @@ impl ChatRequest {
 
         let messages_at = at.key("messages");
         let Some(messages) = fields.take("messages") else { return Err(missing(&messages_at)) };
-        let Value::Array(messages) = messages else { return Err(wrong_type(&messages_at, "an array", &messages)) };
+        let Json::Array(messages) = messages else { return Err(wrong_type(&messages_at, "an array", &messages)) };
         if messages.is_empty() {
             return Err(failure::invalid(messages_at, "Invalid 'messages': expected at least one message."));
         }
@@ -177,8 +174,8 @@ impl ChatRequest {
     }
 }
 
-impl Tool {
-    fn parse(value: Value, at: &Path<'_>) -> Result<Self, Failure> {
+impl<'a> Tool<'a> {
+    fn parse(value: Json<'a>, at: &Path<'_>) -> Result<Self, Failure> {
         let mut fields = Fields::of(value, at)?;
         let Some(kind) = fields.string("type", at)? else {
             // Google's own tools have no type, and LiteLLM's users write them so: `{"googleSearch": {}}`.
@@ -186,8 +183,8 @@ impl Tool {
             return if alone { Ok(Self::Other(fields)) } else { Err(missing(&at.key("type"))) };
         };
         if kind != "function" {
-            let mut map = fields.into_map();
-            map.shift_insert(0, "type".to_owned(), Value::String(kind));
+            let mut map = fields.into_object();
+            map.insert_first("type", Json::String(kind));
             return Ok(Self::Other(map.into()));
         }
         let function_at = at.key("function");
@@ -210,24 +207,23 @@ impl Tool {
     }
 }
 
-impl ToolChoice {
-    fn parse(value: Value, at: &Path<'_>) -> Result<Self, Failure> {
+impl<'a> ToolChoice<'a> {
+    fn parse(value: Json<'a>, at: &Path<'_>) -> Result<Self, Failure> {
         let known = "\"auto\", \"none\", \"required\" or an object";
         match &value {
-            Value::String(word) => match word.as_str() {
+            Json::String(word) => match word.as_str() {
                 "auto" => Ok(Self::Auto),
                 "none" => Ok(Self::None),
                 "required" => Ok(Self::Required),
                 other => Err(failure::invalid(at, format!("Invalid value for '{at}': '{other}'; expected {known}."))),
             },
-            Value::Object(choice) => {
-                if choice.get("type").and_then(Value::as_str) != Some("function") {
+            Json::Object(choice) => {
+                if choice.get("type").and_then(Json::as_str) != Some("function") {
                     return Ok(Self::Other(value));
                 }
-                let name = choice.get("function").and_then(|function| function.get("name")).and_then(Value::as_str);
-                match name {
-                    Some(name) => Ok(Self::Function(name.to_owned())),
-                    None => Err(missing(&at.key("function").key("name"))),
+                match choice.get("function").and_then(|function| function.get("name")) {
+                    Some(Json::String(name)) => Ok(Self::Function(name.clone())),
+                    _ => Err(missing(&at.key("function").key("name"))),
                 }
             }
             other => Err(wrong_type(at, known, other)),
@@ -235,9 +231,12 @@ impl ToolChoice {
     }
 }
 
-impl ResponseFormat {
-    fn parse(value: Value, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
-        let whole = value.clone();
+impl<'a> ResponseFormat<'a> {
+    fn parse(value: Json<'a>, at: &Path<'_>, lost: &mut Warnings) -> Result<Self, Failure> {
+        let word = value.get("type").and_then(Json::as_str);
+        if word.is_some_and(|word| !["text", "json_object", "json_schema"].contains(&word)) {
+            return Ok(Self::Other(value));
+        }
         let mut fields = Fields::of(value, at)?;
         match fields.required_string("type", at)?.as_str() {
             "text" => {
@@ -248,7 +247,7 @@ impl ResponseFormat {
                 lost.dropped_fields(&fields, at);
                 Ok(Self::JsonObject)
             }
-            "json_schema" => {
+            _ => {
                 let schema_at = at.key("json_schema");
                 let Some(mut format) = fields.object("json_schema", at)? else { return Err(missing(&schema_at)) };
                 let Some(schema) = format.take("schema") else { return Err(missing(&schema_at.key("schema"))) };
@@ -265,21 +264,20 @@ impl ResponseFormat {
                 lost.dropped_fields(&fields, at);
                 Ok(Self::JsonSchema(parsed))
             }
-            _ => Ok(Self::Other(whole)),
         }
     }
 }
 
 /// `stop` is one text or several.
-fn parse_stop(value: Option<Value>, at: &Path<'_>) -> Result<Vec<String>, Failure> {
+fn parse_stop<'a>(value: Option<Json<'a>>, at: &Path<'_>) -> Result<Vec<Text<'a>>, Failure> {
     match value {
         None => Ok(Vec::new()),
-        Some(Value::String(one)) => Ok(vec![one]),
-        Some(Value::Array(many)) => many
+        Some(Json::String(one)) => Ok(vec![one]),
+        Some(Json::Array(many)) => many
             .into_iter()
             .enumerate()
             .map(|(index, value)| match value {
-                Value::String(text) => Ok(text),
+                Json::String(text) => Ok(text),
                 other => Err(wrong_type(&at.index(index), "a string", &other)),
             })
             .collect(),
@@ -289,12 +287,13 @@ fn parse_stop(value: Option<Value>, at: &Path<'_>) -> Result<Vec<String>, Failur
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn parse(value: Value) -> Result<ChatRequest, Failure> {
-        ChatRequest::parse(value.to_string().as_bytes())
+    /// Leaked, for tests only: a request borrows from its body.
+    fn parse(value: Value) -> Result<ChatRequest<'static>, Failure> {
+        ChatRequest::parse(value.to_string().leak().as_bytes())
     }
 
     #[test]

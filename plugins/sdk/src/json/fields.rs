@@ -1,81 +1,48 @@
-//! JSON that a client wrote: taken apart field by field, so that what nobody took is known at the end.
+//! An object that a client wrote: taken apart field by field, so that what nobody took is known at the end.
 
-use std::fmt;
-
-use serde_json::{Map, Number, Value};
-
-use crate::{Failure, Loss, Warning, failure};
-
-/// Where a value stands in the request: `messages[2].content[0].text`. Costs nothing until it is shown.
-#[derive(Clone, Copy, Debug)]
-pub enum Path<'a> {
-    /// The request itself.
-    Root,
-    /// A field of an object.
-    Key(&'a Path<'a>, &'a str),
-    /// An element of an array.
-    Index(&'a Path<'a>, usize),
-}
-
-impl<'a> Path<'a> {
-    /// A field of the object that stands here.
-    pub fn key(&'a self, key: &'a str) -> Path<'a> {
-        Path::Key(self, key)
-    }
-
-    /// An element of the array that stands here.
-    pub fn index(&'a self, index: usize) -> Path<'a> {
-        Path::Index(self, index)
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Path::Root => Ok(()),
-            Path::Key(Path::Root, key) => write!(f, "{key}"),
-            Path::Key(parent, key) => write!(f, "{parent}.{key}"),
-            Path::Index(parent, index) => write!(f, "{parent}[{index}]"),
-        }
-    }
-}
+use super::number::Number;
+use super::object::Object;
+use super::path::{Path, missing, wrong_type};
+use super::text::Text;
+use super::value::Json;
+use crate::{Failure, Loss, Warning};
 
 /// An object whose fields are taken one by one. A field that is `null` counts as absent, as in the OpenAI API.
 #[derive(Clone, Debug, Default)]
-pub struct Fields {
-    map: Map<String, Value>,
+pub struct Fields<'a> {
+    object: Object<'a>,
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// The fields of `value`.
     ///
     /// # Errors
     /// `value` is not an object.
-    pub fn of(value: Value, at: &Path<'_>) -> Result<Self, Failure> {
+    pub fn of(value: Json<'a>, at: &Path<'_>) -> Result<Self, Failure> {
         match value {
-            Value::Object(map) => Ok(Self { map }),
+            Json::Object(object) => Ok(Self { object }),
             other => Err(wrong_type(at, "an object", &other)),
         }
     }
 
     /// Takes a field, whatever it is.
-    pub fn take(&mut self, key: &str) -> Option<Value> {
-        self.map.shift_remove(key).filter(|value| !value.is_null())
+    pub fn take(&mut self, key: &str) -> Option<Json<'a>> {
+        self.object.remove(key).filter(|value| !value.is_null())
     }
 
     /// Looks at a field and leaves it.
-    pub fn peek(&self, key: &str) -> Option<&Value> {
-        self.map.get(key).filter(|value| !value.is_null())
+    pub fn peek(&self, key: &str) -> Option<&Json<'a>> {
+        self.object.get(key).filter(|value| !value.is_null())
     }
 
     /// Takes a string.
     ///
     /// # Errors
     /// The field is something else.
-    pub fn string(&mut self, key: &str, at: &Path<'_>) -> Result<Option<String>, Failure> {
+    pub fn string(&mut self, key: &str, at: &Path<'_>) -> Result<Option<Text<'a>>, Failure> {
         match self.take(key) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Json::String(text)) => Ok(Some(text)),
             Some(other) => Err(wrong_type(&at.key(key), "a string", &other)),
         }
     }
@@ -84,7 +51,7 @@ impl Fields {
     ///
     /// # Errors
     /// The field is absent or something else.
-    pub fn required_string(&mut self, key: &str, at: &Path<'_>) -> Result<String, Failure> {
+    pub fn required_string(&mut self, key: &str, at: &Path<'_>) -> Result<Text<'a>, Failure> {
         self.string(key, at)?.ok_or_else(|| missing(&at.key(key)))
     }
 
@@ -92,10 +59,10 @@ impl Fields {
     ///
     /// # Errors
     /// The field is something else.
-    pub fn number(&mut self, key: &str, at: &Path<'_>) -> Result<Option<Number>, Failure> {
+    pub fn number(&mut self, key: &str, at: &Path<'_>) -> Result<Option<Number<'a>>, Failure> {
         match self.take(key) {
             None => Ok(None),
-            Some(Value::Number(number)) => Ok(Some(number)),
+            Some(Json::Number(number)) => Ok(Some(number)),
             Some(other) => Err(wrong_type(&at.key(key), "a number", &other)),
         }
     }
@@ -121,7 +88,7 @@ impl Fields {
     pub fn boolean(&mut self, key: &str, at: &Path<'_>) -> Result<Option<bool>, Failure> {
         match self.take(key) {
             None => Ok(None),
-            Some(Value::Bool(value)) => Ok(Some(value)),
+            Some(Json::Bool(value)) => Ok(Some(value)),
             Some(other) => Err(wrong_type(&at.key(key), "true or false", &other)),
         }
     }
@@ -130,10 +97,10 @@ impl Fields {
     ///
     /// # Errors
     /// The field is something else.
-    pub fn array(&mut self, key: &str, at: &Path<'_>) -> Result<Vec<Value>, Failure> {
+    pub fn array(&mut self, key: &str, at: &Path<'_>) -> Result<Vec<Json<'a>>, Failure> {
         match self.take(key) {
             None => Ok(Vec::new()),
-            Some(Value::Array(values)) => Ok(values),
+            Some(Json::Array(values)) => Ok(values),
             Some(other) => Err(wrong_type(&at.key(key), "an array", &other)),
         }
     }
@@ -142,7 +109,7 @@ impl Fields {
     ///
     /// # Errors
     /// The field is something else.
-    pub fn object(&mut self, key: &str, at: &Path<'_>) -> Result<Option<Fields>, Failure> {
+    pub fn object(&mut self, key: &str, at: &Path<'_>) -> Result<Option<Fields<'a>>, Failure> {
         match self.take(key) {
             None => Ok(None),
             Some(value) => Fields::of(value, &at.key(key)).map(Some),
@@ -150,19 +117,19 @@ impl Fields {
     }
 
     /// The names of the fields that nobody took, in the client's order; those that are `null` don't count.
-    pub fn left(&self) -> impl Iterator<Item = &str> {
-        self.map.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str())
+    pub fn left(&self) -> impl Iterator<Item = &str> + use<'_, 'a> {
+        self.object.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key.as_str())
     }
 
     /// What nobody took.
-    pub fn into_map(self) -> Map<String, Value> {
-        self.map
+    pub fn into_object(self) -> Object<'a> {
+        self.object
     }
 }
 
-impl From<Map<String, Value>> for Fields {
-    fn from(map: Map<String, Value>) -> Self {
-        Self { map }
+impl<'a> From<Object<'a>> for Fields<'a> {
+    fn from(object: Object<'a>) -> Self {
+        Self { object }
     }
 }
 
@@ -187,7 +154,7 @@ impl Warnings {
     }
 
     /// All that is left in `fields` is dropped.
-    pub fn dropped_fields(&mut self, fields: &Fields, at: &Path<'_>) {
+    pub fn dropped_fields(&mut self, fields: &Fields<'_>, at: &Path<'_>) {
         for key in fields.left() {
             self.dropped(at.key(key));
         }
@@ -203,42 +170,14 @@ impl Warnings {
     }
 }
 
-/// A field that must be there is not.
-pub fn missing(at: &Path<'_>) -> Failure {
-    failure::invalid(at, format!("Missing required parameter: '{at}'."))
-}
-
-/// A field is of another type than the API says.
-pub fn wrong_type(at: &Path<'_>, expected: &str, found: &Value) -> Failure {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    };
-    let place = at.to_string();
-    let place = if place.is_empty() { "the request body".to_owned() } else { format!("'{place}'") };
-    failure::invalid(at, format!("Invalid type for {place}: expected {expected}, but got {found} instead."))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn a_path_reads_as_the_client_would_write_it() {
-        let messages = Path::Root.key("messages");
-        let second = messages.index(2);
-        assert_eq!(second.key("content").to_string(), "messages[2].content");
-    }
-
-    #[test]
     fn what_nobody_took_is_told_in_order_and_null_counts_as_absent() {
-        let mut fields = Fields::of(json!({"a": 1, "z": null, "c": "x", "b": true}), &Path::Root).unwrap();
+        let mut fields =
+            Fields::of(Json::parse(br#"{"a": 1, "z": null, "c": "x", "b": true}"#).unwrap(), &Path::Root).unwrap();
         assert_eq!(fields.string("c", &Path::Root).unwrap().as_deref(), Some("x"));
         assert_eq!(fields.string("z", &Path::Root).unwrap(), None);
         let mut warnings = Warnings::default();
@@ -247,8 +186,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_is_gone_and_what_was_null_stays() {
+        let mut fields =
+            Fields::of(Json::parse(br#"{"a": 1, "b": null, "c": "", "d": 2}"#).unwrap(), &Path::Root).unwrap();
+        assert!(fields.take("a").is_some() && fields.take("a").is_none() && fields.peek("a").is_none());
+        assert_eq!(fields.left().collect::<Vec<_>>(), ["c", "d"]);
+        assert_eq!(Json::from(fields.into_object()).to_string(), r#"{"b":null,"c":"","d":2}"#);
+    }
+
+    #[test]
     fn a_wrong_type_is_named_with_its_place() {
-        let mut fields = Fields::of(json!({"max_tokens": -1}), &Path::Root).unwrap();
+        let mut fields = Fields::of(Json::parse(br#"{"max_tokens": -1}"#).unwrap(), &Path::Root).unwrap();
         let failure = fields.unsigned("max_tokens", &Path::Root).unwrap_err();
         assert_eq!(failure.param.as_deref(), Some("max_tokens"));
         assert!(failure.message.contains("whole number"), "{}", failure.message);
