@@ -1,9 +1,10 @@
 //! Canonical to the Anthropic Messages API (<https://platform.claude.com/docs/en/api/messages>) and back.
 //!
-//! `request` makes the provider's request, `response` reads a whole answer, `stream` a streamed one, `error`
+//! `request` makes the provider's request, `response` reads a whole answer, `stream` and `event` a streamed one, `error`
 //! what the provider refused. What differs between models is in `model`.
 
 mod error;
+mod event;
 mod model;
 mod names;
 mod request;

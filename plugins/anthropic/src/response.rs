@@ -95,7 +95,8 @@ pub(crate) fn present<'a, const N: usize>(fields: [(&'static str, Option<Json<'a
 /// # Errors
 /// The body says that the call failed, or isn't an answer.
 pub(crate) fn translate(call: &Call, memory: &Memory, body: &[u8]) -> Result<Completion, Failure> {
-    let message = match wire::read(body, Message::quick) {
+    let object = Json::parse(body).ok().and_then(Json::into_object);
+    let message = match wire::read(body, object, Message::quick) {
         Ok(message) => message,
         Err(error) => {
             return Err(match serde_json::from_slice::<ErrorBody>(body) {

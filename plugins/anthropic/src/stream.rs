@@ -3,18 +3,15 @@
 //! A message begins, its blocks come one after another, each in pieces, then it says why it stopped. Events of
 //! other types are to be ignored, says the documentation.
 
-use std::borrow::Cow;
-
 use ai_api_plugin_sdk::canonical::{ChunkWriter, Delta, ToolCallDelta};
 use ai_api_plugin_sdk::json::{Json, Object, Text};
 use ai_api_plugin_sdk::{Batch, Call, Ending, Event, Failure, failure};
-use serde::Deserialize;
 
 use crate::error::{self, ErrorDetail};
+use crate::event::{self, Piece, Read, WireDelta, WireEvent};
 use crate::request::Memory;
 use crate::response::{Answer, Stop};
 use crate::usage::WireUsage;
-use crate::wire;
 
 /// Reads a stream and writes chunks.
 #[derive(Debug)]
@@ -59,125 +56,6 @@ enum Kind {
     Other,
 }
 
-/// Every event that is read, in one: a field is there if its type has it.
-#[derive(Debug, Default, Deserialize)]
-struct WireEvent<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(default)]
-    index: u64,
-    #[serde(borrow, default)]
-    delta: Option<WireDelta<'a>>,
-    #[serde(borrow, default)]
-    content_block: Option<Object<'a>>,
-    #[serde(borrow, default)]
-    message: Option<MessageStart<'a>>,
-    #[serde(borrow, default)]
-    usage: Option<WireUsage<'a>>,
-    #[serde(default)]
-    error: Option<ErrorDetail>,
-}
-
-/// Deltas of blocks and of the message. Which fields are there tells their type.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct WireDelta<'a> {
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    partial_json: Option<Text<'a>>,
-    #[serde(borrow)]
-    thinking: Option<Text<'a>>,
-    #[serde(borrow)]
-    signature: Option<Text<'a>>,
-    #[serde(borrow)]
-    citation: Option<Json<'a>>,
-    /// Of a compaction.
-    #[serde(borrow)]
-    content: Option<Text<'a>>,
-    #[serde(borrow)]
-    stop_reason: Option<Text<'a>>,
-    #[serde(borrow)]
-    stop_sequence: Option<Json<'a>>,
-    #[serde(borrow)]
-    stop_details: Option<Json<'a>>,
-    #[serde(borrow)]
-    container: Option<Json<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct MessageStart<'a> {
-    #[serde(borrow, default)]
-    usage: Option<WireUsage<'a>>,
-}
-
-impl<'a> WireEvent<'a> {
-    /// The event in `object`; none if it isn't as documented.
-    fn quick(object: Object<'a>) -> Option<Self> {
-        let mut event = Self::default();
-        for (key, value) in object {
-            match (key.as_str(), value) {
-                ("type", Json::String(kind)) => event.kind = kind.into_cow(),
-                ("index", value) => event.index = value.as_u64()?,
-                ("delta", value) => event.delta = wire::object(value, WireDelta::quick)?,
-                ("content_block", value) => event.content_block = wire::object(value, Some)?,
-                ("message", value) => event.message = wire::object(value, MessageStart::quick)?,
-                ("usage", value) => event.usage = wire::object(value, WireUsage::quick)?,
-                // The first is told by serde, the second has a message to be read.
-                ("type" | "error", _) => return None,
-                _ => {}
-            }
-        }
-        (!event.kind.is_empty()).then_some(event)
-    }
-}
-
-impl<'a> WireDelta<'a> {
-    fn quick(object: Object<'a>) -> Option<Self> {
-        let mut delta = Self::default();
-        for (key, value) in object {
-            match key.as_str() {
-                "text" => delta.text = wire::text(value)?,
-                "partial_json" => delta.partial_json = wire::text(value)?,
-                "thinking" => delta.thinking = wire::text(value)?,
-                "signature" => delta.signature = wire::text(value)?,
-                "citation" => delta.citation = wire::some(value),
-                "content" => delta.content = wire::text(value)?,
-                "stop_reason" => delta.stop_reason = wire::text(value)?,
-                "stop_sequence" => delta.stop_sequence = wire::some(value),
-                "stop_details" => delta.stop_details = wire::some(value),
-                "container" => delta.container = wire::some(value),
-                _ => {}
-            }
-        }
-        Some(delta)
-    }
-}
-
-impl<'a> MessageStart<'a> {
-    fn quick(mut object: Object<'a>) -> Option<Self> {
-        let usage = object.remove("usage").map_or(Some(None), |usage| wire::object(usage, WireUsage::quick))?;
-        Some(Self { usage })
-    }
-}
-
-/// For events that aren't read: only whether they had to be.
-#[derive(Deserialize)]
-struct Named<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Cow<'a, str>,
-}
-
-const READ: [&str; 7] = [
-    "message_start",
-    "content_block_start",
-    "content_block_delta",
-    "content_block_stop",
-    "message_delta",
-    "message_stop",
-    "error",
-];
-
 impl Stream {
     pub(crate) fn new(call: &Call, memory: &Memory) -> Self {
         Self {
@@ -221,18 +99,17 @@ impl Stream {
 
     /// Reads one event. True if it was the last one.
     fn read(&mut self, data: &[u8], memory: &Memory, news: &mut bool) -> Result<bool, Failure> {
-        let event = match wire::read(data, WireEvent::quick) {
-            Ok(event) => event,
-            Err(error) => {
-                let named = serde_json::from_slice::<Named<'_>>(data);
-                if named.is_ok_and(|named| !READ.contains(&named.kind.as_ref())) {
-                    return Ok(false);
-                }
-                return Err(failure::malformed(format!("anthropic sent an event that makes no sense: {error}")));
+        match event::read(data)? {
+            Read::Piece(index, piece) => {
+                self.piece(index, piece);
+                Ok(false)
             }
-        };
-        *news |= event.usage.is_some() || event.message.is_some();
-        self.event(event, memory)
+            Read::Event(event) => {
+                *news |= event.usage.is_some() || event.message.is_some();
+                self.event(*event, memory)
+            }
+            Read::Unknown => Ok(false),
+        }
     }
 
     /// The stream ended before `message_stop`. Where the connection broke, the gateway says so itself.
@@ -354,8 +231,19 @@ impl Stream {
         self.delta(index, first);
     }
 
+    /// More of a block. What isn't of the block's kind is ignored.
+    fn piece(&mut self, index: u64, piece: Piece<'_>) {
+        let Some(block) = block_mut(&mut self.blocks, index) else { return };
+        match (block.kind, piece) {
+            (Kind::Text, Piece::Text(piece))
+            | (Kind::Thinking, Piece::Thinking(piece))
+            | (Kind::Call(_) | Kind::Json | Kind::Other, Piece::Json(piece)) => self.grow(index, piece),
+            _ => {}
+        }
+    }
+
     fn delta(&mut self, index: u64, delta: WireDelta<'_>) {
-        let Some((_, block)) = self.blocks.iter_mut().rev().find(|(known, _)| *known == index) else { return };
+        let Some(block) = block_mut(&mut self.blocks, index) else { return };
         let piece = match block.kind {
             Kind::Text => delta.text,
             Kind::Thinking => delta.thinking,
@@ -367,7 +255,14 @@ impl Stream {
             block.signature.push_str(&signature);
         }
         block.citations.extend(delta.citation.map(Json::into_owned));
-        let Some(piece) = piece.filter(|piece| !piece.is_empty()) else { return };
+        if let Some(piece) = piece {
+            self.grow(index, piece);
+        }
+    }
+
+    /// Adds `piece` to a block, and hands it on as the block's kind wants it.
+    fn grow(&mut self, index: u64, piece: Text<'_>) {
+        let Some(block) = block_mut(&mut self.blocks, index).filter(|_| !piece.is_empty()) else { return };
         block.text.push_str(&piece);
         match block.kind {
             Kind::Text => match &mut self.held {
@@ -383,7 +278,7 @@ impl Stream {
     }
 
     fn stop_block(&mut self, index: u64) {
-        let Some((_, block)) = self.blocks.iter_mut().rev().find(|(known, _)| *known == index) else { return };
+        let Some(block) = block_mut(&mut self.blocks, index) else { return };
         if !block.text.is_empty() {
             return;
         }
@@ -429,6 +324,11 @@ impl Stream {
         }
         self.writer.finish(0, finish_reason, stop.fields());
     }
+}
+
+/// The last block of this index.
+fn block_mut(blocks: &mut [(u64, Block)], index: u64) -> Option<&mut Block> {
+    blocks.iter_mut().rev().find(|(known, _)| *known == index).map(|(_, block)| block)
 }
 
 impl Block {
