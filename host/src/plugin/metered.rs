@@ -45,7 +45,7 @@ impl Default for Places {
 
 /// Runs `guest` to its end.
 ///
-/// Nearly all are done before the epoch's first tick, on the thread that they were called on. One that isn't goes on in
+/// Nearly all are done before the epoch's second tick, on the thread that they were called on. One that isn't goes on in
 /// the slow lane, on a thread that serves nobody else: there plugins take turns, tick by tick.
 ///
 /// The epoch stops a guest that computes. One that waits, for a clock of WASI, doesn't compute: it is given up once it has

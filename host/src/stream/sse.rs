@@ -26,8 +26,7 @@ pub struct SseDecoder {
 impl SseDecoder {
     /// A decoder at the beginning of a stream.
     pub fn new(max_event_bytes: usize) -> Self {
-        let buffer = BytesMut::with_capacity(4096);
-        Self { buffer, scanned: 0, line_start: 0, after_cr: false, begun: false, max_event_bytes }
+        Self { buffer: BytesMut::new(), scanned: 0, line_start: 0, after_cr: false, begun: false, max_event_bytes }
     }
 
     /// Takes the next bytes in.

@@ -22,11 +22,13 @@ pub struct Source {
     redactor: Redactor,
     /// What was found while looking for more: the answer's end, or how it broke.
     ahead: Option<Result<Option<Bytes>, UpstreamError>>,
+    /// The last piece was there before anybody waited for it, or came with others: looking for more is worth a turn.
+    comes_in_bursts: bool,
 }
 
 impl Source {
     pub(super) fn new(response: reqwest::Response) -> Self {
-        Self { response, redactor: Redactor::default(), ahead: None }
+        Self { response, redactor: Redactor::default(), ahead: None, comes_in_bursts: true }
     }
 
     /// The status.
@@ -65,15 +67,24 @@ impl Source {
         if let Some(ahead) = self.ahead.take() {
             return ahead;
         }
-        match tokio::time::timeout(patience, self.next()).await {
-            Ok(chunk) => chunk,
+        let mut waited = false;
+        let mut next = pin!(self.response.chunk());
+        let next = poll_fn(|context| {
+            let polled = next.as_mut().poll(context);
+            waited |= polled.is_pending();
+            polled
+        });
+        let chunk = match tokio::time::timeout(patience, next).await {
+            Ok(chunk) => chunk.map_err(|error| UpstreamError::from_read(&error)),
             Err(_) => Err(UpstreamError::Timeout { waiting_for: "more of the answer", after: patience }),
-        }
+        };
+        self.comes_in_bursts |= !waited;
+        chunk
     }
 
     /// More bytes, where the connection has read them already; it doesn't wait for any.
     pub async fn at_hand(&mut self) -> Option<Bytes> {
-        if self.ahead.is_some() {
+        if self.ahead.is_some() || !self.comes_in_bursts {
             return None;
         }
         let mut next = pin!(self.response.chunk());
@@ -89,13 +100,12 @@ impl Source {
                 Poll::Pending
             }
         });
-        match found.await? {
-            Ok(Some(bytes)) => Some(bytes),
-            ended => {
-                self.ahead = Some(ended.map_err(|error| UpstreamError::from_read(&error)));
-                None
-            }
+        match found.await {
+            Some(Ok(Some(bytes))) => return Some(bytes),
+            Some(ended) => self.ahead = Some(ended.map_err(|error| UpstreamError::from_read(&error))),
+            None => self.comes_in_bursts = false,
         }
+        None
     }
 
     /// The whole body, at most `limit` bytes, within `patience`; without what is secret.
