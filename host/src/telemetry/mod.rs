@@ -3,7 +3,7 @@
 mod line;
 mod sink;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use tracing::Level;
@@ -56,15 +56,24 @@ impl Drop for Started {
 /// # Errors
 /// There is no thread for it.
 pub fn start(logging: &Logging) -> io::Result<Started> {
+    start_into(logging, io::stderr(), io::stderr().is_terminal())
+}
+
+/// The same to somewhere else, for benchmarks.
+///
+/// # Errors
+/// Those of [`start`].
+#[doc(hidden)]
+pub fn start_into(logging: &Logging, out: impl Write + Send + 'static, colours: bool) -> io::Result<Started> {
     if LOG.get().is_some() {
         return Ok(Started(()));
     }
     let format = match logging.json {
         true => Format::Json,
-        false if io::stderr().is_terminal() => Format::Coloured,
+        false if colours => Format::Coloured,
         false => Format::Plain,
     };
-    let sink = Sink::start(io::stderr())?;
+    let sink = Sink::start(out)?;
     // Libraries below us talk about connections and headers; that is nobody's wish at debug level.
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
