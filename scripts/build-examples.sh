@@ -47,7 +47,7 @@ stamp_of() { # LANGUAGE
 # Leaves the module or component, and says where.
 compile() { # LANGUAGE
     if [ "$1" = rust ]; then
-        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C link-arg=-zstack-size=262144 -C link-arg=--initial-heap=655360 -C target-feature=+simd128 ${WASM_RUSTFLAGS:-}" \
+        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C link-arg=-zstack-size=262144 $wasm_heap -C target-feature=+simd128 ${WASM_RUSTFLAGS:-}" \
             wasm_cargo build --locked --quiet --release --target "$wasm_target" --target-dir "$out/rust-target" \
             --manifest-path plugins/examples/rust/Cargo.toml >&2
         echo "$out/rust-target/$wasm_target/release/plugin_acme.wasm"

@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 modules=$target/wasm/$wasm_target/plugin
 # Room for JSON nested 127 levels deep, where the parser stops; what is not used costs no memory.
-# A heap from the start, so that a usual call never asks for more memory. Vectors, which the gateway has on every processor.
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C link-arg=-zstack-size=262144 -C link-arg=--initial-heap=655360 -C target-feature=+simd128 ${WASM_RUSTFLAGS:-}"
+# Vectors, which the gateway has on every processor.
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="-C link-arg=-zstack-size=262144 $wasm_heap -C target-feature=+simd128 ${WASM_RUSTFLAGS:-}"
 
 names=() packages=() pairs=()
 add() { # FOLDER PACKAGE-PREFIX OUTPUT-FOLDER

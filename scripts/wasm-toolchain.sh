@@ -26,6 +26,9 @@ wasm_linker() {
         command -v rust-lld || compgen -c wasm-ld | sort -V | tail -n 1 | grep .
 }
 
+# A heap from the start, so that a usual call never asks for more memory; LLVM's linkers before 18 don't know it.
+export wasm_heap="-C link-arg=--initial-heap=655360"
+
 if has_wasm_target; then
     :
 elif [ "${RUSTUP_AUTO_INSTALL:-1}" != 0 ] && command -v rustup >/dev/null && rustup target add "$wasm_target" && has_wasm_target; then
@@ -36,6 +39,10 @@ else
     linker=$(wasm_linker) || { setup_install "a linker for $wasm_target" lld && linker=$(wasm_linker); } ||
         setup_fail "a linker for $wasm_target is missing." "Install one; on Debian: apt-get install lld"
     via_debian=1
+    flavour=()
+    [ "$(basename "$linker")" != rust-lld ] || flavour=(-flavor wasm)
+    help=$("$linker" "${flavour[@]}" --help 2>/dev/null || true)
+    [[ $help == *--initial-heap* ]] || wasm_heap=
 fi
 
 # RUSTFLAGS of the caller are for the machine's own code, and would replace what the target is given.

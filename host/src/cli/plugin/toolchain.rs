@@ -14,9 +14,12 @@ use crate::config::Environment;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A stack for JSON nested 127 levels deep, where the SDK's parser stops; Rust's own default is 1 MiB. A heap from the start, so
-/// that a usual call never asks for more memory. Vectors, which this host has on every processor.
-const FLAGS: &str = "-C link-arg=-zstack-size=262144 -C link-arg=--initial-heap=655360 -C target-feature=+simd128";
+/// A stack for JSON nested 127 levels deep, where the SDK's parser stops; Rust's own default is 1 MiB. Vectors, which this
+/// host has on every processor.
+const FLAGS: &str = "-C link-arg=-zstack-size=262144 -C target-feature=+simd128";
+/// A heap from the start, so that a usual call never asks for more memory. LLVM's linkers before 18 don't know it.
+const HEAP: &str = "--initial-heap";
+const HEAP_BYTES: usize = 640 << 10;
 
 /// How plugins in Rust are compiled here.
 #[derive(Debug)]
@@ -104,7 +107,8 @@ impl Toolchain {
         cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
         // Flags of the caller are for the machine's own code, and would replace what the target is given.
         cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS);
+        let heap = if self.links_a_heap() { format!(" -C link-arg={HEAP}={HEAP_BYTES}") } else { String::new() };
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("{FLAGS}{heap}"));
         if let Self::Debian { linker } = self {
             cargo.args(["-Z", "build-std=std,panic_abort"]);
             cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc").env_remove("RUSTUP_TOOLCHAIN");
@@ -117,6 +121,20 @@ impl Toolchain {
         }
         module_of(&dir.join("Cargo.toml"), &output.stdout)
             .context("the crate makes no module: its Cargo.toml needs crate-type = [\"cdylib\"] under [lib]")
+    }
+}
+
+impl Toolchain {
+    /// Whether its linker can give a module a heap. Without one a plugin asks for memory in its first call.
+    fn links_a_heap(&self) -> bool {
+        let Self::Debian { linker } = self else { return true };
+        let mut help = Command::new(linker);
+        // One program for all systems, which wants to be told which.
+        if linker.file_name().is_some_and(|name| name == "rust-lld") {
+            help.args(["-flavor", "wasm"]);
+        }
+        let help = help.arg("--help").stderr(Stdio::null()).output();
+        help.is_ok_and(|help| memchr::memmem::find(&help.stdout, HEAP.as_bytes()).is_some())
     }
 }
 
