@@ -51,7 +51,7 @@ bench-isolation: build ## What a hostile guest costs the calls beside it
 bench-stages: plugins ## How long each stage of a call takes, and what the sandbox costs
 	@echo "bench-stages: building (the first time takes minutes)"
 	@$(SETUP) cargo build --release --locked --package ai-api-bench-native
-	@$(SETUP) cargo build --release --locked --package ai-api-bench-load --package ai-api-bench-stages
+	@$(SETUP) cargo build --release --locked --package ai-api-bench-stages
 	@AI_API_BENCH_NATIVE="$(abspath $(TARGET))/release/bench-native" "$(TARGET)/release/bench-stages" --bench
 
 instructions: plugins ## Whether a stage takes more instructions than it did; ACCEPT=1 takes it as it is now
