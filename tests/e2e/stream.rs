@@ -1,6 +1,6 @@
 //! Streaming is streaming: a chunk leaves when it has arrived, and nobody pays for what nobody reads.
 
-use ai_api_e2e::{FakeUpstream, Gate, Reply, Step, Wire};
+use ai_api_e2e::{FakeUpstream, Gate, Gateway, Reply, Step, Wire};
 use serde_json::json;
 
 use crate::trio::{Trio, provider};
@@ -25,6 +25,23 @@ async fn the_first_event_reaches_the_client_while_the_provider_holds_the_rest_ba
     for mut stream in streams {
         assert_eq!(stream.next_text().await, " second");
         assert!(stream.transcript().await.done);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_comes_with_text_is_told_right_after_it_though_the_provider_does_not_end() {
+    for wire in [Wire::OpenAi, Wire::Anthropic] {
+        let mut together = wire.opening().unwrap_or_default();
+        together += &wire.text("first");
+        together += &wire.error_event("the model is overloaded");
+        let upstream = FakeUpstream::replying(Reply::events([together]).step(Step::Wait(Gate::closed())));
+        let gateway = Gateway::builder().model("model", wire.model(), &wire.base(&upstream)).start().await;
+        let mut stream = gateway.client().stream("model", "hi").await;
+        assert_eq!(stream.next_text().await, "first");
+        let transcript = stream.transcript().await;
+        let error = transcript.error.expect("an error event");
+        assert!(error["message"].as_str().is_some_and(|said| said.contains("the model is overloaded")), "{error}");
+        assert!(!transcript.done);
     }
 }
 

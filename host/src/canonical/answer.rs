@@ -164,6 +164,7 @@ mod tests {
             (r#"{"prompt_tokens":5,"prompt_cache_hit_tokens":2,"completion_tokens":1}"#, Some((5, 1, 2))),
             (r#"{"prompt_tokens":5,"input_tokens":6,"completion_tokens":1}"#, Some((5, 1, 0))),
             (r#"{"prompt_tokens":5.0,"completion_tokens":-1,"prompt_tokens_details":7}"#, Some((5, 0, 0))),
+            (r#"{"prompt_tokens":4,"completion_tokens":9,"prompt_tokens":5}"#, Some((5, 9, 0))),
             (r#"{"prompt_tokens":"many"}"#, None),
             ("[1]", None),
         ] {

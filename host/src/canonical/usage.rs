@@ -3,15 +3,17 @@
 //! Read leniently: an odd number here is no reason to refuse an answer that was paid for.
 
 use serde::de::{Deserialize, Deserializer};
-use serde_json::Number;
 use serde_json::value::RawValue;
+use serde_json::{Number, Value};
 
 use crate::plugin::Usage;
 
 /// The usage in `json`, in the names of chat (`prompt_tokens`) or of newer endpoints (`input_tokens`); `None` where it
 /// tells neither.
 pub(super) fn read(json: &str) -> Option<Usage> {
-    let said = read_unless_array::<Said>(json)?;
+    // A tree of values takes a name that stands there twice, and keeps the last.
+    let leniently = || read_unless_array(&serde_json::from_str::<Value>(json).ok()?.to_string());
+    let said: Said = read_unless_array(json).or_else(leniently)?;
     let prompt = said.prompt_tokens.count().or(said.input_tokens.count());
     let completion = said.completion_tokens.count().or(said.output_tokens.count());
     if prompt.is_none() && completion.is_none() {

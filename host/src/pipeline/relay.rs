@@ -1,5 +1,7 @@
 //! A provider's stream on its way to the client, piece by piece.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 
 use super::answer::StreamReply;
@@ -10,8 +12,10 @@ use crate::plugin::Usage;
 use crate::stream::{Decoder, StreamError, StreamEvent};
 use crate::upstream::{Source, UpstreamError};
 
-/// What is taken from a connection before any of it goes on.
+/// What is taken from a connection before any of it goes on: so many bytes, so often, for so long.
 const MOST_AT_ONCE: usize = 32 << 10;
+const MOST_LOOKS: usize = 16;
+const LONGEST_LOOK: Duration = Duration::from_millis(2);
 
 /// A stream that is under way.
 #[derive(Debug)]
@@ -102,13 +106,15 @@ pub(super) async fn read_events(
     let end = Read { is_end: true, bytes: 0, decoded: Ok(()) };
     let Some(source) = source else { return Ok(end) };
     let Some(mut chunk) = source.chunk(patience.total).await? else { return Ok(end) };
-    let mut bytes = 0;
+    let (mut bytes, mut looks, began) = (0, 0, Instant::now());
     loop {
         bytes += chunk.len();
         let decoded = decoder.push(&chunk, events);
-        if decoded.is_err() || bytes >= MOST_AT_ONCE {
+        let enough = bytes >= MOST_AT_ONCE || looks == MOST_LOOKS || began.elapsed() >= LONGEST_LOOK;
+        if decoded.is_err() || enough {
             return Ok(Read { is_end: false, bytes, decoded });
         }
+        looks += 1;
         match source.at_hand().await {
             Some(more) => chunk = more,
             None => return Ok(Read { is_end: false, bytes, decoded }),

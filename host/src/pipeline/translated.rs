@@ -52,13 +52,28 @@ impl Translated {
             Ok(read) => read,
             Err(error) => return self.broke(error).await,
         };
-        let batch = self.translate().await?;
+        // What came before a failure goes to the client, and the failure is told right after it: a plugin can return one
+        // of both only, and would keep the failure until the next events come.
+        let failure = self.events.iter().skip(1).position(|event| event.name.as_deref() == Some("error"));
+        let failure = failure.map(|before| self.events.split_off(before + 1));
+        let mut batch = self.translate().await?;
+        let mut failed = None;
+        if let Some(failure) = failure.filter(|_| !batch.done) {
+            self.events = failure;
+            match self.translate().await {
+                Ok(more) => {
+                    batch.chunks.extend(more.chunks);
+                    batch = Batch { usage: more.usage.or(batch.usage), done: more.done, ..batch };
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
         if let Some(source) = self.source.take_if(|_| batch.done) {
             source.read_out();
         }
         let piece = frame(batch);
-        // What came before the failure came; the failure is told next.
-        self.pending = read.decoded.err().map(|error| GatewayError::stream(&self.provider, error));
+        let undecoded = read.decoded.err().map(|error| GatewayError::stream(&self.provider, error));
+        self.pending = failed.or(undecoded);
         Ok(piece)
     }
 

@@ -18,26 +18,29 @@ pub struct Line {
 }
 
 impl Line {
-    /// The beginning of an informational line that says `message`.
-    pub(super) fn new(format: Format, message: &str) -> Self {
+    /// The beginning of a line of this level (`INFO`, `WARN`) that says `message`.
+    pub(super) fn new(format: Format, level: &str, message: &str) -> Self {
         let mut line = Self { text: Vec::with_capacity(640), format };
         match format {
             Format::Json => {
                 line.raw("{\"timestamp\":\"");
                 line.time();
-                line.raw("\",\"level\":\"INFO\",\"message\":\"");
+                line.raw("\",\"level\":\"");
+                line.raw(level);
+                line.raw("\",\"message\":\"");
                 line.raw(message);
                 line.raw("\"");
             }
             Format::Plain => {
                 line.time();
-                line.raw("  INFO ");
+                line.formatted(format_args!(" {level:>5} "));
                 line.raw(message);
             }
             Format::Coloured => {
                 line.raw("\x1b[2m");
                 line.time();
-                line.raw("\x1b[0m \x1b[32m INFO\x1b[0m ");
+                let colour = if level == "INFO" { 32 } else { 33 };
+                line.formatted(format_args!("\x1b[0m \x1b[{colour}m{level:>5}\x1b[0m "));
                 line.raw(message);
             }
         }
@@ -134,7 +137,7 @@ mod tests {
     use super::*;
 
     fn line(format: Format) -> String {
-        let mut line = Line::new(format, "request");
+        let mut line = Line::new(format, "INFO", "request");
         line.text("path", Some("/v1/chat"));
         line.text("model", Some("a\"b\\c\nä"));
         line.text("error", None);

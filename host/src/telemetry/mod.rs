@@ -73,7 +73,7 @@ pub fn start_into(logging: &Logging, out: impl Write + Send + 'static, colours: 
         false if colours => Format::Coloured,
         false => Format::Plain,
     };
-    let sink = Sink::start(out)?;
+    let sink = Sink::start(out, format)?;
     // Libraries below us talk about connections and headers; that is nobody's wish at debug level.
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
@@ -90,7 +90,7 @@ pub fn start_into(logging: &Logging, out: impl Write + Send + 'static, colours: 
 /// Writes the line of one request, where the log has such lines.
 pub fn log_request(fields: impl FnOnce(&mut Line)) {
     let Some(log) = LOG.get().filter(|log| log.requests) else { return };
-    let mut line = Line::new(log.format, "request");
+    let mut line = Line::new(log.format, "INFO", "request");
     fields(&mut line);
     log.sink.push(&line.finish());
 }

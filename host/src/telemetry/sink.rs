@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::{Format, Line};
+
 /// How long lines are gathered before they are written. A process that is killed loses no more than these.
 const GATHER: Duration = Duration::from_millis(5);
 /// What waits for a reader at most: some 20,000 lines.
@@ -56,10 +58,10 @@ impl Sink {
     ///
     /// # Errors
     /// There is no thread for it.
-    pub(super) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(super) fn start(out: impl Write + Send + 'static, format: Format) -> io::Result<Self> {
         let shared = Arc::<Shared>::default();
         let sink = Self(Arc::clone(&shared));
-        thread::Builder::new().name("log".to_owned()).spawn(move || shared.write(out))?;
+        thread::Builder::new().name("log".to_owned()).spawn(move || shared.write(out, format))?;
         Ok(sink)
     }
 
@@ -100,14 +102,17 @@ impl Shared {
     }
 
     /// The writing thread's whole life, which ends with the process.
-    fn write(&self, mut out: impl Write) {
+    fn write(&self, mut out: impl Write, format: Format) {
         let mut batch = Vec::new();
         loop {
             let dropped = self.next(&mut batch);
             // A log that nobody reads any more is no reason to do anything else differently.
             let _ = out.write_all(&batch);
             if dropped > 0 {
-                let _ = writeln!(out, "{dropped} lines of the log were lost: they weren't read as fast as they came");
+                let mut line =
+                    Line::new(format, "WARN", "lines of the log were lost: they weren't read as fast as they came");
+                line.number("lost", Some(dropped));
+                let _ = out.write_all(&line.finish());
             }
             let _ = out.flush();
             batch.clear();
@@ -176,7 +181,7 @@ mod tests {
 
     fn sink() -> (Sink, mpsc::Receiver<Vec<u8>>, mpsc::Sender<()>) {
         let ((writes, written), (go, may)) = (mpsc::channel(), mpsc::channel());
-        (Sink::start(Reader { writes, may }).unwrap(), written, go)
+        (Sink::start(Reader { writes, may }, Format::Json).unwrap(), written, go)
     }
 
     #[test]
@@ -205,6 +210,7 @@ mod tests {
         go.send(()).unwrap();
         assert_eq!(written.recv().unwrap().len(), MOST_BYTES);
         go.send(()).unwrap();
-        assert!(written.recv().unwrap().starts_with(b"2"), "two lines were too many");
+        let told: serde_json::Value = serde_json::from_slice(&written.recv().unwrap()).unwrap();
+        assert_eq!((&told["level"], &told["lost"]), (&"WARN".into(), &2.into()), "two lines were too many");
     }
 }

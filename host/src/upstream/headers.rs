@@ -88,13 +88,15 @@ pub fn visible_headers(headers: &HeaderMap) -> Vec<(&str, &str)> {
 
 /// Whether a header speaks of the connection, of caches and proxies on the way, or to browsers.
 fn is_of_the_way(name: &str) -> bool {
-    const PREFIXES: &[&str] = &["access-control-", "cf-", "cross-origin-", "x-cache", "x-envoy-"];
+    const PREFIXES: &[&str] = &["access-control-", "cross-origin-", "x-envoy-"];
     matches!(
         name,
         "accept-ranges"
             | "age"
             | "alt-svc"
             | "cache-control"
+            | "cf-cache-status"
+            | "cf-ray"
             | "connection"
             | "content-encoding"
             | "content-length"
@@ -117,6 +119,8 @@ fn is_of_the_way(name: &str) -> bool {
             | "transfer-encoding"
             | "vary"
             | "via"
+            | "x-cache"
+            | "x-cache-hits"
             | "x-content-type-options"
             | "x-frame-options"
             | "x-powered-by"

@@ -174,6 +174,9 @@ impl Source {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+        if let Some(ahead) = self.ahead.take() {
+            return ahead;
+        }
         self.response.chunk().await.map_err(|error| UpstreamError::from_read(&error))
     }
 }

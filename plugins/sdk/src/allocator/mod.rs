@@ -14,7 +14,8 @@
 
 mod heap;
 
-#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+// Elsewhere the memory isn't all ours: WASI brings an allocator of its own, and there may be threads.
+#[cfg(all(target_arch = "wasm32", target_os = "unknown", not(target_feature = "atomics"), feature = "allocator"))]
 mod global {
     use core::arch::wasm32::{memory_grow, memory_size};
     use std::alloc::{GlobalAlloc, Layout};
@@ -46,7 +47,8 @@ mod global {
             [wanted, bytes].into_iter().find_map(|bytes| {
                 let pages = bytes.div_ceil(PAGE_BYTES);
                 let grown = end.checked_add(pages.checked_mul(PAGE_BYTES)?)?;
-                (memory_grow(0, pages) != usize::MAX).then_some(grown)
+                // Somebody else who grew the memory would have what lies behind `end`.
+                (memory_grow(0, pages).checked_mul(PAGE_BYTES) == Some(end)).then_some(grown)
             })
         }
     }
