@@ -1,5 +1,5 @@
-//! The line of one request, written by hand: every call has one, and a formatter for all purposes costs ten times as
-//! much.
+//! The line of one request, written by hand: every call has one, and a formatter for all purposes takes more than twice
+//! the instructions.
 //!
 //! It looks like every other line of the log, which tracing writes.
 
