@@ -138,9 +138,9 @@ fn current_state() -> anyhow::Result<Run> {
 }
 
 fn model(name: &'static str) -> anyhow::Result<Run> {
-    let router = Router::new(&configuration("http://127.0.0.1:9")?.config);
-    ensure!(router.route(name).is_ok());
-    Ok(again(move || router.route(black_box(name))))
+    let router = Router::new(&configuration("http://127.0.0.1:9")?.config, None);
+    ensure!(router.resolve(name).is_ok());
+    Ok(again(move || router.resolve(black_box(name))))
 }
 
 fn read(body: Value) -> anyhow::Result<Run> {

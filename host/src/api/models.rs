@@ -24,7 +24,7 @@ pub(super) fn list(pipeline: &Pipeline) -> Response<Body> {
         data.extend(known.iter().filter_map(|known| {
             let known = known.strip_prefix(&format!("{provider}/")).unwrap_or(known);
             let full = [name.replacen('*', known, 1), format!("{provider}/{known}")];
-            let name = full.iter().find(|full| pipeline.router.route(full).is_ok())?;
+            let name = full.iter().find(|full| pipeline.router.resolve(full).is_ok())?;
             Some(model(pipeline, name, target, known, "openai"))
         }));
     }
@@ -35,12 +35,13 @@ pub(super) fn list(pipeline: &Pipeline) -> Response<Body> {
 
 /// `GET /v1/models/{id}`
 pub(super) fn one(pipeline: &Pipeline, id: &str) -> Result<Response<Body>, GatewayError> {
-    let route = pipeline.router.route(id).map_err(|unknown| GatewayError::UnknownModel {
+    let resolved = pipeline.router.resolve(id).map_err(|unknown| GatewayError::UnknownModel {
         model: id.chars().take(200).collect(),
         suggestion: unknown.suggestion,
     })?;
-    let provider = &route.target.deployment.provider;
-    Ok(respond::json(StatusCode::OK, &model(pipeline, id, &route.target, &route.model, provider)))
+    let target = &resolved.group.first;
+    let provider = &target.deployment.provider;
+    Ok(respond::json(StatusCode::OK, &model(pipeline, id, target, &resolved.model(target), provider)))
 }
 
 /// `GET /model/info`

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::cloud::Cloud;
 use super::models::{ModelLimits, ModelTable};
+use super::routing::DeploymentRouting;
 use super::secret::Secret;
 
 /// An entry of `model_list`. Several with the same `model_name` form a group that shares the calls.
@@ -68,6 +69,8 @@ pub struct Deployment {
     pub model_info: JsonMap<String, Json>,
     /// Its share of the group's calls, relative to the others' weights.
     pub weight: Option<f64>,
+    /// What else it says of its routing.
+    pub routing: DeploymentRouting,
     /// Why it can't serve calls, as a client may be told. It stays in the list, so that a call gets this
     /// for an answer and not "no such model".
     pub unusable: Option<String>,

@@ -17,6 +17,7 @@ use super::node::{Value, holds_a_secret};
 use super::params::{Params, unquoted};
 use super::providers::Provider;
 use super::report::{Report, Severity};
+use super::routing::DeploymentRouting;
 use super::target::{self, Target};
 use super::{catch_all, cloud, headers, retirements};
 
@@ -138,6 +139,7 @@ impl<'a> Entry<'a> {
             mock_response,
             model_info: self.model_info.clone(),
             weight: self.weight(report),
+            routing: DeploymentRouting::default(),
             unusable,
             file: self.at.place().file.clone(),
             line: self.at.place().line,

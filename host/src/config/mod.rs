@@ -42,6 +42,7 @@ mod report;
 mod retirements;
 mod review;
 mod root_path;
+pub mod routing;
 mod secret;
 mod service_account;
 mod substitute;
@@ -64,6 +65,7 @@ pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
 pub use report::{Finding, Report, Severity};
 pub use root_path::RootPath;
+pub use routing::{DeploymentRouting, Routing};
 pub use secret::Secret;
 pub use service_account::ServiceAccount;
 pub use target::inferred as provider_of_bare_name;
@@ -93,6 +95,8 @@ pub struct Config {
     pub deployments: Vec<Deployment>,
     /// `router_settings.model_group_alias`.
     pub aliases: BTreeMap<String, Alias>,
+    /// How calls are routed: `router_settings`.
+    pub routing: Routing,
     /// `general_settings`.
     pub general: General,
     /// How to log.
@@ -176,11 +180,24 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let context = Context::read(root, environment, &providers, report);
     let deployments = model_list::read(&context, report);
     let aliases = aliases::read(root, &deployments, report);
+    let routing = Routing::default();
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
     let fingerprint = Fingerprint::of(root.node);
-    Config { origin, deployments, aliases, general, logging, root_path, providers, plugin_limits, plugins, fingerprint }
+    Config {
+        origin,
+        deployments,
+        aliases,
+        routing,
+        general,
+        logging,
+        root_path,
+        providers,
+        plugin_limits,
+        plugins,
+        fingerprint,
+    }
 }
 
 /// The folder of plugins, if the configuration names one.

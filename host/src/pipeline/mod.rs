@@ -30,7 +30,7 @@ use tokio::time::Instant;
 use crate::canonical::RequestBody;
 use crate::config::Config;
 use crate::plugin::{Operation, Plugin, Registry, Support};
-use crate::router::{Route, Router};
+use crate::router::{Query, Route, Router};
 use crate::upstream::{Upstream, UpstreamError};
 use crate::usage::{Entry, ServedBy};
 
@@ -122,7 +122,7 @@ impl Patience {
 impl Pipeline {
     /// Puts the parts together.
     pub fn new(config: Config, plugins: Registry, upstream: Upstream) -> Self {
-        Self::assemble(Arc::new(Router::new(&config)), Arc::new(config), plugins, upstream)
+        Self::assemble(Arc::new(Router::new(&config, None)), Arc::new(config), plugins, upstream)
     }
 
     /// The same with other plugins. The router is shared, with whose turn it is.
@@ -130,10 +130,11 @@ impl Pipeline {
         Self::assemble(self.router.clone(), self.config.clone(), plugins, self.upstream.clone())
     }
 
-    /// The same with another configuration: connections to providers stay open. Turns begin anew; a router that
-    /// remembers failures of deployments has to hand them on here.
+    /// The same with another configuration: connections to providers stay open. What is known of
+    /// deployments that stay goes on.
     pub fn with_config(&self, config: Config) -> Self {
-        Self::new(config, self.plugins.clone(), self.upstream.clone())
+        let router = Arc::new(Router::new(&config, Some(&self.router)));
+        Self::assemble(router, Arc::new(config), self.plugins.clone(), self.upstream.clone())
     }
 
     fn assemble(router: Arc<Router>, config: Arc<Config>, plugins: Registry, upstream: Upstream) -> Self {
@@ -162,10 +163,13 @@ impl Pipeline {
         // Embeddings don't stream, whatever a client says.
         entry.streaming = incoming.operation != Operation::Embeddings && body.boolean("stream")?.unwrap_or(false);
 
-        let route = self.router.route(requested_model).map_err(|unknown| GatewayError::UnknownModel {
+        let resolved = self.router.resolve(requested_model).map_err(|unknown| GatewayError::UnknownModel {
             model: requested_model.to_owned(),
             suggestion: unknown.suggestion,
         })?;
+        let query = Query { streaming: entry.streaming, tried: &[], again: false, fits: &|_, _| Ok(()), tokens: 0 };
+        let pick = self.router.choose(&resolved, &query, Instant::now());
+        let route = pick.map_err(|_| GatewayError::missing("model"))?.route;
         let deployment = &route.target.deployment;
         entry.served_by = Some(ServedBy {
             deployment: deployment.id.clone(),
