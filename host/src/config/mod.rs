@@ -48,6 +48,8 @@ mod service_account;
 mod substitute;
 mod target;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 mod yaml;
 
