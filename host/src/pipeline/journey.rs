@@ -35,6 +35,11 @@ impl<'a> Journey<'a> {
         self.entry.group = Some(model.to_owned());
     }
 
+    /// Nobody serves the fallback that has taken over.
+    pub(super) fn log_missing(&self) {
+        tracing::warn!(call_id = self.entry.call_id, fallback = self.group, "no deployment has the name of a fallback");
+    }
+
     /// When the caller gives up.
     pub(super) fn deadline(&mut self, limits: &Limits, first: &Deployment) -> Instant {
         *self.deadline.get_or_insert_with(|| limits.deadline(self.began, first))

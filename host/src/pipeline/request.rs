@@ -133,6 +133,16 @@ impl Request {
 }
 
 impl ClientFallbacks {
+    /// The client's list for such a failure, if it has one.
+    pub(super) fn own(&self, kind: FailureKind) -> Option<&[Fallback]> {
+        let special = match kind {
+            FailureKind::ContextWindow => &self.context_window,
+            FailureKind::ContentPolicy => &self.content_policy,
+            _ => &self.general,
+        };
+        [special, &self.general].into_iter().find(|list| !list.is_empty()).map(Vec::as_slice)
+    }
+
     fn read(body: &RequestBody) -> Result<Self, GatewayError> {
         let mocked = [
             ("mock_testing_fallbacks", FailureKind::Server),
