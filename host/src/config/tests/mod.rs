@@ -4,6 +4,7 @@ mod deployments;
 mod examples;
 mod files;
 mod refusals;
+mod routing;
 
 use std::fs;
 use std::path::{Path, PathBuf};
