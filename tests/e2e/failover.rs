@@ -1,6 +1,6 @@
 //! A model group goes on answering when one of its deployments doesn't, and says honestly when none can.
 
-use ai_api_e2e::{Answer, FakeUpstream, Gateway, Gate, Reply, Step, Wire};
+use ai_api_e2e::{Answer, FakeUpstream, Gate, Gateway, Reply, Step, Wire};
 use serde_json::{Value, json};
 
 use crate::trio::provider;
@@ -128,8 +128,7 @@ async fn a_stream_that_fails_before_its_first_word_is_answered_by_another() {
 
 #[tokio::test]
 async fn a_stream_that_fails_after_its_first_word_says_so_and_nobody_else_is_asked() {
-    let failing =
-        Reply::events(Wire::OpenAi.opening()).send(Wire::OpenAi.text("half")).step(Step::Break);
+    let failing = Reply::events(Wire::OpenAi.opening()).send(Wire::OpenAi.text("half")).step(Step::Break);
     let (bad, good) = (FakeUpstream::replying(failing), provider(Wire::OpenAi, "hello"));
     let gateway = group(&[&bad, &good], json!({})).await;
     let stream = gateway.client().stream("m", "hi").await.transcript().await;

@@ -169,13 +169,7 @@ impl Pipeline {
                 }
                 NoDeployment::Full if patient && !left.is_zero() => {
                     let Some(_place) = group.queue(MOST_WAITING) else { return Err(none) };
-                    // Listens before it looks again, so that no slot is given back unheard.
-                    let mut freed = pin!(group.freed());
-                    freed.as_mut().enable();
-                    if let Ok(pick) = self.choose(request, group, tried, again, Instant::now()) {
-                        return Ok(pick);
-                    }
-                    journey.wait_for(left, freed).await.map_err(|()| none)?;
+                    journey.wait_for(left, group.freed()).await.map_err(|()| none)?;
                 }
                 _ => return Err(none),
             }
