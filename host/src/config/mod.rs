@@ -49,6 +49,8 @@ mod substitute;
 mod succession;
 mod target;
 #[cfg(test)]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 mod yaml;
 
