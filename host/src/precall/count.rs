@@ -46,7 +46,7 @@ pub fn count(body: &RequestBody, model_used: &str) -> Result<TokenCount, Uncount
     let request_model = body.string("model")?.unwrap_or_default().into_owned();
     let total_tokens = match (body.string("prompt")?, body.raw("messages")) {
         (Some(text), None) => {
-            let mut counter = Counter::new(text.len() as u64, COUNTED_BYTES);
+            let mut counter = Counter::new(1, text.len() as u64, COUNTED_BYTES);
             counter.add(&text);
             counter.tokens()
         }

@@ -26,9 +26,12 @@ const DETAILED_PICTURE: u64 = 765;
 /// (`{"type":"image_url","image_url":{"detail":"high"}}`), and what frames the whole.
 const MOST_PER_BYTE: u64 = 16;
 
-/// So much text is counted by the tokenizer, which takes 6 ms and holds up a thread of the runtime; of a longer text
-/// only parts are.
-pub(super) const COUNTED_BYTES: u64 = 128 * 1024;
+/// So much text is counted by the tokenizer, which takes 4 ms of prose and holds up a thread of the runtime; of a longer
+/// text only parts are.
+const COUNTED_BYTES: u64 = 64 * 1024;
+
+/// The longest token of the vocabulary is so many spaces: a text of more bytes than this times the limit can't fit.
+const MOST_BYTES_PER_TOKEN: u64 = 128;
 
 /// What a request needs. Made for nothing: the body is read when somebody first asks, and once.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Needs<'a> {
 pub(super) struct Prompt {
     /// Of text; where there are several prompts, of the longest.
     pub(super) text_bytes: u64,
+    /// In how many pieces the text comes.
+    pub(super) texts: u64,
     /// Tokens of everything else.
     pub(super) other_tokens: u64,
     /// It could be read to its end.
@@ -159,15 +164,16 @@ impl<'a> Needs<'a> {
 
     /// The cheap bounds come first: the tokenizer runs only where they don't say.
     fn is_within(&self, limit: u64, exactly: bool) -> Result<(), Misfit> {
-        // Another tokenizer than the model's own may say a tenth too much, and so may a sample. Better a provider that
-        // says no than a gateway that is wrong.
-        let long = self.prompt.get().is_some_and(|prompt| prompt.text_bytes > COUNTED_BYTES);
-        let ceiling = if exactly && !long { limit } else { limit.saturating_add(limit / 10) };
         let bytes = self.body.bytes().len() as u64;
-        if bytes.saturating_mul(MOST_PER_BYTE) <= ceiling || self.at_most().is_none_or(|tokens| tokens <= ceiling) {
+        if bytes.saturating_mul(MOST_PER_BYTE) <= limit || self.at_most().is_none_or(|tokens| tokens <= limit) {
             return Ok(());
         }
-        let tokens = self.tokens();
+        // Another tokenizer than the model's own may say a tenth too much, and so may a sample. Better a provider that
+        // says no than a gateway that is wrong.
+        let exactly = exactly && self.prompt().text_bytes <= COUNTED_BYTES;
+        let ceiling = if exactly { limit } else { limit.saturating_add(limit / 10) };
+        let least = self.prompt().text_bytes / MOST_BYTES_PER_TOKEN;
+        let tokens = if least > ceiling { least } else { self.tokens() };
         if tokens <= ceiling { Ok(()) } else { Err(Misfit::ContextWindow { tokens, limit }) }
     }
 
@@ -186,12 +192,12 @@ impl Prompt {
         let whole = walk(operation, body, &mut |piece| match piece {
             Piece::Message => prompt.other_tokens += MESSAGE,
             Piece::Name => prompt.other_tokens += NAME,
-            Piece::Text(text) if chat => prompt.text_bytes += text.len() as u64,
+            Piece::Text(text) if chat => prompt.add(text),
             // Several prompts are as many requests: each has the whole window.
             Piece::Text(text) => prompt.text_bytes = prompt.text_bytes.max(text.len() as u64),
             Piece::Ids(count) => prompt.other_tokens = prompt.other_tokens.max(count),
             Piece::Tools(text) => {
-                prompt.text_bytes += text.len() as u64;
+                prompt.add(text);
                 prompt.other_tokens += TOOLS;
             }
             Piece::Picture { detailed } => {
@@ -208,10 +214,15 @@ impl Prompt {
         prompt
     }
 
+    fn add(&mut self, text: &str) {
+        self.texts += 1;
+        self.text_bytes += text.len() as u64;
+    }
+
     /// The tokens of a prompt that was read from `body`; of `at_most` bytes of its text, and about where it has more.
     pub(super) fn count(&self, body: &RequestBody, operation: Operation, at_most: u64) -> u64 {
         let chat = operation == Operation::ChatCompletions;
-        let mut counter = Counter::new(self.text_bytes, at_most);
+        let mut counter = Counter::new(self.texts, self.text_bytes, at_most);
         let mut counted = false;
         let read = walk(operation, body, &mut |piece| match piece {
             Piece::Text(text) | Piece::Tools(text) if chat => counter.add(text),

@@ -97,6 +97,20 @@ fn the_tokenizer_runs_only_where_the_length_doesnt_say() {
 }
 
 #[test]
+fn a_long_prompt_is_counted_in_parts_and_a_hopeless_one_not_at_all() {
+    let request = body(&message(&json!("hello world ".repeat(100_000))));
+    let needs = Needs::read(&request, Operation::ChatCompletions);
+    let limit = 1_000_000 / MOST_BYTES_PER_TOKEN;
+    assert!(matches!(needs.suits(&abilities(limit)), Err(Misfit::ContextWindow { tokens, .. }) if tokens > limit));
+    assert!(needs.counted.get().is_none());
+
+    let tokens = needs.tokens();
+    assert!((195_000..205_000).contains(&tokens), "{tokens}");
+    assert_eq!(needs.suits(&abilities(190_000)), Ok(()), "a sample may be a little wrong");
+    assert!(needs.suits(&abilities(150_000)).is_err());
+}
+
+#[test]
 fn pictures_cost_the_same_whatever_their_size() {
     let picture = |detail| json!({"type": "image_url", "image_url": {"url": "a".repeat(100_000), "detail": detail}});
     for (detail, tokens) in [("low", PICTURE), ("auto", PICTURE), ("high", DETAILED_PICTURE)] {
@@ -266,7 +280,8 @@ proptest! {
     fn a_request_is_read_as_it_is_meant(request in request()) {
         let parsed = body(&request);
         for operation in OPERATIONS {
-            prop_assert_eq!(Prompt::read(&parsed, operation), naive(operation, &request), "{:?}", operation);
+            let prompt = Prompt { texts: 0, ..Prompt::read(&parsed, operation) };
+            prop_assert_eq!(prompt, naive(operation, &request), "{:?}", operation);
         }
     }
 

@@ -3,8 +3,14 @@
 use tiktoken_rs::{CoreBPE, o200k_base_singleton};
 
 /// The tokenizer gets no more than this at once: its regex goes back and forth, and gives up with a panic after a million
-/// steps. A cut costs one token at most.
+/// steps. A cut costs one token at most, and none before a space.
 const CHUNK_BYTES: usize = 4096;
+
+/// The same where not all are counted: more, smaller ones are the better sample.
+const SAMPLE_BYTES: usize = 1024;
+
+/// What a call of the tokenizer costs at least, as a text's length.
+const LEAST_BYTES: u64 = 16;
 
 /// Reads the tokenizer's vocabulary, which takes 0.2 s, so that no call has to wait for it. For a thread that may block.
 pub fn warm_up() {
@@ -27,16 +33,17 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// For texts of `bytes` in all, of which `at_most` or little more are counted.
-    pub(super) fn new(bytes: u64, at_most: u64) -> Self {
-        let stride = bytes.div_ceil(at_most.max(1)).max(1);
+    /// For so many texts of `bytes` in all, of which `at_most` or little more are counted. A short text takes about as
+    /// long as one of [`LEAST_BYTES`].
+    pub(super) fn new(texts: u64, bytes: u64, at_most: u64) -> Self {
+        let stride = bytes.max(texts.saturating_mul(LEAST_BYTES)).div_ceil(at_most.max(1)).max(1);
         Self { stride, chunks: 0, bytes: 0, counted_bytes: 0, counted_tokens: 0 }
     }
 
     /// Takes another text.
     pub(super) fn add(&mut self, mut text: &str) {
         while !text.is_empty() {
-            let (chunk, rest) = text.split_at(text.floor_char_boundary(CHUNK_BYTES));
+            let (chunk, rest) = cut(text, if self.stride == 1 { CHUNK_BYTES } else { SAMPLE_BYTES });
             if self.chunks.is_multiple_of(self.stride) {
                 self.counted_bytes += chunk.len() as u64;
                 self.counted_tokens += tokenizer().count_ordinary(chunk) as u64;
@@ -57,6 +64,16 @@ impl Counter {
     }
 }
 
+/// Cuts off a text's beginning, `at_most` bytes or all that there are.
+fn cut(text: &str, at_most: usize) -> (&str, &str) {
+    if text.len() <= at_most {
+        return (text, "");
+    }
+    let (chunk, _) = text.split_at(text.floor_char_boundary(at_most));
+    let space = chunk.rfind(' ').filter(|space| *space > at_most / 2);
+    text.split_at(space.unwrap_or(chunk.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -64,7 +81,7 @@ mod tests {
     use super::*;
 
     fn count(text: &str, at_most: u64) -> u64 {
-        let mut counter = Counter::new(text.len() as u64, at_most);
+        let mut counter = Counter::new(1, text.len() as u64, at_most);
         counter.add(text);
         counter.tokens()
     }
@@ -86,6 +103,13 @@ mod tests {
     }
 
     #[test]
+    fn cutting_a_text_hardly_changes_its_count() {
+        let text = include_str!("../../../docs/config.md");
+        let (whole, cut) = (tokenizer().count_ordinary(text) as u64, count(text, u64::MAX));
+        assert!(text.len() > 2 * CHUNK_BYTES && whole.abs_diff(cut) * 2000 <= whole, "{whole}, {cut}");
+    }
+
+    #[test]
     fn texts_that_make_a_regex_go_back_and_forth_are_counted() {
         for text in ["a", " ", "\n", "\u{301}", "!", "7", "漢", "👩‍👩‍👧", "\u{3000}", " \u{a0}", "Aa", "'s"]
         {
@@ -98,7 +122,7 @@ mod tests {
         fn no_text_has_more_tokens_than_bytes(texts in prop::collection::vec("\\PC{0,300}|[ \\t\\n]{0,300}|.{0,50}", 0..20)) {
             let bytes = texts.iter().map(|text| text.len() as u64).sum();
             for at_most in [1, 100, u64::MAX] {
-                let mut counter = Counter::new(bytes, at_most);
+                let mut counter = Counter::new(texts.len() as u64, bytes, at_most);
                 texts.iter().for_each(|text| counter.add(text));
                 prop_assert!(counter.tokens() <= bytes);
             }
