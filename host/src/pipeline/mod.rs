@@ -20,6 +20,7 @@ mod exchange;
 mod failover;
 mod failure;
 mod fallbacks;
+mod fit;
 pub mod framing;
 mod journey;
 mod mock;
@@ -38,6 +39,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::canonical::RequestBody;
 use crate::config::Config;
 use crate::plugin::{Operation, Plugin, Registry};
+use crate::precall::Abilities;
 use crate::router::{Route, Router};
 use crate::upstream::Upstream;
 
@@ -60,6 +62,8 @@ pub struct Pipeline {
     upstream: Upstream,
     /// What each deployment and its plugin come to, in the order of the deployments.
     bindings: Vec<Result<Binding, Unbound>>,
+    /// What the model of each deployment can; empty where nobody asks.
+    abilities: Vec<Abilities>,
 }
 
 /// A call on its way to one deployment.
@@ -98,7 +102,8 @@ impl Pipeline {
 
     fn assemble(router: Arc<Router>, config: Arc<Config>, plugins: Registry, upstream: Upstream) -> Self {
         let bindings = bind_all(&config, &plugins, &upstream);
-        Self { config, router, plugins, upstream, bindings }
+        let abilities = fit::abilities(&config);
+        Self { config, router, plugins, upstream, bindings, abilities }
     }
 }
 
