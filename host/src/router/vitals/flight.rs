@@ -111,10 +111,10 @@ impl Flight {
                 }
                 return Consequence::Exempt;
             }
+            let was_cooling = record.circuit.is_cooling();
             let consequence = record.circuit.failed(failure, probe, &self.target.rules.cooldown, now);
-            if matches!(consequence, Consequence::CooledDown(_)) {
-                record.counts.cooldowns += 1;
-            }
+            // One that is made longer is still the same.
+            record.counts.cooldowns += u64::from(!was_cooling && record.circuit.is_cooling());
             consequence
         })
     }
