@@ -70,6 +70,14 @@ fn what_clients_do_wrong_never_counts() {
 }
 
 #[test]
+fn a_model_that_a_client_made_up_doesnt_count_against_a_wildcard() {
+    let bench =
+        Bench::with(Routing::default(), vec![own(|_| ()); 2], |_, deployment| deployment.model = "*".to_owned());
+    assert_eq!(bench.fail(&[1], NotFound, bench.start), Consequence::Exempt);
+    assert!(cooled(bench.fail(&[1], RateLimited, bench.start)));
+}
+
+#[test]
 fn so_many_failures_are_forgiven_as_were_allowed() {
     let everybody = |allowed| Bench::new(routing(|it| it.allowed_fails = Some(allowed)), [own(|_| ()), own(|_| ())]);
     assert_eq!(cools_at(&everybody(3), Server), Some(4));

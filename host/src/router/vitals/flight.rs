@@ -105,7 +105,7 @@ impl Flight {
             if kind == FailureKind::Timeout {
                 record.latency.timed_out(time, self.streaming, now);
             }
-            if !kind.counts() {
+            if !self.target.rules.cooldown.counts(kind) {
                 if probe {
                     record.circuit.told_nothing();
                 }
