@@ -50,7 +50,7 @@ pub(super) const CREDENTIAL: Rows =
     &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
 
 /// AI-API's own section.
-pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits")];
+pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits client_limits")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -165,7 +165,7 @@ pub(super) const GENERAL: Rows = &[
         "completion_model embedding_model image_generation_model moderation_model",
     ),
     (
-        ADMISSION,
+        Honoured(""),
         "max_parallel_requests global_max_parallel_requests max_in_flight_requests_per_worker \
          max_queued_requests_per_worker admission_queue_timeout_seconds",
     ),
