@@ -177,3 +177,41 @@ async fn a_client_that_takes_nothing_of_a_whole_answer_is_let_go() {
     drop(raw);
     assert_eq!(gateway.client().chat("model", "hi").await.content().len(), LARGE);
 }
+
+#[tokio::test]
+async fn a_whole_answer_that_is_not_taken_yet_keeps_its_place() {
+    let upstream = FakeUpstream::replying(WIRE.reply(&"x".repeat(LARGE)));
+    let gateway = with_limits(&upstream, json!({})).start().await;
+    for http2 in [false, true] {
+        let client = if http2 { gateway.client().http2() } else { gateway.client() };
+        let body = json!({"model": "model", "messages": [{"role": "user", "content": "hi"}]});
+        let untaken = client.open("/v1/chat/completions", &body).await;
+        let refused = gateway.client().chat("model", "hi").await;
+        assert_eq!((refused.status, refused.error()["code"].as_str()), (503, Some("overloaded")), "{http2}");
+        assert_eq!(untaken.answer().await.content().len(), LARGE, "{http2}");
+        becomes(&gateway.client(), "ai_api_requests_in_flight", "0").await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_http2_that_nobody_takes_is_reset_and_the_others_of_its_connection_go_on() {
+    for wire in [Wire::OpenAi, Wire::Anthropic] {
+        let upstream = FakeUpstream::replying_in_turn(vec![large_stream(wire), wire.reply("hello")]);
+        let limits = json!({"write_timeout_seconds": 0.3});
+        let gateway = with_limits(&upstream, limits).model("wired", wire.model(), &wire.base(&upstream)).start().await;
+        let client = gateway.client().http2();
+        let mut stream = client.stream("wired", "hi").await;
+        stream.next_text().await;
+
+        upstream.left_alone(1).await;
+        becomes(&client, "ai_api_requests_in_flight", "0").await;
+
+        assert_eq!(client.chat("wired", "hi").await.content(), "hello", "{wire:?}");
+        assert_eq!(
+            metric(&client, "ai_api_connections_open").await.as_deref(),
+            Some("1"),
+            "{wire:?}: all on one connection"
+        );
+        drop(stream);
+    }
+}

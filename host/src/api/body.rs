@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use super::error;
 use super::patience::Call;
+use super::stalled::Progress;
 use crate::admission::Slot;
 use crate::config::ClientLimits;
 use crate::pipeline::{GatewayError, StreamReply};
@@ -40,6 +42,8 @@ struct Held {
     call: Option<Call>,
     /// Of the gateway.
     slot: Option<Slot>,
+    /// Of its stream, with HTTP/2.
+    progress: Option<Arc<Progress>>,
 }
 
 enum Kind {
@@ -67,6 +71,7 @@ impl Body {
     /// Keeps `call` until the answer is out, or can't be.
     pub(super) fn hold(&mut self, call: Call) {
         self.held.call = Some(call);
+        self.held.progress = Progress::of_this_stream();
     }
 
     /// Keeps a call's place as long.
@@ -96,6 +101,30 @@ impl http_body::Body for Body {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(progress) = &self.held.progress {
+            progress.taken();
+        }
+        let polled = self.as_mut().poll_kind(cx);
+        if let (Some(progress), Poll::Ready(Some(_))) = (&self.held.progress, &polled) {
+            progress.handed();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.kind, Kind::Whole(bytes) if bytes.as_ref().is_none_or(Bytes::is_empty))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Reply(_) | Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Body {
+    fn poll_kind(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.kind {
             Kind::Whole(Some(bytes)) if bytes.len() > PIECE => {
                 Poll::Ready(Some(Ok(Frame::data(bytes.split_to(PIECE)))))
@@ -107,17 +136,6 @@ impl http_body::Body for Body {
             Kind::Stream(stream) => {
                 stream.as_mut().poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
             }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(&self.kind, Kind::Whole(bytes) if bytes.as_ref().is_none_or(Bytes::is_empty))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Kind::Reply(_) | Kind::Stream(_) => SizeHint::default(),
         }
     }
 }

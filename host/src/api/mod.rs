@@ -17,6 +17,7 @@ mod reload;
 mod respond;
 mod route;
 pub mod server;
+mod stalled;
 
 use std::sync::Arc;
 

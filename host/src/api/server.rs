@@ -9,12 +9,13 @@ use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::patience::{Calls, Patient};
+use super::stalled::Streams;
 use super::{Gateway, Surplus};
 use crate::admission::{Open, Shed, Standing};
 use crate::config::ClientLimits;
@@ -82,7 +83,6 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: impl 
 /// How the two versions of HTTP are spoken.
 struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
 }
 
 impl Protocols {
@@ -90,7 +90,12 @@ impl Protocols {
         let mut http1 = http1::Builder::new();
         // `Patient` has the clock.
         http1.header_read_timeout(None).max_header_size(HEADER_BYTES).max_buf_size(SEND_BUFFER_BYTES);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        Self { http1 }
+    }
+
+    /// One for each connection, for it runs that connection's streams.
+    fn http2(write_timeout: Duration) -> http2::Builder<Streams> {
+        let mut http2 = http2::Builder::new(Streams { write_timeout });
         http2
             .timer(TokioTimer::new())
             .adaptive_window(true)
@@ -100,7 +105,7 @@ impl Protocols {
             .max_local_error_reset_streams(HTTP2_ERRORS)
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(Some(Duration::from_secs(30)));
-        Self { http1, http2 }
+        http2
     }
 }
 
@@ -169,7 +174,7 @@ impl Connection {
         });
         let serve = async {
             if speaks_http2 {
-                watcher.watch(protocols.http2.serve_connection(stream, service)).await
+                watcher.watch(Protocols::http2(limits.write_timeout).serve_connection(stream, service)).await
             } else {
                 watcher.watch(protocols.http1.serve_connection(stream, service)).await
             }
