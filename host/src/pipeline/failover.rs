@@ -13,7 +13,7 @@ use super::journey::Journey;
 use super::request::Request;
 use super::{GatewayError, Pipeline};
 use crate::canonical::RequestBody;
-use crate::router::{Cure, Misfit, NoDeployment, Pick, Resolved};
+use crate::router::{Cure, Misfit, NoDeployment, Pick, Resolved, Route};
 
 /// A look at a group that is all busy or cooling isn't repeated sooner.
 const SOONEST_LOOK: Duration = Duration::from_millis(10);
@@ -72,8 +72,12 @@ impl Pipeline {
             let deadline = journey.deadline(&request.limits, &pick.route.target.deployment);
             let asked = Asked { request, body, deadline };
             journey.begin_attempt(&pick);
+            let named = self.config.routing.model_successors.then(|| pick.route.model.clone());
             let failed = match self.attempt_or_hedge(asked, &fit, group, pick, &mut trail, journey).await {
-                Ok(answer) => return Ok(answer),
+                Ok((answer, route)) => {
+                    journey.end(&route, named.as_deref());
+                    return Ok(answer);
+                }
                 Err(failed) => failed,
             };
             next = match self.next_step(request, &fit, group, failed, patient, &mut trail, journey).await {
@@ -175,26 +179,26 @@ impl Pipeline {
         pick: Pick,
         trail: &mut Trail,
         journey: &mut Journey<'_>,
-    ) -> Result<Answer, Box<Failed>> {
+    ) -> Result<(Answer, Route), Box<Failed>> {
         let hedging = self.config.routing.hedging.as_ref();
         let delay = hedging.and_then(|hedging| {
             let slow = pick.route.target.vitals.first_byte_quantile(hedging.quantile)?;
             Some(slow.max(hedging.min_delay))
         });
         let Some(delay) = delay else {
-            return self.attempt(asked, pick).await.map(|(answer, _)| answer);
+            return self.attempt(asked, pick).await;
         };
         let (first_route, began) = (pick.route.clone(), Instant::now());
         let mut first = pin!(self.attempt(asked, pick));
         if let Ok(result) = tokio::time::timeout(delay, &mut first).await {
-            return result.map(|(answer, _)| answer);
+            return result;
         }
         let mut tried = trail.tried.clone();
         tried.push(first_route.target.position);
         let now = Instant::now();
         let second = match fit.choose(&tried, false, now) {
             Ok(second) if group.group.retry_budget.try_withdraw(now) => second,
-            _ => return first.await.map(|(answer, _)| answer),
+            _ => return first.await,
         };
         let (second_route, second_began) = (second.route.clone(), now);
         journey.hedge();
@@ -207,7 +211,7 @@ impl Pipeline {
             Ok((answer, route)) => {
                 journey.lose_hedge(loser.0, loser.1.elapsed());
                 journey.win_hedge(&route, first_is_left);
-                Ok(answer)
+                Ok((answer, route))
             }
             Err(failed) => {
                 journey.end_attempt(&failed);
@@ -215,7 +219,7 @@ impl Pipeline {
                 let other = if first_is_left { first.await } else { second.await };
                 other.map(|(answer, route)| {
                     journey.win_hedge(&route, !first_is_left);
-                    answer
+                    (answer, route)
                 })
             }
         }

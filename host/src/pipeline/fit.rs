@@ -74,6 +74,8 @@ pub(super) fn abilities(config: &crate::config::Config) -> Vec<Abilities> {
     if !config.routing.checks.before_calls {
         return Vec::new();
     }
+    // Its vocabulary is read while nobody waits for it.
+    std::thread::spawn(crate::precall::warm_up);
     let table = config.models();
     config.deployments.iter().map(|deployment| Abilities::of(deployment, &deployment.model, table)).collect()
 }

@@ -23,6 +23,7 @@ mod fallbacks;
 mod fit;
 pub mod framing;
 mod journey;
+mod lifecycle;
 mod mock;
 mod native;
 pub mod outbound;
@@ -97,7 +98,8 @@ impl Pipeline {
     /// deployments that stay goes on.
     pub fn with_config(&self, config: Config) -> Self {
         let router = Arc::new(Router::new(&config, Some(&self.router)));
-        Self::assemble(router, Arc::new(config), self.plugins.clone(), self.upstream.clone())
+        let upstream = self.upstream.with_connect_timeout(config.routing.connect_timeout);
+        Self::assemble(router, Arc::new(config), self.plugins.clone(), upstream)
     }
 
     fn assemble(router: Arc<Router>, config: Arc<Config>, plugins: Registry, upstream: Upstream) -> Self {
