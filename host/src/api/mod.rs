@@ -19,6 +19,7 @@ mod respond;
 mod route;
 pub mod server;
 mod stalled;
+mod wishes;
 
 use std::sync::Arc;
 

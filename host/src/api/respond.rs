@@ -10,6 +10,12 @@ use crate::usage::Entry;
 const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 const MODEL_ID: HeaderName = HeaderName::from_static("x-litellm-model-id");
 const MODEL_GROUP: HeaderName = HeaderName::from_static("x-litellm-model-group");
+const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
+const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
+/// AI-API's own: which deployments failed the call, and how.
+const FAILED: HeaderName = HeaderName::from_static("x-ai-api-failed-attempts");
+/// AI-API's own: the model that was named is gone, and which one serves in its place.
+const SUCCESSOR: HeaderName = HeaderName::from_static("x-ai-api-model-successor");
 const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
 /// What OpenAI's SDKs read as `_request_id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,7 +72,7 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Response<Body> {
 /// What every answer tells: which call it was, who served it, how long it took.
 pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
     let headers = response.headers_mut();
-    headers.reserve(5);
+    headers.reserve(8);
     let mut tell = |name: HeaderName, value: Option<HeaderValue>| {
         if let Some(value) = value {
             headers.insert(name, value);
@@ -80,7 +86,14 @@ pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
         let micros = entry.elapsed().as_micros();
         tell(MODEL_ID, text(&by.deployment));
         tell(DURATION, text(&format!("{}.{:03}", micros / 1000, micros % 1000)));
-        tell(MODEL_GROUP, text(entry.model.as_deref().unwrap_or_default()));
+        tell(MODEL_GROUP, text(entry.group.as_ref().or(entry.model.as_ref()).map_or("", String::as_str)));
+        tell(RETRIES, Some(entry.retries.into()));
+        tell(FALLBACKS, Some(entry.fallbacks.into()));
+        tell(SUCCESSOR, entry.successor.as_deref().and_then(text));
+        if !entry.failed.is_empty() {
+            let failed: Vec<String> = entry.failed.iter().map(|(id, kind)| format!("{id};{kind}")).collect();
+            tell(FAILED, text(&failed.join(", ")));
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 use url::Url;
 
 use super::cloud::Cloud;
-use super::models::{ModelLimits, ModelTable};
+use super::models::{Capabilities, ModelLimits, ModelTable};
 use super::routing::DeploymentRouting;
 use super::secret::Secret;
 
@@ -30,6 +30,9 @@ pub struct Deployment {
     pub plugin: String,
     /// The provider's name for the model, without the prefix; may hold `*`.
     pub model: String,
+    /// The model that the file names, with its provider, where that one is gone and `model` took its place
+    /// (`router_settings.model_successors`).
+    pub succeeds: Option<String>,
     /// Where the API is, without a slash at the end of its path. `None`: where the plugin's manifest says.
     pub api_base: Option<Url>,
     /// The operator said so, and not the table that comes with the gateway.
@@ -41,10 +44,10 @@ pub struct Deployment {
     /// Headers to add to the call: `extra_headers`, `headers` and `organization`. Those that may be
     /// secret are marked sensitive.
     pub extra_headers: HeaderMap,
-    /// For the whole call. `timeout`, else that of `router_settings`, else `litellm_settings.request_timeout`,
-    /// else 600 s (LiteLLM: 6000 s).
+    /// For an attempt. `timeout`, else that of its group in `router_settings.model_group_timeouts`, else that of
+    /// `router_settings`, else `litellm_settings.request_timeout`, else 600 s (LiteLLM: 6000 s).
     pub timeout: Duration,
-    /// Until the first chunk of a stream: `stream_timeout`, here or in `router_settings`.
+    /// Until the first chunk of a stream: `stream_timeout`, in the same places.
     pub stream_timeout: Option<Duration>,
     /// Parameters that the provider doesn't support are left out instead of refused.
     pub drop_params: bool,
@@ -105,11 +108,19 @@ impl Deployment {
     /// What the table knows about `model` (of a deployment for many, the one that is asked for), by the name
     /// `model_info.base_model` where that is given.
     pub fn limits(&self, table: &ModelTable, model: &str) -> Option<ModelLimits> {
-        match self.model_info.get("base_model").and_then(Json::as_str) {
-            Some(base) => {
-                table.limits(&self.provider, base.strip_prefix(&format!("{}/", self.provider)).unwrap_or(base))
-            }
-            None => table.limits(&self.provider, model),
+        table.limits(&self.provider, self.base_model().unwrap_or(model))
+    }
+
+    /// What the model can: `model_info.supports_…`, else the table's.
+    pub fn capabilities(&self, table: &ModelTable, model: &str) -> Capabilities {
+        let known = table.capabilities(&self.provider, self.base_model().unwrap_or(model));
+        let own = |key| self.model_info.get(key).and_then(Json::as_bool);
+        Capabilities {
+            vision: own("supports_vision").or(known.vision),
+            tools: own("supports_function_calling").or(known.tools),
+            schema: own("supports_response_schema").or(known.schema),
+            pdf: own("supports_pdf_input").or(known.pdf),
+            audio: own("supports_audio_input").or(known.audio),
         }
     }
 
@@ -130,6 +141,12 @@ impl Deployment {
         own.or_else(|| self.limits(table, model).map(|limits| limits.mode))
     }
 
+    /// `model_info.base_model`, without the provider's prefix.
+    fn base_model(&self) -> Option<&str> {
+        let base = self.model_info.get("base_model").and_then(Json::as_str)?;
+        Some(base.strip_prefix(&self.provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(base))
+    }
+
     fn info_tokens(&self, key: &str) -> Option<u64> {
         let value = self.model_info.get(key)?;
         value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
@@ -144,6 +161,7 @@ impl fmt::Debug for Deployment {
             .field("provider", &self.provider)
             .field("plugin", &self.plugin)
             .field("model", &self.model)
+            .field("succeeds", &self.succeeds)
             .field("api_base", &self.api_base.as_ref().map(Url::as_str))
             .field("credential", &self.credential)
             .field("cloud", &self.cloud)
@@ -156,6 +174,7 @@ impl fmt::Debug for Deployment {
             .field("parameters", &self.parameters.keys().collect::<Vec<_>>())
             .field("extra_body", &self.extra_body.keys().collect::<Vec<_>>())
             .field("weight", &self.weight)
+            .field("routing", &self.routing)
             .field("unusable", &self.unusable)
             .field("file", &self.file)
             .field("line", &self.line)
