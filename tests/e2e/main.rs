@@ -16,6 +16,7 @@ mod faults;
 mod faults_midstream;
 mod goldens;
 mod harness;
+mod health;
 mod http;
 mod http_auth;
 mod http_errors;

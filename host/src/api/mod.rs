@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 pub use body::Body;
 use route::{Endpoint, Found};
 
+use crate::health::Health;
 use crate::pipeline::GatewayError;
 use crate::reload::{Live, State};
 use crate::usage::Entry;
@@ -38,6 +39,8 @@ pub fn has_path(method: &http::Method, path: &str) -> bool {
 pub struct Gateway {
     /// What requests are served with, each from its beginning to its end.
     pub live: Arc<Live>,
+    /// How it does, and how its deployments do.
+    pub health: Arc<Health>,
 }
 
 impl Gateway {
@@ -70,7 +73,7 @@ impl Gateway {
 
     async fn answer(
         &self,
-        state: &State,
+        state: &Arc<State>,
         request: Request<Incoming>,
         entry: &mut Entry,
     ) -> Result<Response<Body>, GatewayError> {
@@ -98,7 +101,9 @@ impl Gateway {
         match endpoint {
             Endpoint::Home => Ok(home::page()),
             Endpoint::Alive => Ok(health::alive()),
-            Endpoint::Ready => Ok(health::ready()),
+            Endpoint::Ready => Ok(health::ready(&self.health, state)),
+            Endpoint::Drain => Ok(health::drain(&self.health)),
+            Endpoint::Health => health::check(&self.health, state, request.uri().query()).await,
             Endpoint::Models => Ok(models::list(pipeline)),
             Endpoint::Model(id) => models::one(pipeline, &id),
             Endpoint::ModelInfo => Ok(models::info(pipeline)),

@@ -28,6 +28,7 @@ mod environment;
 mod fingerprint;
 mod general;
 mod headers;
+mod health;
 mod include;
 mod known;
 mod known_keys;
@@ -58,6 +59,7 @@ pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
+pub use health::{DeploymentHealth, HealthChecks, Probe};
 pub use models::{ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
@@ -99,6 +101,8 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// How deployments are probed.
+    pub health: HealthChecks,
     /// How to log.
     pub logging: Logging,
     /// `SERVER_ROOT_PATH`: the path that the gateway is mounted under.
@@ -181,6 +185,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let deployments = model_list::read(&context, report);
     let aliases = aliases::read(root, &deployments, report);
     let routing = Routing::default();
+    let health = HealthChecks::read(root, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
@@ -191,6 +196,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        health,
         logging,
         root_path,
         providers,

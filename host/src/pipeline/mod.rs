@@ -16,6 +16,7 @@ mod mock;
 mod native;
 pub mod outbound;
 mod prepare;
+mod probe;
 mod relay;
 mod translated;
 mod warnings;
@@ -38,6 +39,7 @@ use binding::{Binding, Unbound, bind_all};
 
 pub use answer::{Answer, AnswerBody, StreamReply};
 pub use error::GatewayError;
+pub use probe::Probed;
 
 /// No model's name is longer; it goes into logs and messages.
 const MAX_MODEL_BYTES: usize = 256;
