@@ -12,6 +12,8 @@ mod differential;
 mod drain;
 mod examples;
 mod exceptions;
+mod failover;
+mod fallbacks;
 mod faults;
 mod faults_midstream;
 mod goldens;

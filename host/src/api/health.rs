@@ -158,7 +158,7 @@ fn endpoint(target: &Target, checked: &Checked, details: bool) -> Value {
     tell("model_listed", probed.listed.map(Value::from));
     tell("note", probed.note.map(Value::from));
     tell("error", probed.error.as_ref().map(|error| json!(error::message(error))));
-    tell("error_kind", probed.error.as_ref().map(|error| json!(error.probed_kind().name())));
+    tell("error_kind", probed.failure().map(|kind| json!(kind.name())));
     Value::Object(shown)
 }
 

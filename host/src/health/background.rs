@@ -7,8 +7,10 @@ use tokio::time::Instant;
 
 use super::Health;
 use super::schedule::Schedule;
+use crate::config::HealthChecks;
+use crate::pipeline::Probed;
 use crate::reload::{Live, State};
-use crate::router::Target;
+use crate::router::{FailureKind, Target};
 
 /// How often the settings in use are looked at: a reload may have switched probes on, or off.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,6 +29,7 @@ impl Health {
                     self.check(&state, &targets, checks.probe).await;
                     schedule.ran(Instant::now(), drawn());
                 }
+                self.tell_router(&checks, state.pipeline.router.targets());
                 drop(state);
                 tokio::time::sleep(LOOK).await;
             }
@@ -37,6 +40,20 @@ impl Health {
             _ = draining.wait_for(|draining| *draining) => {}
         }
     }
+
+    /// What routing shall make of the last results: nothing, unless the operator wants that.
+    fn tell_router(&self, checks: &HealthChecks, targets: &[Arc<Target>]) {
+        for target in targets {
+            let heeded = checks.background && checks.routes && !target.deployment.health.not_in_background;
+            let found = if heeded { self.last(target) } else { None };
+            target.vitals.set_probe_result(found.is_some_and(|checked| is_unwell(&checked.probed)));
+        }
+    }
+}
+
+/// Whether a deployment is left out: only for what counts against one. A rate limit passes, and cooldowns see to it.
+fn is_unwell(probed: &Probed) -> bool {
+    probed.failure().is_some_and(|kind| kind.counts() && kind != FailureKind::RateLimited)
 }
 
 /// The deployments that the background probes.
@@ -56,11 +73,12 @@ mod tests {
 
     use super::*;
     use crate::auth::Authenticator;
+    use crate::canonical::ProviderError;
     use crate::config::{self, Environment, Origin};
-    use crate::pipeline::Pipeline;
+    use crate::pipeline::{GatewayError, Pipeline};
     use crate::plugin::Registry;
     use crate::reload::ConfigStatus;
-    use crate::upstream::Upstream;
+    use crate::upstream::{Upstream, UpstreamError};
 
     fn live() -> Arc<Live> {
         let loaded = config::load(Origin::BuiltIn, &Environment::default()).expect("it is built in");
@@ -79,5 +97,18 @@ mod tests {
         assert!(!watch.is_finished());
         health.drain();
         watch.await.expect("it ends");
+    }
+
+    #[test]
+    fn what_counts_against_a_deployment_leaves_it_out_and_a_rate_limit_does_not() {
+        let found = |error| {
+            is_unwell(&Probed { probe: None, took: Duration::ZERO, listed: None, note: None, error: Some(error) })
+        };
+        let provider = "acme".to_owned();
+        assert!(found(GatewayError::Upstream { provider, source: UpstreamError::Connect("refused".to_owned()) }));
+        let unset = GatewayError::NoCredential { model: "m".to_owned(), variable: "KEY".to_owned() };
+        assert!(!found(unset), "no call gets as far as the deployment");
+        let limited = ProviderError::new("acme", 429, &http::HeaderMap::new(), b"{}");
+        assert!(!found(GatewayError::Provider(Box::new(limited))));
     }
 }

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use crate::config::Probe;
 use crate::pipeline::Probed;
 use crate::reload::State;
-use crate::router::Target;
+use crate::router::{FailureKind, Target};
 use runs::Runs;
 
 /// How the gateway does.
@@ -97,10 +97,9 @@ impl Health {
         let before = locked(&self.last).insert(target.deployment.id.clone(), checked.clone());
         let was_well = before.is_none_or(|before| before.probed.error.is_none());
         let (model, deployment) = (&target.deployment.model_name, &target.deployment.id);
+        let kind = checked.probed.failure().map_or("", FailureKind::name);
         match (&checked.probed.error, was_well) {
-            (Some(error), true) => {
-                tracing::warn!(model, deployment, kind = error.probed_kind().name(), "a probe failed: {error}");
-            }
+            (Some(error), true) => tracing::warn!(model, deployment, kind, "a probe failed: {error}"),
             (None, false) => tracing::info!(model, deployment, "a probe went well again"),
             _ => {}
         }

@@ -14,10 +14,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::binding::Binding;
-use super::{Answer, Call, GatewayError, Patience, Pipeline};
+use super::patience::Limits;
+use super::{Answer, Call, GatewayError, Pipeline, failure};
 use crate::canonical::{ProviderError, RequestBody};
 use crate::config::{Deployment, ModelTable, Probe};
-use crate::plugin::{self, CallError, Operation, Standing};
+use crate::plugin::{CallError, Operation, Standing};
 use crate::router::{FailureKind, Route, Target};
 use crate::upstream::{Base, Outbound, Source, UpstreamError, join};
 use crate::usage::{Entry, ServedBy};
@@ -189,6 +190,7 @@ impl Pipeline {
         // The route owns its target; a probe has it on loan only.
         let target = self.router.targets().get(target.position).cloned().ok_or_else(|| unusable(deployment))?;
         let route = Route { target, model };
+        let now = Instant::now();
         let call = Call {
             operation,
             body: &body,
@@ -199,7 +201,7 @@ impl Pipeline {
             id: &entry.call_id,
             streaming: false,
             include_usage: false,
-            patience: Patience { began: Instant::now(), total: time, first: time },
+            patience: Limits { total: Some(time), first: None }.patience(deployment, now, now + time),
         };
         let native = binding.plugin.manifest.support(operation).and_then(|support| support.native_path(&route.model));
         let mut spent = None;
@@ -289,56 +291,9 @@ fn unusable(deployment: &Deployment) -> GatewayError {
     GatewayError::Unusable { model: deployment.model_name.clone(), reason: "it is unknown".to_owned() }
 }
 
-impl GatewayError {
-    /// In which way the deployment failed, as a probe sees it.
-    pub fn probed_kind(&self) -> FailureKind {
-        match self {
-            Self::Provider(error) => of_status(error.status, error.error.get("code")),
-            Self::Credential { .. } => FailureKind::Authentication,
-            Self::Upstream { source: UpstreamError::Timeout { .. }, .. } => FailureKind::Timeout,
-            Self::Upstream { source: UpstreamError::Connect(_), .. } => FailureKind::Unreachable,
-            Self::Upstream { .. } | Self::BadAnswer { .. } => FailureKind::Malformed,
-            Self::Plugin { source: CallError::Failed(failure), .. } => of_failure(failure.kind),
-            Self::UnsupportedOperation { .. } | Self::UnsupportedParams { .. } | Self::Strict { .. } => {
-                FailureKind::Unsupported
-            }
-            // What is left is the gateway's own: a key that isn't set, a plugin that doesn't work.
-            _ => FailureKind::Unavailable,
-        }
-    }
-}
-
-fn of_status(status: u16, code: Option<&Value>) -> FailureKind {
-    match status {
-        401 => FailureKind::Authentication,
-        402 => FailureKind::Quota,
-        403 => FailureKind::Permission,
-        404 => FailureKind::NotFound,
-        408 | 504 => FailureKind::Timeout,
-        413 => FailureKind::TooLarge,
-        429 if code.is_some_and(|code| code == "insufficient_quota") => FailureKind::Quota,
-        429 => FailureKind::RateLimited,
-        503 | 529 => FailureKind::Overloaded,
-        400..500 => FailureKind::InvalidRequest,
-        _ => FailureKind::Server,
-    }
-}
-
-fn of_failure(kind: plugin::FailureKind) -> FailureKind {
-    use plugin::FailureKind as Told;
-    match kind {
-        Told::InvalidRequest => FailureKind::InvalidRequest,
-        Told::Authentication => FailureKind::Authentication,
-        Told::Permission => FailureKind::Permission,
-        Told::NotFound => FailureKind::NotFound,
-        Told::TooLarge => FailureKind::TooLarge,
-        Told::RateLimited => FailureKind::RateLimited,
-        Told::QuotaExceeded => FailureKind::Quota,
-        Told::ContextWindowExceeded => FailureKind::ContextWindow,
-        Told::ContentPolicy => FailureKind::ContentPolicy,
-        Told::Unsupported => FailureKind::Unsupported,
-        Told::Timeout => FailureKind::Timeout,
-        Told::Overloaded => FailureKind::Overloaded,
-        Told::Upstream => FailureKind::Server,
+impl Probed {
+    /// In which way a call would fail.
+    pub fn failure(&self) -> Option<FailureKind> {
+        self.error.as_ref().map(|error| failure::of(error).kind)
     }
 }

@@ -44,6 +44,8 @@ pub enum Misfit {
     Lacks(&'static str),
     /// Its tags are others than the request's.
     Tags,
+    /// It can't be asked at all: no plugin, no key, another endpoint.
+    Unusable,
 }
 
 /// A deployment for one attempt.
@@ -118,6 +120,7 @@ impl Router {
             if survey.candidates.is_empty() && query.again {
                 survey.look(resolved, query, true, now);
             }
+            survey.heed_probes();
             let Some((target, reason)) = self.pick(&mut survey, resolved, query, now) else {
                 return Err(survey.nothing(resolved));
             };
@@ -196,6 +199,15 @@ impl<'a> Survey<'a> {
         }
     }
 
+    /// Leaves out whom a probe found unwell; where it found all so, one of them may serve all the same.
+    fn heed_probes(&mut self) {
+        let unwell = self.candidates.iter().filter(|target| target.vitals.found_unwell()).count();
+        if unwell > 0 && unwell < self.candidates.len() {
+            self.candidates.retain(|target| !target.vitals.found_unwell());
+            self.others.unwell += u32::try_from(unwell).unwrap_or(u32::MAX);
+        }
+    }
+
     /// Why there is no candidate.
     fn nothing(&self, resolved: &Resolved) -> NoDeployment {
         if let Some(reason) = self.obstacles.tell() {
@@ -239,7 +251,8 @@ impl Misfit {
     /// What comes nearer to fitting is what a client hears of.
     fn nearness(&self) -> (u8, u64) {
         match self {
-            Self::Tags => (0, 0),
+            Self::Unusable => (0, 0),
+            Self::Tags => (0, 1),
             Self::Lacks(_) => (1, 0),
             Self::ContextWindow { limit, .. } => (2, *limit),
         }

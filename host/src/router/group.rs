@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -54,6 +54,8 @@ pub(super) struct Shared {
     /// Slots that were given back so far.
     freed: AtomicU64,
     waiting: Notify,
+    /// Calls that wait for a slot.
+    queued: AtomicUsize,
 }
 
 impl Shared {
@@ -149,5 +151,23 @@ impl Clone for Resolved {
     fn clone(&self) -> Self {
         let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
         Self { group: self.group.clone(), stars: self.stars.clone(), seen }
+    }
+}
+
+impl Resolved {
+    /// A place among the calls that wait for a slot, where fewer than `most` do.
+    pub fn queue(&self, most: usize) -> Option<Place> {
+        let place = Place(self.group.shared.clone());
+        (place.0.queued.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+/// A place among the calls that wait for a free slot of a group.
+#[derive(Debug)]
+pub struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.queued.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -53,6 +53,8 @@ pub enum Reason {
         /// The other's.
         against: f64,
     },
+    /// A second one beside an attempt that is slow.
+    Hedge,
     /// It was left alone for a while; this call finds out whether it is well again.
     Probe,
 }
@@ -68,6 +70,8 @@ pub struct Others {
     pub rate_limited: u32,
     /// They have failed this call.
     pub tried: u32,
+    /// A probe without a call found them unwell.
+    pub unwell: u32,
     /// They can't serve such a request.
     pub unfit: u32,
     /// The operator has blocked them, or they can't be called at all.
@@ -78,6 +82,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Only => f.write_str("the only deployment"),
+            Self::Hedge => f.write_str("beside a slow attempt"),
             Self::OnlyOneLeft(others) => write!(f, "the only one left ({others})"),
             Self::FirstInOrder { order: Some(order) } => write!(f, "first in order ({order})"),
             Self::FirstInOrder { order: None } => f.write_str("the only one left without an order"),
@@ -105,6 +110,7 @@ impl fmt::Display for Others {
             (self.full, "full"),
             (self.rate_limited, "over its rate limit"),
             (self.tried, "tried"),
+            (self.unwell, "found unwell by a probe"),
             (self.unfit, "unfit"),
             (self.unusable, "unusable"),
         ];
