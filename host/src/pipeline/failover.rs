@@ -207,24 +207,24 @@ impl Pipeline {
             _ => return first.await.map(|(answer, _)| answer),
         };
         let (second_route, second_began) = (second.route.clone(), now);
-        journey.hedge(&second);
+        journey.hedge();
         let mut second = pin!(self.attempt(asked, second));
-        let (result, loser, other) = tokio::select! {
-            result = &mut first => (result, (&second_route, second_began), 2),
-            result = &mut second => (result, (&first_route, began), 1),
+        let (result, loser, first_is_left) = tokio::select! {
+            result = &mut first => (result, (&second_route, second_began), false),
+            result = &mut second => (result, (&first_route, began), true),
         };
         match result {
             Ok((answer, route)) => {
                 journey.lose_hedge(loser.0, loser.1.elapsed());
-                journey.serve_by(&route);
+                journey.win_hedge(&route, first_is_left);
                 Ok(answer)
             }
             Err(failed) => {
                 journey.end_attempt(&failed);
                 trail.push(failed);
-                let other = if other == 1 { first.await } else { second.await };
+                let other = if first_is_left { first.await } else { second.await };
                 other.map(|(answer, route)| {
-                    journey.serve_by(&route);
+                    journey.win_hedge(&route, !first_is_left);
                     answer
                 })
             }
