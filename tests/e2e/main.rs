@@ -40,6 +40,7 @@ mod refusals;
 mod reload;
 mod replay;
 mod reuse;
+mod router_page;
 mod slow_clients;
 mod stream;
 mod swap;

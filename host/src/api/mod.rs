@@ -16,6 +16,9 @@ mod plugins;
 mod reload;
 mod respond;
 mod route;
+mod router_html;
+mod router_metrics;
+mod router_page;
 pub mod server;
 mod stalled;
 mod wishes;
@@ -121,6 +124,7 @@ impl Gateway {
             Endpoint::Ready => Ok(health::ready(&self.health, state)),
             Endpoint::Drain => Ok(health::drain(&self.health)),
             Endpoint::Health => health::check(&self.health, state, request.uri().query()).await,
+            Endpoint::Router => Ok(router_page::show(&self.health, state, request.headers())),
             Endpoint::Models => Ok(models::list(pipeline)),
             Endpoint::Model(id) => models::one(pipeline, &id),
             Endpoint::ModelInfo => Ok(models::info(pipeline)),
