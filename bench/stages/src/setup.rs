@@ -59,7 +59,7 @@ general_settings: {{master_key: {MASTER_KEY}}}
 /// The configuration can't be loaded.
 pub fn gateway_without_plugins() -> anyhow::Result<Arc<Gateway>> {
     let Loaded { config, .. } = configuration("http://127.0.0.1:9")?;
-    Ok(Arc::new(Gateway { live: Arc::new(Live::still(state(config)?)) }))
+    Ok(Arc::new(Gateway { live: Arc::new(Live::still(state(config)?)), health: Arc::default() }))
 }
 
 fn state(config: Config) -> anyhow::Result<State> {

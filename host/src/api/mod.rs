@@ -17,6 +17,9 @@ mod reader;
 mod reload;
 mod respond;
 mod route;
+mod router_html;
+mod router_metrics;
+mod router_page;
 pub mod server;
 mod stalled;
 mod wishes;
@@ -30,6 +33,7 @@ pub use body::Body;
 use route::{Endpoint, Found};
 
 use crate::admission::{Shed, Tenant};
+use crate::health::Health;
 use crate::pipeline::GatewayError;
 use crate::reload::{Live, State};
 use crate::usage::Entry;
@@ -49,6 +53,8 @@ struct Surplus;
 pub struct Gateway {
     /// What requests are served with, each from its beginning to its end.
     pub live: Arc<Live>,
+    /// How it does, and how its deployments do.
+    pub health: Arc<Health>,
 }
 
 impl Gateway {
@@ -81,7 +87,7 @@ impl Gateway {
 
     async fn answer(
         &self,
-        state: &State,
+        state: &Arc<State>,
         request: Request<Incoming>,
         entry: &mut Entry,
     ) -> Result<Response<Body>, GatewayError> {
@@ -116,7 +122,10 @@ impl Gateway {
         match endpoint {
             Endpoint::Home => Ok(home::page()),
             Endpoint::Alive => Ok(health::alive()),
-            Endpoint::Ready => Ok(health::ready()),
+            Endpoint::Ready => Ok(health::ready(&self.health, state)),
+            Endpoint::Drain => Ok(health::drain(&self.health)),
+            Endpoint::Health => health::check(&self.health, state, request.uri().query()).await,
+            Endpoint::Router => Ok(router_page::show(&self.health, state, request.headers())),
             Endpoint::Models => Ok(models::list(pipeline)),
             Endpoint::Model(id) => models::one(pipeline, &id),
             Endpoint::ModelInfo => Ok(models::info(pipeline)),
