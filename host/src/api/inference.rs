@@ -1,5 +1,7 @@
 //! The endpoints that ask a model.
 
+use std::sync::Arc;
+
 use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
@@ -13,7 +15,7 @@ const WARNINGS: HeaderName = HeaderName::from_static("x-ai-api-translation-warni
 
 /// Answers one call, once it is taken on. It counts as under way until the answer is out.
 pub(super) async fn call(
-    pipeline: &Pipeline,
+    pipeline: &Arc<Pipeline>,
     entering: admit::Entering<'_>,
     operation: Operation,
     model: Option<String>,

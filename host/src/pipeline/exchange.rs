@@ -166,7 +166,7 @@ impl Pipeline {
 fn ready(batch: Batch, spent: &mut Option<Usage>) -> StreamReply {
     let piece = frame(Batch { done: true, ..batch });
     *spent = piece.usage;
-    StreamReply { first: piece.bytes, end: piece.end, relay: None, flight: None }
+    StreamReply::new(piece.bytes, piece.end, None)
 }
 
 fn whole(completion: Completion, spent: &mut Option<Usage>) -> Answer {

@@ -50,11 +50,17 @@ impl<'a> Serving<'a> {
         Self { pipeline, request, body, group, fit, patient, tried: Vec::new(), retries: 0, told: None }
     }
 
+    /// The deployment at this position has failed the call before.
+    pub(super) fn without(mut self, position: usize) -> Self {
+        self.tried.push(position);
+        self
+    }
+
     /// Answers the call by one of the group's deployments.
     ///
     /// # Errors
     /// The failure that says most: one that time may cure before one that only the operator can.
-    pub(super) async fn run(mut self, journey: &mut Journey<'_>) -> Result<Answer, GatewayError> {
+    pub(super) async fn run(mut self, journey: &mut Journey<'_>) -> Result<(Answer, Route), GatewayError> {
         self.group.group.retry_budget.deposit();
         let mut next = self.find(false, journey).await;
         loop {
@@ -73,7 +79,7 @@ impl<'a> Serving<'a> {
             let failed = match self.attempt_or_hedge(asked, pick, journey).await {
                 Ok((answer, route)) => {
                     journey.end(&route, named.as_deref());
-                    return Ok(answer);
+                    return Ok((answer, route));
                 }
                 Err(failed) => failed,
             };
@@ -213,7 +219,7 @@ impl<'a> Serving<'a> {
 
     /// An attempt failed.
     fn note(&mut self, failed: Box<Failed>, journey: &mut Journey<'_>) {
-        journey.end_attempt(&failed);
+        journey.end_attempt(&failed.ending());
         self.tried.push(failed.route.target.position);
         self.told = match self.told.take() {
             Some(before) if rank(&before) > rank(&failed) => Some(before),

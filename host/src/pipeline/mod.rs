@@ -15,6 +15,7 @@ mod answer;
 mod attempt;
 mod backoff;
 mod binding;
+mod continuation;
 mod error;
 mod exchange;
 mod failover;

@@ -46,7 +46,7 @@ pub struct Wishes {
 }
 
 /// A call, read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) operation: Operation,
     pub(super) body: RequestBody,
@@ -65,7 +65,7 @@ pub(super) struct Request {
 }
 
 /// What the client says about fallbacks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ClientFallbacks {
     /// `disable_fallbacks`.
     pub(super) disabled: bool,
