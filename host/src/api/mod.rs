@@ -13,6 +13,7 @@ mod models;
 mod patience;
 mod plugin_metrics;
 mod plugins;
+mod reader;
 mod reload;
 mod respond;
 mod route;
@@ -132,7 +133,7 @@ impl Gateway {
             Endpoint::ReloadConfig => reload::config(&self.live).await,
             Endpoint::Metrics => Ok(metrics::text(&self.live, state)),
             Endpoint::Call { operation, model } => {
-                let entering = inference::Entering { admission: &self.live.admission, caller };
+                let entering = admit::Entering { admission: &self.live.admission, caller };
                 inference::call(pipeline, entering, operation, model, request, entry).await
             }
         }

@@ -10,7 +10,7 @@ use super::request::Request;
 use super::{Call, GatewayError, Pipeline, failure, lifecycle, mock};
 use crate::canonical::RequestBody;
 use crate::plugin::{Operation, Support, Usage};
-use crate::router::{Consequence, Failure, Misfit, Pick, Reason, Route, Target};
+use crate::router::{Consequence, Failure, FailureKind, Misfit, Pick, Reason, Route, Target};
 
 /// What an attempt is made with.
 #[derive(Clone, Copy)]
@@ -59,7 +59,12 @@ impl Pipeline {
                 let failure = failure::of(&error);
                 let error = lifecycle::with_hint(error, failure.kind, &route);
                 let took = now.saturating_duration_since(flight.began);
-                let consequence = flight.fail(failure, now);
+                // Whoever is in a hurry says nothing about the deployment; the flight ends without a word.
+                let in_a_hurry = failure.kind == FailureKind::Timeout && asked.request.limits.are_own();
+                let consequence = match in_a_hurry {
+                    true => Consequence::Exempt,
+                    false => flight.fail(failure, now),
+                };
                 Err(Box::new(Failed { error, failure, consequence, route, reason, took, spent }))
             }
         }

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use serde_json::json;
 
 use super::answer::Answer;
+use super::failover::Serving;
 use super::journey::Journey;
 use super::request::{Incoming, Request};
 use super::{GatewayError, Pipeline, failure};
@@ -30,7 +31,7 @@ impl Pipeline {
             Some(kind) => Err(mocked(kind)),
             None => {
                 let patient = !self.has_fallback(&request, &group);
-                self.serve(&request, &request.body, &group, patient, &mut journey).await
+                Serving::new(self, &request, &request.body, &group, patient).run(&mut journey).await
             }
         };
         let answer = match first {
@@ -87,7 +88,7 @@ impl Pipeline {
             true => Cow::Borrowed(&request.body),
             false => Cow::Owned(request.with_overrides(&fallback.overrides)?),
         };
-        self.serve(request, &body, &group, false, journey).await
+        Serving::new(self, request, &body, &group, false).run(journey).await
     }
 
     /// Whether another group could serve a call that its own can't serve at the moment.

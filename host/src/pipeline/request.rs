@@ -178,7 +178,7 @@ fn fallbacks(body: &RequestBody, key: &'static str) -> Result<Vec<Fallback>, Gat
             Value::String(model) => found.push(Fallback { model, overrides: Map::new() }),
             Value::Object(mut overrides) => match overrides.shift_remove("model") {
                 Some(Value::String(model)) => {
-                    for banned in prepare::BANNED.iter().filter(|banned| overrides.contains_key(**banned)) {
+                    if let Some(banned) = prepare::BANNED.iter().find(|banned| overrides.contains_key(**banned)) {
                         let message = format!("'{banned}' can't be set by a client of this gateway.");
                         return Err(GatewayError::invalid(*banned, message));
                     }
