@@ -12,6 +12,7 @@ mod differential;
 mod drain;
 mod examples;
 mod exceptions;
+mod explain;
 mod failover;
 mod fallbacks;
 mod faults;

@@ -14,6 +14,7 @@ async fn gateway(fine: &FakeUpstream, limited: &FakeUpstream) -> Gateway {
         .model("other<script>", "anthropic/claude-sonnet-4-20250514", "http://127.0.0.1:1")
         .set("router_settings", "fallbacks", json!([{"group": ["other<script>"]}]))
         .set("router_settings", "cooldown_time", json!(600))
+        .set("router_settings", "num_retries", json!(2))
         .set("router_settings", "model_group_alias", json!({"nick": "group"}))
         .start()
         .await
