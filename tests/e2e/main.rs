@@ -22,6 +22,7 @@ mod http_errors;
 mod isolation;
 mod leaks;
 mod limits;
+mod matrix;
 mod memory_scan;
 mod model_names;
 mod odd_answers;
