@@ -34,12 +34,20 @@ impl Port {
         self.address
     }
 
+    /// How many connections to it are being made, and hang.
+    pub fn connecting(&self) -> usize {
+        // The remote address and the state SYN_SENT: <https://docs.kernel.org/networking/proc_net_tcp.html>.
+        let there = format!(" 0100007F:{:04X} 02 ", self.address.port());
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("these tests run on Linux");
+        table.lines().filter(|line| line.contains(&there)).count()
+    }
+
     /// Listens, without blocking, until the listener is dropped.
     pub fn listen(&self) -> StdListener {
         self.listen_with(1024)
     }
 
-    /// The same with room for about so many connections that nobody has accepted; a later one hangs.
+    /// The same with room for one connection more than `backlog` that nobody has accepted; a later one hangs.
     pub fn listen_with(&self, backlog: i32) -> StdListener {
         let listening = bound(self.address).and_then(|socket| {
             socket.listen(backlog)?;

@@ -29,7 +29,6 @@ pub(super) struct Case {
 
 /// A gateway and the provider behind it, for all cases of one wire.
 pub(super) struct House {
-    pub(super) wire: Wire,
     pub(super) gateway: Gateway,
     pub(super) upstream: FakeUpstream,
     /// Opened when the client has read the first text, by the name of the case.
@@ -111,7 +110,7 @@ impl House {
             }
         }
         let gateway = builder.set("router_settings", "fallbacks", Value::Array(fallbacks)).start().await;
-        Self { wire, gateway, upstream, gates, no_tls, closed }
+        Self { gateway, upstream, gates, no_tls, closed }
     }
 
     /// How many calls the failing and the healthy deployment got, by the name of the case. A connection counts as a

@@ -54,16 +54,16 @@ fn visible(fault: Fault, calls: usize) -> usize {
 }
 
 fn answered(calls: [usize; 2], [attempts, fallbacks]: [usize; 2]) -> Cell {
-    Cell { seen: Seen::Whole, calls, log: log("complete", attempts, fallbacks, TOKENS) }
+    Cell { seen: Seen::Whole, calls, log: log("complete", attempts, fallbacks, TOKENS), contradictions: Vec::new() }
 }
 
 fn failed(told: Seen, calls: usize, attempts: usize) -> Cell {
-    Cell { seen: told, calls: [calls, 0], log: log("failed", attempts, 0, [None, None]) }
+    Cell { seen: told, calls: [calls, 0], log: log("failed", attempts, 0, [None, None]), contradictions: Vec::new() }
 }
 
 fn broken(code: Option<&str>, tokens: [Option<u64>; 2]) -> Cell {
     let seen = Seen::Midway { code: code.map(str::to_owned) };
-    Cell { seen, calls: [1, 0], log: log("failed", 1, 0, tokens) }
+    Cell { seen, calls: [1, 0], log: log("failed", 1, 0, tokens), contradictions: Vec::new() }
 }
 
 fn log(outcome: &str, attempts: usize, fallbacks: usize, tokens: [Option<u64>; 2]) -> Log {
@@ -89,7 +89,9 @@ fn end(fault: Fault, streaming: bool, wire: Wire) -> End {
         ResetMidway if streaming => End::Midway { code: Some("upstream_broken") },
         StallMidway if streaming => End::Midway { code: Some("upstream_timeout") },
         EndMidway if streaming && wire == Wire::OpenAi => End::Midway { code: Some("upstream_malformed") },
-        EndMidway | MalformedMidway if streaming => End::Midway { code: if native { Some("upstream_malformed") } else { None } },
+        EndMidway | MalformedMidway if streaming => {
+            End::Midway { code: if native { Some("upstream_malformed") } else { None } }
+        }
         ErrorMidway => End::Midway { code: if native { None } else { Some("overloaded") } },
         Refused | Tls | Dns => by_time(502, Some("upstream_unreachable")),
         HangUp | ResetBeforeHead | ResetAfterHead | ResetBeforeText | ResetMidway => {
@@ -98,11 +100,13 @@ fn end(fault: Fault, streaming: bool, wire: Wire) -> End {
         StallBeforeHead | StallAfterHead | StallBeforeText | StallMidway | Drip => {
             by_time(504, Some("upstream_timeout"))
         }
+        WrongContentType if streaming => by_time(502, Some("upstream_malformed")),
         EndMidway | Malformed | MalformedMidway | WrongContentType | Empty => {
             by_time(502, if native { Some("upstream_malformed") } else { None })
         }
         ErrorPage => by_time(503, if native { None } else { Some("overloaded") }),
-        ErrorBody => by_time(503, if native { None } else { Some("overloaded") }),
+        // OpenAI's body has no status in it.
+        ErrorBody => by_time(if native { 502 } else { 503 }, if native { None } else { Some("overloaded") }),
         Status(400) => failure(400, None, Cure::AnotherModel),
         Status(401) => elsewhere(401, Some("invalid_api_key")),
         // What Anthropic says of an empty account becomes OpenAI's word for it.

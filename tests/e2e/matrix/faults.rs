@@ -146,6 +146,11 @@ impl Fault {
         matches!(self, ResetBeforeText | StallBeforeText | MalformedMidway | ErrorMidway)
     }
 
+    /// Whether the provider says something that the client is to read.
+    pub(super) fn in_its_words(self) -> bool {
+        matches!(self, Status(_) | RateLimitedShort | RateLimitedLong | Quota | ContextWindow | ErrorBody | ErrorMidway)
+    }
+
     /// What the deployment says of its patience: little where nothing comes, much where the machine may be slow.
     pub(super) fn patience(self, streaming: bool) -> Value {
         match self {
@@ -186,7 +191,7 @@ impl Fault {
             Quota => quota(wire),
             ContextWindow => context_window(wire),
             ErrorBody if streaming => Reply::events([wire.error_event(WORDS)]),
-            ErrorBody => Reply::json(200, &wire.error(503, WORDS)),
+            ErrorBody => Reply::json(200, &wire.error(if wire == Wire::Anthropic { 529 } else { 503 }, WORDS)),
             ErrorMidway => begun().send(wire.error_event(WORDS)),
             Empty => empty(streaming),
         }
@@ -198,11 +203,7 @@ fn json_reply(text: impl Into<Vec<u8>>) -> Reply {
 }
 
 fn empty(streaming: bool) -> Reply {
-    if streaming {
-        Reply::events([""; 0])
-    } else {
-        Reply::status(200).header("content-type", "application/json")
-    }
+    if streaming { Reply::events([""; 0]) } else { Reply::status(200).header("content-type", "application/json") }
 }
 
 fn said(wire: Wire) -> Reply {
@@ -289,7 +290,8 @@ fn error(wire: Wire, status: u16, message: &str) -> Value {
 fn quota(wire: Wire) -> Reply {
     match wire {
         Wire::OpenAi => {
-            let detail = json!({"message": WORDS, "type": "insufficient_quota", "param": null, "code": "insufficient_quota"});
+            let detail =
+                json!({"message": WORDS, "type": "insufficient_quota", "param": null, "code": "insufficient_quota"});
             Reply::json(429, &json!({"error": detail}))
         }
         // As Anthropic does it: a plain 400.

@@ -7,7 +7,7 @@ use ai_api_e2e::{Answer, Client, Gate, LiveStream, Transcript, check_error, even
 use serde_json::Value;
 
 use super::arrangements::{Case, House};
-use super::faults::{PAGE, SAID, WHOLE};
+use super::faults::{Fault, PAGE, SAID, WHOLE, WORDS};
 use crate::trio::caught;
 
 /// What became of a case.
@@ -17,6 +17,8 @@ pub(super) struct Cell {
     /// At the failing deployment and at the healthy one.
     pub(super) calls: [usize; 2],
     pub(super) log: Log,
+    /// In what the headers and the log contradict each other.
+    pub(super) contradictions: Vec<String>,
 }
 
 /// What the client got.
@@ -85,9 +87,9 @@ pub(super) async fn observe(house: &House, cases: &[Case]) -> Vec<Cell> {
     let counts = house.calls();
     let cell = |(case, called): (&Case, Called)| {
         let entry = &entries.get(&called.id).cloned().unwrap_or_default();
-        let flaws = flaws(&called, entry);
-        let seen = if flaws.is_empty() { called.seen } else { Seen::Odd(flaws.join(", ")) };
-        Cell { seen, calls: counts.get(&case.name()).copied().unwrap_or_default(), log: Log::of(entry) }
+        let contradictions = contradictions(&called, entry);
+        let calls = counts.get(&case.name()).copied().unwrap_or_default();
+        Cell { seen: called.seen, calls, log: Log::of(entry), contradictions }
     };
     cases.iter().zip(called).map(cell).collect()
 }
@@ -108,11 +110,11 @@ async fn entries(house: &House, called: &[Called]) -> HashMap<String, Value> {
 
 async fn call(client: &Client, case: Case, gate: &Gate, secrets: &[String]) -> Called {
     if !case.streaming {
-        return of_answer(&client.chat(&case.name(), "hi").await, secrets);
+        return of_answer(case.fault, &client.chat(&case.name(), "hi").await, secrets);
     }
     let mut stream = client.stream(&case.name(), "hi").await;
     if stream.status != 200 {
-        return of_answer(&stream.answer().await, secrets);
+        return of_answer(case.fault, &stream.answer().await, secrets);
     }
     let mut events = Vec::new();
     while let Some(event) = stream.next().await {
@@ -121,7 +123,7 @@ async fn call(client: &Client, case: Case, gate: &Gate, secrets: &[String]) -> C
         }
         events.push(event);
     }
-    let seen = of_transcript(&Transcript::of(events));
+    let seen = of_transcript(case.fault, &Transcript::of(events));
     Called { id: id(stream.header("x-litellm-call-id")), seen, told: Told::of(|name| stream_header(&stream, name)) }
 }
 
@@ -133,7 +135,7 @@ fn id(header: Option<&str>) -> String {
     header.expect("every answer names its call").to_owned()
 }
 
-fn of_answer(answer: &Answer, secrets: &[String]) -> Called {
+fn of_answer(fault: Fault, answer: &Answer, secrets: &[String]) -> Called {
     let text = answer.text();
     for secret in secrets.iter().map(String::as_str).chain([PAGE]) {
         assert!(!text.contains(secret), "{secret:?} is not the client's: {text}");
@@ -143,6 +145,7 @@ fn of_answer(answer: &Answer, secrets: &[String]) -> Called {
         Seen::Whole
     } else {
         let error = answer.error();
+        check_words(fault, &error);
         Seen::Error {
             status: answer.status,
             code: error["code"].as_str().map(str::to_owned),
@@ -153,7 +156,7 @@ fn of_answer(answer: &Answer, secrets: &[String]) -> Called {
     Called { id: id(answer.header("x-litellm-call-id")), seen, told }
 }
 
-fn of_transcript(transcript: &Transcript) -> Seen {
+fn of_transcript(fault: Fault, transcript: &Transcript) -> Seen {
     let text = transcript.meaning().text;
     let Some(error) = &transcript.error else {
         assert_eq!(text, WHOLE, "{transcript:#?}");
@@ -161,6 +164,7 @@ fn of_transcript(transcript: &Transcript) -> Seen {
         return Seen::Whole;
     };
     check_error(error);
+    check_words(fault, error);
     assert_eq!(text, SAID, "{transcript:#?}");
     assert!(!transcript.done, "[DONE] after a failure: {transcript:#?}");
     assert_eq!(transcript.meaning().finish_reason, None, "a finish reason after a failure: {transcript:#?}");
@@ -169,23 +173,28 @@ fn of_transcript(transcript: &Transcript) -> Seen {
     Seen::Midway { code: error["code"].as_str().map(str::to_owned) }
 }
 
-/// In what the headers and the log contradict each other.
-fn flaws(called: &Called, entry: &Value) -> Vec<String> {
+/// What a provider says for the client gets there.
+fn check_words(fault: Fault, error: &Value) {
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(!fault.in_its_words() || message.contains(WORDS), "the provider's words are lost: {error}");
+}
+
+fn contradictions(called: &Called, entry: &Value) -> Vec<String> {
     let Told { retries, fallbacks, deployment } = &called.told;
-    let mut flaws = Vec::new();
+    let mut found = Vec::new();
     let mut check = |what: &str, header: String, log: String| {
         if header != log {
-            flaws.push(format!("the header's {what} is {header}, the log's {log}"));
+            found.push(format!("the header's {what} is {header}, the log's {log}"));
         }
     };
     if called.id.is_empty() {
-        return flaws;
+        return found;
     }
     let number = |key: &str| Some(entry[key].as_u64().unwrap_or(0));
     check("retries", format!("{retries:?}"), format!("{:?}", number("retries")));
     check("fallbacks", format!("{fallbacks:?}"), format!("{:?}", number("fallbacks")));
     check("deployment", format!("{:?}", deployment.as_deref()), format!("{:?}", entry["deployment"].as_str()));
-    flaws
+    found
 }
 
 // === impl Told ===
@@ -240,6 +249,7 @@ impl fmt::Display for Cell {
             "{} · {faulty}+{healthy} calls · {outcome}, attempts {attempts}, fallbacks {fallbacks}, tokens {}",
             self.seen,
             tokens.join("/")
-        )
+        )?;
+        self.contradictions.iter().try_for_each(|what| write!(f, "; {what}"))
     }
 }
