@@ -5,6 +5,7 @@
 mod accounting;
 mod backpressure;
 mod capabilities;
+mod chaos;
 mod cloud;
 mod conformance;
 mod connections;

@@ -10,13 +10,13 @@ pub(super) const WORDS: &str = "these very words";
 /// In every page that a client may not read.
 pub(super) const PAGE: &str = "Sign in to the hotel's network";
 /// The text of a stream before it breaks.
-pub(super) const SAID: &str = "said";
+pub(crate) const SAID: &str = "said";
 /// The text of an answer that comes whole.
-pub(super) const WHOLE: &str = "a whole answer";
+pub(crate) const WHOLE: &str = "a whole answer";
 
 /// How a provider fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Nothing listens.
     Refused,
     /// The TLS handshake ends with an alert.
@@ -142,7 +142,7 @@ impl Fault {
     }
 
     /// Whether it is something other for a stream than for a whole answer, and only there.
-    pub(super) fn only_streams(self) -> bool {
+    pub(crate) fn only_streams(self) -> bool {
         matches!(self, ResetBeforeText | StallBeforeText | MalformedMidway | ErrorMidway)
     }
 
@@ -163,7 +163,7 @@ impl Fault {
     }
 
     /// What the provider does; `seen` opens when the client has read the first text.
-    pub(super) fn reply(self, wire: Wire, streaming: bool, seen: &Gate) -> Reply {
+    pub(crate) fn reply(self, wire: Wire, streaming: bool, seen: &Gate) -> Reply {
         let begun = || if streaming { said(wire).step(Step::Wait(seen.clone())) } else { half(wire) };
         match self {
             Refused | Tls | Dns => unreachable!("{self:?} never gets to an answer"),

@@ -15,6 +15,8 @@ use ai_api_e2e::Wire;
 use arrangements::{Case, House};
 use observe::{Cell, observe};
 
+pub(crate) use faults::{Fault, SAID, WHOLE};
+
 /// What became of all cases of one wire.
 struct Observed {
     wire: Wire,

@@ -97,10 +97,7 @@ pub(super) async fn observe(house: &House, cases: &[Case]) -> Vec<Cell> {
 /// The log's lines of these calls, once all are there.
 async fn entries(house: &House, called: &[Called]) -> HashMap<String, Value> {
     eventually("the log to tell of each call", || {
-        let log = house.gateway.log();
-        let lines = log.lines().filter(|line| line.contains("\"request\""));
-        let entries = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let requests = entries.filter(|entry| entry["message"] == "request");
+        let requests = house.gateway.lines("request").into_iter();
         let by_id: HashMap<String, Value> =
             requests.filter_map(|entry| Some((entry["call_id"].as_str()?.to_owned(), entry))).collect();
         called.iter().all(|call| call.id.is_empty() || by_id.contains_key(&call.id)).then_some(by_id)

@@ -3,17 +3,19 @@
 mod serve;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::eventually::within;
 use crate::port::Port;
 use crate::reply::Reply;
+use serve::Switch;
 
 /// A server on a free loopback port that answers by script and remembers what it was asked.
 ///
@@ -22,7 +24,8 @@ use crate::reply::Reply;
 pub struct FakeUpstream {
     address: SocketAddr,
     state: Arc<State>,
-    up: watch::Sender<bool>,
+    up: AtomicBool,
+    switch: mpsc::UnboundedSender<Switch>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,8 +64,6 @@ struct State {
     counts: watch::Sender<Counts>,
     /// When the gateway dropped a connection in the middle of an answer.
     left: Mutex<Vec<Instant>>,
-    /// How often the server went down.
-    down: watch::Sender<usize>,
 }
 
 // === impl FakeUpstream ===
@@ -91,22 +92,20 @@ impl FakeUpstream {
             received: Mutex::default(),
             counts: watch::Sender::new(Counts::default()),
             left: Mutex::default(),
-            down: watch::Sender::new(0),
         });
-        let up = watch::Sender::new(true);
-        let switch = up.subscribe();
+        let (switch, switched) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&state);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime starts").block_on(async {
                 tokio::select! {
-                    () = serve::run(port, listener, serving, switch) => {}
+                    () = serve::run(port, listener, serving, switched) => {}
                     _ = stopped => {}
                 }
             });
         });
-        Self { address, state, up, stop: Some(stop), thread: Some(thread) }
+        Self { address, state, up: AtomicBool::new(true), switch, stop: Some(stop), thread: Some(thread) }
     }
 
     /// `http://127.0.0.1:PORT`
@@ -181,19 +180,27 @@ impl FakeUpstream {
         self.state.left.lock().expect("no test panics inside").clone()
     }
 
-    /// Drops all connections; new ones are refused once this has returned, until [`Self::come_back`].
-    pub async fn go_down(&self) {
-        let mut down = self.state.down.subscribe();
-        let before = *down.borrow_and_update();
-        if self.up.send_replace(false) {
-            let gone = down.wait_for(|times| *times > before);
-            within("the upstream to go down", gone).await.expect("the server lives as long as this value");
-        }
+    /// Whether it takes connections.
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::SeqCst)
     }
 
-    /// Takes connections again, soon.
-    pub fn come_back(&self) {
-        self.up.send_replace(true);
+    /// Drops all connections; new ones are refused once this has returned.
+    pub async fn go_down(&self) {
+        self.turn(false).await;
+    }
+
+    /// Takes connections again.
+    pub async fn come_back(&self) {
+        self.turn(true).await;
+    }
+
+    async fn turn(&self, up: bool) {
+        if self.up.swap(up, Ordering::SeqCst) != up {
+            let (done, turned) = oneshot::channel();
+            self.switch.send((up, done)).expect("the server lives as long as this value");
+            within("the upstream to go down or come back", turned).await.expect("it does");
+        }
     }
 
     async fn wait(&self, what: &str, reached: impl Fn(&Counts) -> bool) {

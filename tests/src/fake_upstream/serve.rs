@@ -9,7 +9,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::{Received, State};
 use crate::port::Port;
@@ -22,22 +23,37 @@ enum After {
     Reset,
 }
 
-/// Serves whenever it is up; while it is down nothing listens at its port, and its connections are gone.
-pub(super) async fn run(port: Port, first: StdListener, state: Arc<State>, mut up: watch::Receiver<bool>) {
+/// Whether to serve from now on, and whom to tell when it is so.
+pub(super) type Switch = (bool, oneshot::Sender<()>);
+
+/// Serves while it is up; while it is down nothing listens at its port, and its connections are gone.
+pub(super) async fn run(
+    port: Port,
+    first: StdListener,
+    state: Arc<State>,
+    mut switch: mpsc::UnboundedReceiver<Switch>,
+) {
     let mut listener = Some(first);
-    while up.wait_for(|up| *up).await.is_ok() {
-        let listener = listener.take().unwrap_or_else(|| port.listen());
-        let mut connections = tokio::task::JoinSet::new();
-        tokio::select! {
-            () = accept(listener, &state, &mut connections) => {}
-            _ = up.wait_for(|up| !*up) => {}
-        }
-        connections.shutdown().await;
-        state.down.send_modify(|times| *times += 1);
+    loop {
+        let next = match listener.take() {
+            None => switch.recv().await,
+            Some(listener) => {
+                let mut connections = JoinSet::new();
+                let next = tokio::select! {
+                    () = accept(listener, &state, &mut connections) => None,
+                    next = switch.recv() => next,
+                };
+                connections.shutdown().await;
+                next
+            }
+        };
+        let Some((up, done)) = next else { return };
+        listener = up.then(|| port.listen());
+        let _ = done.send(());
     }
 }
 
-async fn accept(listener: StdListener, state: &Arc<State>, connections: &mut tokio::task::JoinSet<()>) {
+async fn accept(listener: StdListener, state: &Arc<State>, connections: &mut JoinSet<()>) {
     let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
     while let Ok((stream, _)) = listener.accept().await {
         state.counts.send_modify(|counts| counts.connections += 1);
