@@ -3,6 +3,8 @@
 //! Two texts come out of it: a public one for the caller, and one for the log. Keys, prompts and provider bodies are in
 //! neither.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -10,8 +12,9 @@ use serde_json::{Map, Value, json};
 use super::{Body, respond};
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, error_type};
-use crate::pipeline::GatewayError;
+use crate::pipeline::{GatewayError, no_deployment};
 use crate::plugin::{CallError, Failure, FailureKind};
+use crate::router::{Misfit, NoDeployment};
 use crate::stream::data_frame;
 use crate::upstream::UpstreamError;
 use crate::usage::Entry;
@@ -99,6 +102,7 @@ fn public(error: &GatewayError) -> Public {
                 format!("This model is strict, and these would not arrive as they are: {}.", losses.join(", "));
             plain(400, Some("translation_loss"), message)
         }
+        GatewayError::NoDeployment { model, why } => of_no_deployment(model, why),
         GatewayError::Unusable { model, reason } => {
             plain(503, Some("model_unavailable"), format!("The model `{model}` can't be served: {reason}."))
         }
@@ -165,6 +169,26 @@ fn kind_of(error: &CallError) -> &'static str {
         CallError::Busy(_) => "no instance is free",
         CallError::Quarantined { .. } => "it is out of service",
     }
+}
+
+/// LiteLLM's statuses and codes, but for deployments that failed otherwise than by a rate limit: 429 would be a lie.
+fn of_no_deployment(model: &str, why: &NoDeployment) -> Public {
+    let message = format!("The model `{model}` can't be served now: {}.", no_deployment(why));
+    let (status, code, wait) = match why {
+        NoDeployment::Cooling { back_in, rate_limited: true } => (429, "all_deployments_in_cooldown", Some(*back_in)),
+        NoDeployment::Cooling { back_in, rate_limited: false } => (503, "all_deployments_in_cooldown", Some(*back_in)),
+        NoDeployment::RateLimited { back_in } => (429, "rate_limit_exceeded", Some(*back_in)),
+        NoDeployment::Full => (429, "rate_limit_exceeded", Some(Duration::from_secs(1))),
+        NoDeployment::NoneFits(Misfit::ContextWindow { .. }) => (400, "context_length_exceeded", None),
+        NoDeployment::NoneFits(Misfit::Lacks(_)) => (400, "unsupported_by_model", None),
+        NoDeployment::NoneFits(Misfit::Tags) => (401, "tags_not_allowed", None),
+        NoDeployment::NoneFits(Misfit::Unusable) | NoDeployment::Exhausted | NoDeployment::Blocked => {
+            (503, "model_unavailable", None)
+        }
+    };
+    // Whole seconds, rounded up: coming back too early is refused again.
+    let retry_after = wait.map(|wait| wait.as_millis().div_ceil(1000).max(1).to_string());
+    Public { retry_after, ..new(status, Some(code), None, message) }
 }
 
 fn of_failure(failure: &Failure) -> Public {

@@ -1,11 +1,9 @@
 //! The endpoints that ask a model.
 
-use std::time::Duration;
-
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::{Body, body, respond};
+use super::{Body, body, respond, wishes};
 use crate::pipeline::{AnswerBody, GatewayError, Incoming as Call, Pipeline};
 use crate::plugin::Operation;
 use crate::usage::Entry;
@@ -21,12 +19,12 @@ pub(super) async fn call(
     entry: &mut Entry,
 ) -> Result<Response<Body>, GatewayError> {
     let (parts, incoming) = request.into_parts();
-    let timeout = timeout(&parts.headers)?;
+    let wishes = wishes::read(&parts.headers)?;
     let body = body::read(&parts.headers, incoming, pipeline.config.general.max_request_bytes).await?;
     if pipeline.config.logging.log_raw_request_response {
         tracing::info!(call_id = entry.call_id, body = %String::from_utf8_lossy(&body), "raw request");
     }
-    let answer = pipeline.call(Call { operation, model, body, timeout }, entry).await?;
+    let answer = pipeline.call(Call { operation, model, body, wishes }, entry).await?;
     let mut response = match answer.body {
         AnswerBody::Whole(body) => {
             if pipeline.config.logging.log_raw_request_response {
@@ -41,17 +39,4 @@ pub(super) async fn call(
         response.headers_mut().insert(WARNINGS, warnings);
     }
     Ok(response)
-}
-
-/// `x-litellm-timeout`, in seconds.
-fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, GatewayError> {
-    let Some(value) = headers.get("x-litellm-timeout") else { return Ok(None) };
-    let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
-    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).filter(|d| !d.is_zero());
-    duration.map(Some).ok_or_else(|| {
-        GatewayError::invalid(
-            "x-litellm-timeout",
-            "The header 'x-litellm-timeout' must be a number of seconds above 0.",
-        )
-    })
 }

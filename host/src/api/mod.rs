@@ -14,6 +14,7 @@ mod reload;
 mod respond;
 mod route;
 pub mod server;
+mod wishes;
 
 use std::sync::Arc;
 

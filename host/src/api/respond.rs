@@ -10,6 +10,10 @@ use crate::usage::Entry;
 const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 const MODEL_ID: HeaderName = HeaderName::from_static("x-litellm-model-id");
 const MODEL_GROUP: HeaderName = HeaderName::from_static("x-litellm-model-group");
+const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
+const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
+/// AI-API's own: which deployments failed the call, and how.
+const FAILED: HeaderName = HeaderName::from_static("x-ai-api-failed-attempts");
 const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
 /// What OpenAI's SDKs read as `_request_id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -66,7 +70,7 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Response<Body> {
 /// What every answer tells: which call it was, who served it, how long it took.
 pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
     let headers = response.headers_mut();
-    headers.reserve(5);
+    headers.reserve(8);
     let mut tell = |name: HeaderName, value: Option<HeaderValue>| {
         if let Some(value) = value {
             headers.insert(name, value);
@@ -80,7 +84,13 @@ pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
         let micros = entry.elapsed().as_micros();
         tell(MODEL_ID, text(&by.deployment));
         tell(DURATION, text(&format!("{}.{:03}", micros / 1000, micros % 1000)));
-        tell(MODEL_GROUP, text(entry.model.as_deref().unwrap_or_default()));
+        tell(MODEL_GROUP, text(entry.group.as_ref().or(entry.model.as_ref()).map_or("", String::as_str)));
+        tell(RETRIES, Some(entry.retries.into()));
+        tell(FALLBACKS, Some(entry.fallbacks.into()));
+        if !entry.failed.is_empty() {
+            let failed: Vec<String> = entry.failed.iter().map(|(id, kind)| format!("{id};{kind}")).collect();
+            tell(FAILED, text(&failed.join(", ")));
+        }
     }
 }
 

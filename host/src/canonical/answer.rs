@@ -1,5 +1,8 @@
 //! Answers that are canonical already, read as they pass.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -81,6 +84,34 @@ impl<'a> AnswerView<'a> {
     }
 }
 
+/// Whether a chunk carries something of the answer: text, a tool call, a finish reason. One that only says who speaks
+/// doesn't, so an answer that fails right after it can still be given by somebody else, unseen.
+pub fn carries_content(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Chunk<'a> {
+        #[serde(borrow, default)]
+        choices: Option<Vec<Choice<'a>>>,
+    }
+    #[derive(Deserialize)]
+    struct Choice<'a> {
+        #[serde(borrow, default)]
+        delta: Option<HashMap<Cow<'a, str>, &'a RawValue>>,
+        #[serde(borrow, default)]
+        text: Option<&'a RawValue>,
+        #[serde(default)]
+        finish_reason: Option<IgnoredAny>,
+    }
+    let says = |value: &RawValue| !matches!(value.get(), "null" | "\"\"" | "[]" | "{}");
+    let of_choice = |choice: &Choice<'_>| {
+        let of_delta = |(key, value): (&Cow<'_, str>, &&RawValue)| key != "role" && says(value);
+        choice.finish_reason.is_some()
+            || choice.text.is_some_and(says)
+            || choice.delta.as_ref().is_some_and(|delta| delta.iter().any(of_delta))
+    };
+    // What isn't made of choices is none of chat's chunks, and all of it is content.
+    parse::<Chunk<'_>>(data).and_then(|chunk| chunk.choices).is_none_or(|choices| choices.iter().any(of_choice))
+}
+
 /// serde_json looks at UTF-8 only in the strings that it keeps, and the client gets all of them.
 fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
     serde_json::from_str(std::str::from_utf8(json).ok()?).ok()
@@ -151,6 +182,25 @@ mod tests {
         }
         assert!(ChunkView::parse(b"{\"choices\":").is_none());
         assert!(ChunkView::parse(b"{\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}").is_none());
+    }
+
+    #[test]
+    fn who_speaks_is_no_content() {
+        for (data, content) in [
+            (r#"{"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#, false),
+            (r#"{"choices":[{"delta":{"role":"assistant","content":null,"refusal":null}}]}"#, false),
+            (r#"{"choices":[{"delta":{}}]}"#, false),
+            (r#"{"choices":[]}"#, false),
+            (r#"{"choices":[{"text":""}]}"#, false),
+            (r#"{"choices":[{"delta":{"content":"a"}}]}"#, true),
+            (r#"{"choices":[{"delta":{"reasoning_content":"a"}}]}"#, true),
+            (r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#, true),
+            (r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, true),
+            (r#"{"choices":[{"text":"a"}]}"#, true),
+            (r#"{"data":[]}"#, true),
+        ] {
+            assert_eq!(carries_content(data.as_bytes()), content, "{data}");
+        }
     }
 
     #[test]

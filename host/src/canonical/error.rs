@@ -1,5 +1,7 @@
 //! A provider's error, in OpenAI's shape whatever shape it came in.
 
+use std::time::{Duration, SystemTime};
+
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::{Map, Value};
@@ -13,6 +15,8 @@ pub struct ProviderError {
     pub error: Map<String, Value>,
     /// Its `retry-after`, as it came.
     pub retry_after: Option<String>,
+    /// When it may be asked again, as its headers say.
+    pub wait: Option<Duration>,
 }
 
 impl ProviderError {
@@ -25,11 +29,11 @@ impl ProviderError {
             let kind = kind.map(|kind| format!(" ({kind})")).unwrap_or_default();
             object(format!("{provider} answered {status}{kind}"), status)
         });
-        Self {
-            status,
-            error,
-            retry_after: header(RETRY_AFTER).filter(|value| is_retry_after(value)).map(str::to_owned),
-        }
+        let wait = super::wait::read(headers, SystemTime::now());
+        let retry_after = header(RETRY_AFTER).filter(|value| is_retry_after(value)).map(str::to_owned);
+        // Whole seconds, rounded up: coming back too early is refused again.
+        let retry_after = retry_after.or_else(|| Some(wait?.as_millis().div_ceil(1000).to_string()));
+        Self { status, error, retry_after, wait }
     }
 
     /// An error that came under a status of success: in a stream, or as a whole answer.

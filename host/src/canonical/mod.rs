@@ -7,8 +7,9 @@ mod edit;
 mod error;
 mod request;
 mod usage;
+mod wait;
 
-pub use answer::{AnswerView, ChunkView, is_object};
+pub use answer::{AnswerView, ChunkView, carries_content, is_object};
 pub use edit::Edits;
 pub use error::{ProviderError, error_type};
 pub use request::{BadBody, RequestBody};

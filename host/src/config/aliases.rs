@@ -6,6 +6,7 @@ use super::at::At;
 use super::deployment::Deployment;
 use super::node::Value;
 use super::report::Report;
+use super::routing::Names;
 
 /// Another name for a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,14 +20,12 @@ pub struct Alias {
 /// All aliases. An alias of something that is not there is a warning.
 pub(super) fn read(root: &At<'_>, deployments: &[Deployment], report: &mut Report) -> BTreeMap<String, Alias> {
     let section = root.get("router_settings").and_then(|router| router.map("model_group_alias", report));
+    let no_aliases = BTreeMap::new();
+    let names = Names::of(deployments, &no_aliases);
     let mut aliases = BTreeMap::new();
     for (name, at) in section.iter().flat_map(At::entries) {
         let Some(alias) = alias(&at, report) else { continue };
-        let known =
-            deployments.iter().any(|deployment| deployment.is_wildcard() || deployment.model_name == alias.target);
-        if !known {
-            at.warn(format!("there is no model `{}` in model_list", alias.target), report);
-        }
+        names.tell_if_unserved(&alias.target, &at, report);
         aliases.insert(name.to_owned(), alias);
     }
     aliases

@@ -107,10 +107,69 @@ impl<'a> At<'a> {
 
     /// A time span in seconds, more than 0.
     pub(super) fn seconds(&self, report: &mut Report) -> Option<Duration> {
-        let seconds = self.number("a number of seconds", report)?;
-        match Duration::try_from_secs_f64(seconds) {
-            Ok(duration) if !duration.is_zero() => Some(duration),
+        match self.span(report)? {
+            Some(duration) if !duration.is_zero() => Some(duration),
             _ => self.expected("a number of seconds above 0", report),
+        }
+    }
+
+    /// A time span in seconds that may be 0.
+    pub(super) fn seconds_or_none(&self, report: &mut Report) -> Option<Duration> {
+        self.span(report)?.or_else(|| self.expected("a number of seconds, not below 0", report))
+    }
+
+    /// A number as a time span, if it is one. Longer than 30 years is none: a clock must bear its sum with now.
+    fn span(&self, report: &mut Report) -> Option<Option<Duration>> {
+        const LONGEST: f64 = 1e9;
+        let seconds = self.number("a number of seconds", report)?;
+        if seconds > LONGEST {
+            return self.expected("a number of seconds, at most 1000000000", report);
+        }
+        Some(Duration::try_from_secs_f64(seconds).ok())
+    }
+
+    /// A whole number that is not negative, also one written as a text or as `3.0`.
+    pub(super) fn whole(&self, report: &mut Report) -> Option<u64> {
+        const WHAT: &str = "a whole number, not below 0";
+        let number = self.number(WHAT, report)?;
+        // Up to 2^53 an f64 is exact.
+        if number.fract() == 0.0 && (0.0..9e15).contains(&number) {
+            Some(number as u64)
+        } else {
+            self.expected(WHAT, report)
+        }
+    }
+
+    /// A whole number above 0.
+    pub(super) fn whole_above_zero(&self, report: &mut Report) -> Option<u64> {
+        match self.whole(report)? {
+            0 => self.expected("a whole number above 0", report),
+            number => Some(number),
+        }
+    }
+
+    /// How often, or how many: a whole number that is not negative and not beyond reason.
+    pub(super) fn count(&self, report: &mut Report) -> Option<u32> {
+        u32::try_from(self.whole(report)?).ok().or_else(|| self.expected("a smaller number", report))
+    }
+
+    /// The same above 0.
+    pub(super) fn count_above_zero(&self, report: &mut Report) -> Option<u32> {
+        u32::try_from(self.whole_above_zero(report)?).ok().or_else(|| self.expected("a smaller number", report))
+    }
+
+    /// A whole number, negative or not.
+    pub(super) fn integer(&self, report: &mut Report) -> Option<i64> {
+        const WHAT: &str = "a whole number";
+        let number = self.number(WHAT, report)?;
+        if number.fract() == 0.0 && number.abs() < 9e15 { Some(number as i64) } else { self.expected(WHAT, report) }
+    }
+
+    /// A number that is not negative.
+    pub(super) fn number_from_zero(&self, report: &mut Report) -> Option<f64> {
+        match self.number("a number", report)? {
+            number if number < 0.0 => self.expected("a number that is not negative", report),
+            number => Some(number),
         }
     }
 

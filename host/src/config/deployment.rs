@@ -30,6 +30,9 @@ pub struct Deployment {
     pub plugin: String,
     /// The provider's name for the model, without the prefix; may hold `*`.
     pub model: String,
+    /// The model that the file names, with its provider, where that one is gone and `model` took its place
+    /// (`router_settings.model_successors`).
+    pub succeeds: Option<String>,
     /// Where the API is, without a slash at the end of its path. `None`: where the plugin's manifest says.
     pub api_base: Option<Url>,
     /// The operator said so, and not the table that comes with the gateway.
@@ -41,10 +44,10 @@ pub struct Deployment {
     /// Headers to add to the call: `extra_headers`, `headers` and `organization`. Those that may be
     /// secret are marked sensitive.
     pub extra_headers: HeaderMap,
-    /// For the whole call. `timeout`, else that of `router_settings`, else `litellm_settings.request_timeout`,
-    /// else 600 s (LiteLLM: 6000 s).
+    /// For an attempt. `timeout`, else that of its group in `router_settings.model_group_timeouts`, else that of
+    /// `router_settings`, else `litellm_settings.request_timeout`, else 600 s (LiteLLM: 6000 s).
     pub timeout: Duration,
-    /// Until the first chunk of a stream: `stream_timeout`, here or in `router_settings`.
+    /// Until the first chunk of a stream: `stream_timeout`, in the same places.
     pub stream_timeout: Option<Duration>,
     /// Parameters that the provider doesn't support are left out instead of refused.
     pub drop_params: bool,
@@ -144,6 +147,7 @@ impl fmt::Debug for Deployment {
             .field("provider", &self.provider)
             .field("plugin", &self.plugin)
             .field("model", &self.model)
+            .field("succeeds", &self.succeeds)
             .field("api_base", &self.api_base.as_ref().map(Url::as_str))
             .field("credential", &self.credential)
             .field("cloud", &self.cloud)
@@ -156,6 +160,7 @@ impl fmt::Debug for Deployment {
             .field("parameters", &self.parameters.keys().collect::<Vec<_>>())
             .field("extra_body", &self.extra_body.keys().collect::<Vec<_>>())
             .field("weight", &self.weight)
+            .field("routing", &self.routing)
             .field("unusable", &self.unusable)
             .field("file", &self.file)
             .field("line", &self.line)

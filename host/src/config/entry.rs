@@ -17,9 +17,9 @@ use super::node::{Value, holds_a_secret};
 use super::params::{Params, unquoted};
 use super::providers::Provider;
 use super::report::{Report, Severity};
-use super::routing::DeploymentRouting;
+use super::routing::{DeploymentRouting, Keys, Timeouts};
 use super::target::{self, Target};
-use super::{catch_all, cloud, headers, retirements};
+use super::{catch_all, cloud, headers, succession};
 
 /// An entry whose mandatory keys are there.
 pub(super) struct Entry<'a> {
@@ -110,25 +110,31 @@ impl<'a> Entry<'a> {
         let mut flag = |key: &str| params.get(key).and_then(|at| at.flag(report));
         let drop_params = flag("drop_params").unwrap_or(context.drop_params);
         let strict = flag("strict").unwrap_or(context.strict);
-        let mut seconds = |key: &str| params.get(key).and_then(|at| at.seconds(report));
-        let timeout = seconds("timeout").unwrap_or(context.timeout);
-        let stream_timeout = seconds("stream_timeout").or(context.stream_timeout);
+        let timeouts = self.timeouts(&model_name, context, report);
         let mut texts = |key: &str| params.get(key).and_then(|at| at.texts(report)).unwrap_or_default();
         let additional_drop_params = texts("additional_drop_params");
         let allowed_openai_params = texts("allowed_openai_params");
         let model = model.strip_prefix(RESPONSES).filter(|_| plugin == "openai").map(str::to_owned).unwrap_or(model);
+        let named = (self.model_name.as_str(), &params.model_or_self());
+        let successor = succession::successor(named, (&provider, &model), context, report);
+        let succeeds = successor.as_ref().map(|_| format!("{provider}/{model}"));
+        let model = successor.unwrap_or(model);
+        let model_info = self.at.get("model_info");
+        let keys = Keys { params, model_info: model_info.as_ref() };
+        let routing = DeploymentRouting::read(&keys, (&provider, &model), timeouts, &context.defaults, report);
         Deployment {
             id: self.id(&model_name, &provider),
             model_name,
             model,
+            succeeds,
             api_base: access.base.url,
             api_base_named: access.base.named,
             credential: access.credential,
             parameters: self.parameters(&access.cloud, context.environment),
             cloud: access.cloud,
             extra_headers: headers::read(params, &plugin, report),
-            timeout,
-            stream_timeout,
+            timeout: timeouts.of_attempt(),
+            stream_timeout: timeouts.stream_timeout,
             drop_params,
             additional_drop_params,
             allowed_openai_params,
@@ -139,7 +145,7 @@ impl<'a> Entry<'a> {
             mock_response,
             model_info: self.model_info.clone(),
             weight: self.weight(report),
-            routing: DeploymentRouting::default(),
+            routing,
             unusable,
             file: self.at.place().file.clone(),
             line: self.at.place().line,
@@ -174,6 +180,12 @@ impl<'a> Entry<'a> {
         Ok(Access { base, credential, cloud })
     }
 
+    /// The deployment's own, else those of its group, else the router's.
+    fn timeouts(&self, model_name: &str, context: &Context<'_>, report: &mut Report) -> Timeouts {
+        let own = Timeouts::read(|key| self.params.get(key), report);
+        own.or(context.defaults.timeouts.of_group(model_name))
+    }
+
     fn weight(&self, report: &mut Report) -> Option<f64> {
         let at = self.params.get("weight")?;
         let weight = at.number("a number", report)?;
@@ -199,9 +211,6 @@ impl<'a> Entry<'a> {
                 "the provider `{provider}` is not in the table{hint}: calls to this model fail unless a plugin of this name is loaded"
             );
             report.warn_of_plugin(at.place(), at.path.clone(), provider, message);
-        }
-        if let Some(notice) = retirements::notice(provider, model, context.environment.today()) {
-            at.warn(format!("{} → {notice}", self.model_name), report);
         }
         if model.starts_with(RESPONSES) && row.is_some_and(|row| row.plugin() == "openai") {
             at.warn("served by chat completions: the bridge to the Responses API is not there yet", report);

@@ -123,7 +123,8 @@ pub(super) fn misspelt_parameter(key: &str) -> Option<&'static str> {
 
 /// The one of `known` that `text` differs from by a slip of the fingers: a letter in four at most.
 pub(super) fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |name: &str| strsim::damerau_levenshtein(&text.to_ascii_lowercase(), name);
+    let lower = text.to_ascii_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&lower, &name.to_ascii_lowercase());
     let (distance, name) = known.map(|name| (distance(name), name)).min()?;
     (distance > 0 && distance * 4 <= text.len())
         .then_some(name)

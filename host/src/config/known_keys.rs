@@ -5,11 +5,8 @@
 use super::known::{Rows, Support};
 use Support::{Honoured, NoEffect, NotYet, Python, Unguarded};
 
-const LIMITS: Support = NotYet("rate limits are not enforced yet");
-const RETRIES: Support = NotYet("calls are not retried yet");
-const FALLBACKS: Support = NotYet("there are no fallbacks yet");
-const COOLDOWNS: Support = NotYet("failing deployments are not taken out of rotation yet");
-const STRATEGIES: Support = NotYet("calls are shared by weight; there are no other strategies yet");
+const PROMPT_ROUTERS: Support = NotYet("routers that read the prompt are not supported yet");
+const PRICES: Support = Honoured("for cost-based-routing; spend is not computed yet");
 const BUDGETS: Support = Unguarded("budgets are not enforced yet");
 const COSTS: Support = NotYet("costs are not computed yet");
 const DATABASE: Support = NotYet("there is no database yet: no virtual keys, no users, no spend");
@@ -56,10 +53,20 @@ pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits")
 pub(super) const LITELLM_PARAMS: Rows = &[
     (
         Honoured(""),
-        "model custom_llm_provider api_key api_base base_url weight timeout stream_timeout drop_params \
-         additional_drop_params extra_headers headers extra_body mock_response \
-         litellm_credential_name strict",
+        "model custom_llm_provider api_key api_base base_url weight timeout stream_timeout idle_timeout \
+         max_stream_duration drop_params additional_drop_params extra_headers headers extra_body mock_response \
+         litellm_credential_name strict order max_parallel_requests num_retries cooldown_time allowed_fails \
+         allowed_fails_policy blocked",
     ),
+    (
+        Honoured(
+            "a weight, unless one has a weight of its own; a limit with usage-based-routing or enforce_model_rate_limits",
+        ),
+        "rpm tpm",
+    ),
+    (Honoured("where num_retries is not set"), "max_retries"),
+    (Honoured("with router_settings.enable_tag_filtering"), "tags"),
+    (PRICES, "input_cost_per_token output_cost_per_token"),
     (NotYet("what a provider lacks is refused, or left out with drop_params"), "allowed_openai_params"),
     (
         Honoured("for plugins whose requests are signed for AWS"),
@@ -70,12 +77,13 @@ pub(super) const LITELLM_PARAMS: Rows = &[
         "vertex_credentials vertex_project vertex_location vertex_ai_credentials vertex_ai_project vertex_ai_location",
     ),
     (Honoured("for OpenAI-compatible providers, as the header OpenAI-Organization"), "organization"),
-    (LIMITS, "rpm tpm itpm otpm rpd tpd daily_reset_time default_api_key_rpm_limit default_api_key_tpm_limit"),
-    (RETRIES, "num_retries max_retries retry_policy"),
-    (COOLDOWNS, "cooldown_time allowed_fails allowed_fails_policy"),
-    (FALLBACKS, "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks"),
-    (STRATEGIES, "order tags"),
-    (ADMISSION, "max_parallel_requests"),
+    (NotYet("only rpm and tpm are known as limits"), "itpm otpm rpd tpd daily_reset_time"),
+    (NotYet("there are no virtual keys yet"), "default_api_key_rpm_limit default_api_key_tpm_limit"),
+    (NotYet("set it in router_settings.model_group_retry_policy"), "retry_policy"),
+    (
+        NotYet("set them in router_settings, or in a request"),
+        "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks",
+    ),
     (BUDGETS, "max_budget budget_duration"),
     (GUARDRAILS, "guardrails"),
     (COSTS, "tiered_pricing cache_read_input_token_cost cache_creation_input_token_cost search_context_cost_per_query"),
@@ -100,8 +108,8 @@ pub(super) const LITELLM_PARAMS_BY_PREFIX: &[(&str, Support)] = &[
     ("azure_", NotYet("Azure OpenAI is not supported yet")),
     ("watsonx_", CLOUD),
     ("oci_", CLOUD),
-    ("auto_router_", STRATEGIES),
-    ("complexity_router_", STRATEGIES),
+    ("auto_router_", PROMPT_ROUTERS),
+    ("complexity_router_", PROMPT_ROUTERS),
     ("input_cost_per_", COSTS),
     ("output_cost_per_", COSTS),
     ("cache_read_input_", COSTS),
@@ -110,12 +118,16 @@ pub(super) const LITELLM_PARAMS_BY_PREFIX: &[(&str, Support)] = &[
 
 /// `model_info`. What is in no table is kept to be shown.
 pub(super) const MODEL_INFO: Rows = &[
-    (Honoured(""), "id mode base_model max_tokens max_input_tokens max_output_tokens"),
-    (COSTS, "input_cost_per_token output_cost_per_token cache_read_input_token_cost cache_creation_input_token_cost"),
+    (
+        Honoured(""),
+        "id mode base_model max_tokens max_input_tokens max_output_tokens blocked allowed_fails allowed_fails_policy \
+         cooldown_time",
+    ),
+    (PRICES, "input_cost_per_token output_cost_per_token"),
+    (COSTS, "cache_read_input_token_cost cache_creation_input_token_cost"),
     (Unguarded("access groups are not enforced yet"), "access_groups team_id"),
-    (Unguarded("the model is served all the same"), "blocked supported_environments"),
+    (Unguarded("the model is served all the same"), "supported_environments"),
     (HEALTH, "disable_background_health_check health_check_model health_check_timeout"),
-    (COOLDOWNS, "allowed_fails allowed_fails_policy cooldown_time"),
 ];
 
 /// `general_settings`.
@@ -187,7 +199,10 @@ pub(super) const GENERAL: Rows = &[
          use_azure_key_vault",
     ),
     (REDIS, "coordination_redis"),
-    (FALLBACKS, "enforce_fallback_model_access disable_fallbacks_on_per_model_rate_limits"),
+    (
+        NoEffect("the master key is the only key, and may call every model"),
+        "enforce_fallback_model_access disable_fallbacks_on_per_model_rate_limits",
+    ),
     (BUDGETS, "disable_budget_reservation fail_closed_rate_limit_enforcement max_budget budget_duration"),
     (NotYet("there are no pass-through routes yet"), "pass_through_endpoints pass_through_request_timeout"),
     (
@@ -203,15 +218,18 @@ pub(super) const LITELLM: Rows = &[
         "drop_params request_timeout set_verbose json_logs log_raw_request_response \
          require_auth_for_metrics_endpoint",
     ),
+    (
+        Honoured("where router_settings doesn't say"),
+        "stream_timeout num_retries retry_policy fallbacks default_fallbacks context_window_fallbacks \
+         content_policy_fallbacks allowed_fails cooldown_time",
+    ),
+    (NoEffect("num_retries says how often a call is retried"), "retry"),
     (NoEffect("nothing is ever reported to anybody"), "telemetry"),
     (
         PRIVATE,
         "turn_off_message_logging redact_user_api_key_info redact_messages_in_exceptions \
          expose_router_debug_in_errors suppress_debug_info global_disable_no_log_param",
     ),
-    (RETRIES, "num_retries retry retry_policy"),
-    (FALLBACKS, "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks"),
-    (COOLDOWNS, "allowed_fails cooldown_time"),
     (
         CALLBACKS,
         "callbacks success_callback failure_callback service_callback service_callbacks input_callback \
@@ -240,7 +258,7 @@ pub(super) const LITELLM: Rows = &[
     (
         LATER,
         "modify_params network_mock route_all_chat_openai_to_responses use_chat_completions_url_for_anthropic_messages \
-         public_model_groups stream_timeout merge_reasoning_content_in_choices openai_key api_key api_base \
+         public_model_groups merge_reasoning_content_in_choices openai_key api_key api_base \
          organization user_url_validation disable_token_counter priority_reservation use_litellm_proxy \
          return_response_headers ignore_invalid_deployments disable_end_user_cost_tracking mcp_aliases",
     ),
@@ -248,21 +266,21 @@ pub(super) const LITELLM: Rows = &[
 
 /// `router_settings`.
 pub(super) const ROUTER: Rows = &[
-    (Honoured(""), "timeout stream_timeout model_group_alias"),
     (
-        STRATEGIES,
-        "routing_strategy routing_strategy_args routing_groups enable_tag_filtering tag_filtering_match_any \
-         default_priority polling_interval plugins lowest_latency_logger",
+        Honoured(""),
+        "timeout stream_timeout model_group_alias routing_strategy routing_strategy_args num_retries retry_after \
+         retry_policy model_group_retry_policy allowed_fails allowed_fails_policy cooldown_time disable_cooldowns \
+         fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks max_fallbacks \
+         enable_weighted_failover enable_mid_stream_fallback_continuation fallback_on_unsupported_params \
+         enable_pre_call_checks optional_pre_call_checks enable_tag_filtering default_max_parallel_requests \
+         max_wait retry_budget hedging model_successors connect_timeout idle_timeout max_stream_duration \
+         model_group_timeouts",
     ),
-    (RETRIES, "num_retries retry_after retry_policy model_group_retry_policy default_max_retries"),
-    (COOLDOWNS, "allowed_fails allowed_fails_policy cooldown_time disable_cooldowns"),
-    (
-        FALLBACKS,
-        "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks max_fallbacks \
-         enable_weighted_failover enable_mid_stream_fallback_continuation fallback_on_unsupported_params",
-    ),
-    (LIMITS, "default_max_parallel_requests optional_pre_call_checks"),
-    (NotYet("the length of a prompt is not checked before the call"), "enable_pre_call_checks"),
+    (Honoured("with enable_tag_filtering"), "tag_filtering_match_any"),
+    (NotYet("all groups have the same strategy"), "routing_groups"),
+    (NotYet("calls have no priorities yet"), "default_priority polling_interval"),
+    (Python, "plugins lowest_latency_logger"),
+    (NoEffect("num_retries says how often a call is retried"), "default_max_retries"),
     (REDIS, "redis_url redis_host redis_port redis_password redis_db redis_username redis_ssl"),
     (BUDGETS, "provider_budget_config"),
     (CACHE, "cache_responses cache_kwargs caching_groups"),

@@ -46,7 +46,10 @@ pub mod routing;
 mod secret;
 mod service_account;
 mod substitute;
+mod succession;
 mod target;
+#[cfg(test)]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -64,6 +67,7 @@ pub use origin::{Folders, Origin, find, find_in};
 pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
 pub use report::{Finding, Report, Severity};
+pub use retirements::{Retirement, Successor, retirement, successor};
 pub use root_path::RootPath;
 pub use routing::{DeploymentRouting, Routing};
 pub use secret::Secret;
@@ -73,6 +77,7 @@ pub use target::inferred as provider_of_bare_name;
 use at::At;
 use model_list::Context;
 use node::Place;
+use routing::{Defaults, Names, Settings};
 
 /// The configuration that is compiled in.
 const BUILT_IN: &str = include_str!("../../../config/config.yml");
@@ -177,10 +182,12 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let providers = Providers::read(root, report);
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
-    let context = Context::read(root, environment, &providers, report);
+    let settings = Settings::of(root);
+    let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
     let deployments = model_list::read(&context, report);
     let aliases = aliases::read(root, &deployments, report);
-    let routing = Routing::default();
+    let names = Names::of(&deployments, &aliases);
+    let routing = Routing::read(&settings, context.defaults, &names, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);

@@ -1,7 +1,6 @@
 //! `model_list` to [`Deployment`]s, and what they have in common.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::at::At;
 use super::cloud::Ambient;
@@ -11,21 +10,19 @@ use super::environment::Environment;
 use super::node::Place;
 use super::providers::Providers;
 use super::report::Report;
-
-/// LiteLLM waits 6000 s; no client does.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+use super::routing::Defaults;
 
 /// What an entry of the list is read with.
 pub(super) struct Context<'a> {
     pub root: At<'a>,
     pub environment: &'a Environment,
     pub providers: &'a Providers,
-    pub timeout: Duration,
-    pub stream_timeout: Option<Duration>,
     pub drop_params: bool,
     pub strict: bool,
     /// What the environment has for clouds, read once.
     pub ambient: Ambient,
+    /// What the router says for all.
+    pub defaults: Defaults,
 }
 
 // === impl Context ===
@@ -35,26 +32,21 @@ impl<'a> Context<'a> {
         root: &At<'a>,
         environment: &'a Environment,
         providers: &'a Providers,
+        defaults: Defaults,
         report: &mut Report,
     ) -> Self {
         let litellm = root.get("litellm_settings");
-        let router = root.map("router_settings", report);
         let own = root.map("ai_api_settings", report);
         let get = |section: &Option<At<'a>>, key: &str| section.as_ref().and_then(|section| section.get(key));
-        let mut seconds = |at: Option<At<'_>>| at.and_then(|at| at.seconds(report));
-        let router_timeout = seconds(get(&router, "timeout"));
-        let litellm_timeout = seconds(get(&litellm, "request_timeout"));
-        let stream_timeout = seconds(get(&router, "stream_timeout"));
         let mut flag = |at: Option<At<'_>>| at.and_then(|at| at.flag(report)).unwrap_or(false);
         Self {
             root: root.clone(),
             environment,
             providers,
-            timeout: router_timeout.or(litellm_timeout).unwrap_or(DEFAULT_TIMEOUT),
-            stream_timeout,
             drop_params: flag(get(&litellm, "drop_params")),
             strict: flag(get(&own, "strict")),
             ambient: Ambient::read(environment),
+            defaults,
         }
     }
 }

@@ -6,9 +6,12 @@ use async_stream::stream;
 use bytes::Bytes;
 use futures_util::Stream;
 use http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
 
-use super::GatewayError;
 use super::relay::{End, Relay};
+use super::{GatewayError, failure};
+use crate::plugin::Usage;
+use crate::router::Flight;
 use crate::usage::Entry;
 
 /// An answer, and what its headers tell.
@@ -20,6 +23,8 @@ pub struct Answer {
     pub warnings: Option<HeaderValue>,
     /// The provider's `x-ratelimit-*` headers.
     pub rate_limits: HeaderMap,
+    /// What the provider says that it used, as far as it is known now.
+    pub(super) spent: Option<Usage>,
 }
 
 /// An answer, whole or in pieces.
@@ -38,15 +43,17 @@ pub struct StreamReply {
     /// How it ended, if it did already.
     pub(super) end: Option<End>,
     pub(super) relay: Option<Relay>,
+    /// The attempt, whose deployment is told how the stream ends.
+    pub(super) flight: Option<Flight>,
 }
 
 impl Answer {
     pub(super) fn whole(body: Bytes) -> Self {
-        Self { body: AnswerBody::Whole(body), warnings: None, rate_limits: HeaderMap::new() }
+        Self { body: AnswerBody::Whole(body), warnings: None, rate_limits: HeaderMap::new(), spent: None }
     }
 
     pub(super) fn stream(reply: StreamReply) -> Self {
-        Self { body: AnswerBody::Stream(reply), warnings: None, rate_limits: HeaderMap::new() }
+        Self { body: AnswerBody::Stream(reply), warnings: None, rate_limits: HeaderMap::new(), spent: None }
     }
 }
 
@@ -60,7 +67,7 @@ impl StreamReply {
         error_event: fn(&GatewayError) -> Bytes,
     ) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
         Box::pin(stream! {
-            let Self { first, mut end, mut relay } = self;
+            let Self { first, mut end, mut relay, mut flight } = self;
             entry.mark_first_byte();
             yield first;
             while end.is_none() {
@@ -75,9 +82,15 @@ impl StreamReply {
                     }
                     Err(error) => {
                         end = Some(End::Failed(error.to_string()));
+                        if let Some(flight) = flight.take() {
+                            flight.fail(failure::of(&error), Instant::now());
+                        }
                         yield error_event(&error);
                     }
                 }
+            }
+            if let Some(flight) = flight.take() {
+                flight.succeed(entry.usage.as_ref(), Instant::now());
             }
             match end {
                 Some(End::Failed(error)) => entry.fail(error),

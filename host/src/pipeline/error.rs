@@ -3,6 +3,7 @@
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, ProviderError};
 use crate::plugin::{CallError, Operation};
+use crate::router::{Misfit, NoDeployment};
 use crate::stream::StreamError;
 use crate::upstream::{BadPath, CredentialError, UpstreamError};
 
@@ -75,6 +76,14 @@ pub enum GatewayError {
     Strict {
         /// What, and where it stands in the request.
         losses: Vec<String>,
+    },
+    /// No deployment can be asked now.
+    #[error("model {model}: {}", no_deployment(.why))]
+    NoDeployment {
+        /// The name that the client used.
+        model: String,
+        /// Why none.
+        why: NoDeployment,
     },
     /// The deployment can't serve: its configuration is incomplete.
     #[error("model {model} can't be served: {reason}")]
@@ -167,5 +176,22 @@ impl GatewayError {
 
     pub(super) fn path(plugin: &str, error: &BadPath) -> Self {
         Self::plugin(plugin, CallError::Refused(error.to_string()))
+    }
+}
+
+/// Why no deployment can be asked, in words for a caller.
+pub fn no_deployment(why: &NoDeployment) -> String {
+    match why {
+        NoDeployment::Exhausted => "all of its deployments have failed this call".to_owned(),
+        NoDeployment::NoneFits(Misfit::ContextWindow { tokens, limit }) => {
+            format!("its prompt has about {tokens} tokens, and the largest deployment takes {limit}")
+        }
+        NoDeployment::NoneFits(Misfit::Lacks(what)) => format!("none of its deployments can {what}"),
+        NoDeployment::NoneFits(Misfit::Tags) => "none of its deployments has the tags of the request".to_owned(),
+        NoDeployment::NoneFits(Misfit::Unusable) => "none of its deployments can be used".to_owned(),
+        NoDeployment::Cooling { .. } => "all of its deployments failed a moment ago and are left alone".to_owned(),
+        NoDeployment::Full => "all of its deployments have as many calls under way as they may".to_owned(),
+        NoDeployment::RateLimited { .. } => "all of its deployments have had their calls of this minute".to_owned(),
+        NoDeployment::Blocked => "all of its deployments are blocked".to_owned(),
     }
 }

@@ -165,7 +165,7 @@ impl Pipeline {
 fn ready(batch: Batch, spent: &mut Option<Usage>) -> StreamReply {
     let piece = frame(Batch { done: true, ..batch });
     *spent = piece.usage;
-    StreamReply { first: piece.bytes, end: piece.end, relay: None }
+    StreamReply { first: piece.bytes, end: piece.end, relay: None, flight: None }
 }
 
 fn whole(completion: Completion, spent: &mut Option<Usage>) -> Answer {

@@ -5,11 +5,10 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, StreamReply};
 use super::relay::End;
-use super::{GatewayError, prepare, unix_seconds};
-use crate::canonical::RequestBody;
+use super::request::Request;
+use super::{GatewayError, unix_seconds};
 use crate::plugin::{Operation, Usage};
 use crate::stream::{DONE, push_data_frame};
-use crate::usage::Entry;
 
 /// What LiteLLM's mocks claim to have used.
 const USAGE: Usage = Usage {
@@ -20,23 +19,18 @@ const USAGE: Usage = Usage {
     reasoning_tokens: 0,
 };
 
-/// Answers `body` with `text`.
-pub(super) fn answer(
-    text: &str,
-    operation: Operation,
-    model: &str,
-    body: &RequestBody,
-    entry: &mut Entry,
-) -> Result<Answer, GatewayError> {
-    if operation != Operation::ChatCompletions {
+/// Answers a request with `text`.
+pub(super) fn answer(text: &str, request: &Request, spent: &mut Option<Usage>) -> Result<Answer, GatewayError> {
+    let model = &request.model;
+    if request.operation != Operation::ChatCompletions {
         let reason = "mock_response answers chat completions only".to_owned();
-        return Err(GatewayError::Unusable { model: model.to_owned(), reason });
+        return Err(GatewayError::Unusable { model: model.clone(), reason });
     }
-    entry.usage = Some(USAGE);
+    *spent = Some(USAGE);
     let created = unix_seconds();
-    let id = format!("chatcmpl-{}", entry.call_id);
+    let id = format!("chatcmpl-{}", request.id);
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30});
-    if !entry.streaming {
+    if !request.streaming {
         let message = json!({"role": "assistant", "content": text, "refusal": null});
         let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": "stop"});
         let whole = json!({"id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice], "usage": usage});
@@ -57,9 +51,9 @@ pub(super) fn answer(
         push(choice(json!({"content": word}), Value::Null), None);
     }
     push(choice(json!({}), json!("stop")), None);
-    if prepare::asks_for_usage(body)? {
+    if request.include_usage {
         push(json!([]), Some(usage));
     }
     out.extend_from_slice(DONE);
-    Ok(Answer::stream(StreamReply { first: Bytes::from(out), end: Some(End::Complete), relay: None }))
+    Ok(Answer::stream(StreamReply { first: Bytes::from(out), end: Some(End::Complete), relay: None, flight: None }))
 }

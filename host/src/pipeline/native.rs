@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::prepare::prepare;
 use super::relay::{End, Piece, Relay, read_events};
 use super::{Call, GatewayError, Patience, Pipeline};
-use crate::canonical::{AnswerView, ChunkView, ProviderError};
+use crate::canonical::{AnswerView, ChunkView, ProviderError, carries_content};
 use crate::plugin::{Operation, Usage};
 use crate::stream::{DONE, Decoder, StreamEvent};
 use crate::upstream::{Outbound, Redactor, Source};
@@ -25,8 +25,10 @@ pub(super) struct Native {
     redactor: Redactor,
     patience: Patience,
     show_usage: bool,
-    /// Something was sent to the client.
+    /// An event of the answer was there.
     begun: bool,
+    /// Something of the answer itself was.
+    has_content: bool,
     /// The choices that began, and those that ended: a bit each.
     seen: u64,
     finished: u64,
@@ -71,6 +73,7 @@ impl Pipeline {
                 patience: call.patience,
                 show_usage: call.include_usage,
                 begun: false,
+                has_content: false,
                 seen: 0,
                 finished: 0,
                 ends_anyhow: !matches!(call.operation, Operation::ChatCompletions | Operation::Completions),
@@ -155,11 +158,11 @@ impl Native {
         // Comments alone don't begin an answer: a failure after them still has a status.
         let bytes = if self.begun { out.into() } else { Bytes::new() };
         match ended {
-            Ok(end) => Ok(Piece { bytes, usage, end }),
+            Ok(end) => Ok(Piece { bytes, usage, has_content: self.has_content, end }),
             // What came before the failure came; the failure is told next.
             Err(error) => {
                 self.pending = Some(error);
-                Ok(Piece { bytes, usage, end: None })
+                Ok(Piece { bytes, usage, has_content: self.has_content, end: None })
             }
         }
     }
@@ -215,6 +218,7 @@ impl Native {
             return Ok(None);
         }
         self.begun = true;
+        self.has_content = self.has_content || carries_content(&data);
         out.extend_from_slice(&raw);
         ensure_blank_line(out);
         Ok(None)

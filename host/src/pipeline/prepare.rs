@@ -30,7 +30,7 @@ const FOR_THE_GATEWAY: &[&str] = &[
 ];
 
 /// What would let a client choose where a call goes or with which key. LiteLLM refuses these too.
-const BANNED: &[&str] = &[
+pub(super) const BANNED: &[&str] = &[
     "api_base",
     "api_key",
     "base_url",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::answer::StreamReply;
 use super::native::Native;
@@ -15,6 +15,8 @@ use crate::upstream::{Source, UpstreamError};
 /// What is taken from a connection before any of it goes on: so many bytes, so often, for so long.
 const MOST_AT_ONCE: usize = 32 << 10;
 const MOST_LOOKS: usize = 16;
+/// What of a stream is held back until something of the answer comes.
+const MOST_HELD: usize = 64 << 10;
 const LONGEST_LOOK: Duration = Duration::from_millis(2);
 
 /// A stream that is under way.
@@ -33,6 +35,8 @@ pub(super) struct Piece {
     pub(super) bytes: Bytes,
     /// What the call has used so far, if the provider said.
     pub(super) usage: Option<Usage>,
+    /// There is something of the answer in it, not only who speaks.
+    pub(super) has_content: bool,
     /// Nothing comes after this.
     pub(super) end: Option<End>,
 }
@@ -55,8 +59,8 @@ impl Relay {
         }
     }
 
-    /// Waits until there is something for the client: until then a failure still has a status. `usage` is what the
-    /// provider has said of it by then, also when it failed.
+    /// Waits until there is something of the answer for the client: until then a failure still has a status, and
+    /// somebody else may answer. `usage` is what the provider has said of it by then, also when it failed.
     pub(super) async fn start(
         mut self,
         patience: Patience,
@@ -64,23 +68,28 @@ impl Relay {
         usage: &mut Option<Usage>,
     ) -> Result<StreamReply, GatewayError> {
         let first = async {
+            let mut held = BytesMut::new();
             loop {
                 let piece = self.next().await?;
                 *usage = piece.usage.or(*usage);
-                if !piece.bytes.is_empty() || piece.end.is_some() {
-                    return Ok::<_, GatewayError>((piece.bytes, piece.end));
+                if piece.has_content || piece.end.is_some() || held.len() > MOST_HELD {
+                    let first = if held.is_empty() { piece.bytes } else { join(held, &piece.bytes) };
+                    return Ok::<_, GatewayError>((first, piece.end));
                 }
+                held.extend_from_slice(&piece.bytes);
             }
         };
         let (first, end) = match tokio::time::timeout(patience.for_first(), first).await {
             Ok(first) => first?,
-            Err(_) => {
-                let source = UpstreamError::Timeout { waiting_for: "first event", after: patience.first };
-                return Err(GatewayError::upstream(provider, source));
-            }
+            Err(_) => return Err(GatewayError::upstream(provider, patience.no_first())),
         };
-        Ok(StreamReply { first, end, relay: Some(self) })
+        Ok(StreamReply { first, end, relay: Some(self), flight: None })
     }
+}
+
+fn join(mut held: BytesMut, more: &Bytes) -> Bytes {
+    held.extend_from_slice(more);
+    held.freeze()
 }
 
 /// What one look at a stream brought, beside events.
@@ -105,7 +114,7 @@ pub(super) async fn read_events(
     events.clear();
     let end = Read { is_end: true, bytes: 0, decoded: Ok(()) };
     let Some(source) = source else { return Ok(end) };
-    let Some(mut chunk) = source.chunk(patience.total).await? else { return Ok(end) };
+    let Some(mut chunk) = source.chunk(patience.for_next()).await? else { return Ok(end) };
     let (mut bytes, mut looks, began) = (0, 0, Instant::now());
     loop {
         bytes += chunk.len();

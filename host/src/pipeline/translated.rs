@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::framing::decoder;
 use super::relay::{End, Piece, read_events};
 use super::{Call, GatewayError, Patience};
+use crate::canonical::carries_content;
 use crate::plugin::{Batch, Ending, Event, Exchange, Framing};
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
 use crate::upstream::{Redactor, Source, UpstreamError};
@@ -23,6 +24,8 @@ pub(super) struct Translated {
     provider: String,
     redactor: Redactor,
     patience: Patience,
+    /// Something of the answer itself was there.
+    has_content: bool,
 }
 
 impl Translated {
@@ -38,6 +41,7 @@ impl Translated {
             plugin: call.plugin.manifest.name.clone(),
             provider: call.route.target.deployment.provider.clone(),
             patience: call.patience,
+            has_content: false,
         }
     }
 
@@ -71,10 +75,15 @@ impl Translated {
         if let Some(source) = self.source.take_if(|_| batch.done) {
             source.read_out();
         }
-        let piece = frame(batch);
+        let piece = self.frame(batch);
         let undecoded = read.decoded.err().map(|error| GatewayError::stream(&self.provider, error));
         self.pending = failed.or(undecoded);
         Ok(piece)
+    }
+
+    fn frame(&mut self, batch: Batch) -> Piece {
+        self.has_content = self.has_content || batch.chunks.iter().any(|chunk| carries_content(chunk));
+        Piece { has_content: self.has_content, ..frame(batch) }
     }
 
     async fn translate(&mut self) -> Result<Batch, GatewayError> {
@@ -99,18 +108,18 @@ impl Translated {
         self.events.extend(self.decoder.finish());
         let last = self.translate().await?;
         if last.done {
-            return Ok(frame(last));
+            return Ok(self.frame(last));
         }
         let usage = last.usage;
-        let piece = frame(last);
+        let piece = self.frame(last);
         let ended = self.exchange.end(Ending::Complete).await;
         let rest = ended
             .map_err(|error| GatewayError::plugin(&self.plugin, error))
-            .map(|rest| frame(Batch { done: true, ..rest }));
+            .map(|rest| self.frame(Batch { done: true, ..rest }));
         match rest {
             Ok(rest) => {
                 let bytes = [piece.bytes, rest.bytes].concat().into();
-                Ok(Piece { bytes, usage: rest.usage.or(usage), end: rest.end })
+                Ok(Piece { bytes, usage: rest.usage.or(usage), ..rest })
             }
             Err(error) => {
                 self.pending = Some(error);
@@ -140,5 +149,5 @@ pub(super) fn frame(batch: Batch) -> Piece {
     if batch.done {
         out.extend_from_slice(DONE);
     }
-    Piece { bytes: out.into(), usage: batch.usage, end: batch.done.then_some(End::Complete) }
+    Piece { bytes: out.into(), usage: batch.usage, has_content: true, end: batch.done.then_some(End::Complete) }
 }

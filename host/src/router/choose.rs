@@ -37,6 +37,8 @@ pub enum Misfit {
     Lacks(&'static str),
     /// Its tags are others than the request's.
     Tags,
+    /// It can't be asked at all: no plugin, no key, another endpoint.
+    Unusable,
 }
 
 /// A deployment for one attempt.
@@ -57,6 +59,8 @@ pub enum Reason {
     Only,
     /// Its turn, by the weights.
     Turn,
+    /// A second one beside an attempt that is slow.
+    Hedge,
 }
 
 /// Why there is no deployment for an attempt.
@@ -89,6 +93,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Only => f.write_str("the only deployment"),
             Self::Turn => f.write_str("its turn"),
+            Self::Hedge => f.write_str("beside a slow attempt"),
         }
     }
 }

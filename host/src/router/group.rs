@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::pattern;
 use super::vitals::Vitals;
@@ -30,6 +32,18 @@ pub struct Group {
     pub first: Arc<Target>,
     /// Whoever waits for a free slot of one of them is woken by this.
     pub(super) freed: Arc<Notify>,
+    /// How many do.
+    waiting: Arc<AtomicUsize>,
+    pub retry_budget: Arc<RetryBudget>,
+}
+#[derive(Debug, Default)]
+pub struct RetryBudget;
+impl RetryBudget {
+    pub fn deposit(&self) {}
+    pub fn try_withdraw(&self, _now: tokio::time::Instant) -> bool {
+        true
+    }
+    pub fn withdraw_anyway(&self, _now: tokio::time::Instant) {}
 }
 
 /// What a model's name stands for.
@@ -45,7 +59,14 @@ impl Group {
     /// The group of these deployments; `None` where there are none.
     pub(super) fn new(name: String, targets: Vec<Arc<Target>>) -> Option<Arc<Self>> {
         let first = targets.first()?.clone();
-        Some(Arc::new(Self { name, targets, first, freed: Arc::new(Notify::new()) }))
+        Some(Arc::new(Self {
+            name,
+            targets,
+            first,
+            freed: Arc::new(Notify::new()),
+            waiting: Arc::default(),
+            retry_budget: Arc::default(),
+        }))
     }
 }
 
@@ -68,8 +89,25 @@ impl Resolved {
         pattern::fill(&target.deployment.model, &stars)
     }
 
-    /// Waits until a slot of one of the deployments is given back.
-    pub async fn freed(&self) {
-        self.group.freed.notified().await;
+    /// Ends when a slot of one of the deployments is given back.
+    pub fn freed(&self) -> Notified<'_> {
+        self.group.freed.notified()
+    }
+
+    /// A place among the calls that wait for a slot, where fewer than `most` do.
+    pub fn queue(&self, most: usize) -> Option<Place> {
+        let waiting = &self.group.waiting;
+        let place = Place(waiting.clone());
+        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+/// A place among the calls that wait for a free slot of a group.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

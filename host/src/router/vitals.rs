@@ -40,6 +40,12 @@ impl Vitals {
     }
 }
 
+impl Vitals {
+    pub fn first_byte_quantile(&self, _q: f64) -> Option<std::time::Duration> {
+        None
+    }
+}
+
 impl Flight {
     /// The first piece of the answer is here.
     pub fn first_byte(&mut self, _now: Instant) {}

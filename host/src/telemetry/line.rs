@@ -33,14 +33,14 @@ impl Line {
             }
             Format::Plain => {
                 line.time();
-                line.formatted(format_args!(" {level:>5} "));
+                line.write_formatted(format_args!(" {level:>5} "));
                 line.raw(message);
             }
             Format::Coloured => {
                 line.raw("\x1b[2m");
                 line.time();
                 let colour = if level == "INFO" { 32 } else { 33 };
-                line.formatted(format_args!("\x1b[0m \x1b[{colour}m{level:>5}\x1b[0m "));
+                line.write_formatted(format_args!("\x1b[0m \x1b[{colour}m{level:>5}\x1b[0m "));
                 line.raw(message);
             }
         }
@@ -58,7 +58,15 @@ impl Line {
         } else if self.format == Format::Json {
             serde_json::to_writer(&mut self.text, value).expect("a string always has JSON, and a Vec takes all bytes");
         } else {
-            self.formatted(format_args!("{value:?}"));
+            self.write_formatted(format_args!("{value:?}"));
+        }
+    }
+
+    /// Adds a text that a value of ours writes: printable, without quotes.
+    pub fn formatted(&mut self, key: &str, value: Option<impl fmt::Display>) {
+        if let Some(value) = value {
+            self.key(key);
+            self.write_formatted(format_args!("\"{value}\""));
         }
     }
 
@@ -66,7 +74,7 @@ impl Line {
     pub fn number(&mut self, key: &str, value: Option<u64>) {
         if let Some(value) = value {
             self.key(key);
-            self.formatted(format_args!("{value}"));
+            self.write_formatted(format_args!("{value}"));
         }
     }
 
@@ -83,7 +91,7 @@ impl Line {
         let Some(value) = value else { return };
         self.key(key);
         let (whole, thousandths) = (value.as_micros() / 1000, value.as_micros() % 1000);
-        self.formatted(format_args!("{whole}.{thousandths:03}"));
+        self.write_formatted(format_args!("{whole}.{thousandths:03}"));
         // As short as a number is written, which has one digit behind its point at least.
         for _ in 0..2 {
             self.text.pop_if(|last| *last == b'0');
@@ -117,7 +125,7 @@ impl Line {
             SystemTime.format_time(&mut tracing_subscriber::fmt::format::Writer::new(&mut Appended(&mut self.text)));
     }
 
-    fn formatted(&mut self, arguments: fmt::Arguments<'_>) {
+    fn write_formatted(&mut self, arguments: fmt::Arguments<'_>) {
         let _ = Appended(&mut self.text).write_fmt(arguments);
     }
 }

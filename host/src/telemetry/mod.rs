@@ -94,3 +94,11 @@ pub fn log_request(fields: impl FnOnce(&mut Line)) {
     fields(&mut line);
     log.sink.push(&line.finish());
 }
+
+/// Writes the line of an attempt that brought no answer; a request's own line is that of its last one.
+pub fn log_attempt(fields: impl FnOnce(&mut Line)) {
+    let Some(log) = LOG.get().filter(|log| log.requests) else { return };
+    let mut line = Line::new(log.format, "WARN", "attempt");
+    fields(&mut line);
+    log.sink.push(&line.finish());
+}

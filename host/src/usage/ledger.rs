@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::plugin::Usage;
+use crate::router::Reason;
 use crate::telemetry::{self, Line};
 
 /// What is known of one request. Dropped, it is written to the log: also when the client went away.
@@ -29,6 +30,22 @@ pub struct Entry {
     pub streaming: bool,
     /// What it used, as far as the provider said.
     pub usage: Option<Usage>,
+    /// The fallback that served it, if one did.
+    pub group: Option<String>,
+    /// Why this deployment.
+    pub reason: Option<Reason>,
+    /// Deployments asked, one asked twice counted twice.
+    pub attempts: u32,
+    /// Attempts after the first one of a model group.
+    pub retries: u32,
+    /// Fallbacks asked.
+    pub fallbacks: u32,
+    /// Two attempts ran side by side.
+    pub hedged: bool,
+    /// The attempts that brought no answer: which deployment, and how it failed.
+    pub failed: Vec<(String, &'static str)>,
+    /// What those used, as far as their providers said.
+    pub failed_usage: Option<Usage>,
     /// How long the client waited for the first byte of the answer.
     pub first_byte: Option<Duration>,
     /// What went wrong, in words without prompts, answers or keys.
@@ -81,6 +98,14 @@ impl Entry {
             served_by: None,
             streaming: false,
             usage: None,
+            group: None,
+            reason: None,
+            attempts: 0,
+            retries: 0,
+            fallbacks: 0,
+            hedged: false,
+            failed: Vec::new(),
+            failed_usage: None,
             first_byte: None,
             error: None,
         }
@@ -108,6 +133,22 @@ impl Entry {
         self.error = Some(error.to_string());
     }
 
+    /// An attempt brought no answer.
+    pub fn note_failed(&mut self, deployment: &str, kind: &'static str, usage: Option<Usage>) {
+        self.failed.push((deployment.to_owned(), kind));
+        if let Some(usage) = usage {
+            let before = self.failed_usage.take();
+            let sum = |of: fn(&Usage) -> u64| before.as_ref().map_or(0, of).saturating_add(of(&usage));
+            self.failed_usage = Some(Usage {
+                prompt_tokens: sum(|usage| usage.prompt_tokens),
+                completion_tokens: sum(|usage| usage.completion_tokens),
+                cache_read_tokens: sum(|usage| usage.cache_read_tokens),
+                cache_write_tokens: sum(|usage| usage.cache_write_tokens),
+                reasoning_tokens: sum(|usage| usage.reasoning_tokens),
+            });
+        }
+    }
+
     fn write(&self, line: &mut Line) {
         let served_by = self.served_by.as_ref();
         let tokens = |count: fn(&Usage) -> u64| self.usage.as_ref().map(count);
@@ -121,12 +162,19 @@ impl Entry {
         line.text("deployment", served_by.map(|by| &*by.deployment));
         line.text("provider", served_by.map(|by| &*by.provider));
         line.text("provider_model", served_by.map(|by| &*by.model));
+        line.text("group", self.group.as_deref());
+        line.formatted("chosen", self.reason);
+        line.number("attempts", Some(self.attempts.into()).filter(|attempts| *attempts > 1));
+        line.number("fallbacks", Some(self.fallbacks.into()).filter(|fallbacks| *fallbacks > 0));
+        line.flag("hedged", self.hedged);
         line.flag("stream", self.streaming);
         line.number("prompt_tokens", tokens(|usage| usage.prompt_tokens));
         line.number("completion_tokens", tokens(|usage| usage.completion_tokens));
         line.number("cache_read_tokens", tokens(|usage| usage.cache_read_tokens));
         line.number("cache_write_tokens", tokens(|usage| usage.cache_write_tokens));
         line.number("reasoning_tokens", tokens(|usage| usage.reasoning_tokens));
+        line.number("failed_prompt_tokens", self.failed_usage.map(|usage| usage.prompt_tokens));
+        line.number("failed_completion_tokens", self.failed_usage.map(|usage| usage.completion_tokens));
         line.milliseconds("ttft_ms", self.first_byte);
         line.milliseconds("duration_ms", Some(self.elapsed()));
         line.text("error", self.error.as_deref());

@@ -1,16 +1,34 @@
 //! What decides which deployment serves a call, and what happens when it can't: `router_settings`, the keys of the same
 //! names in `litellm_settings`, and those of a deployment.
 
+mod by_kind;
+mod checks;
+mod cooldowns;
+mod deployment;
+mod fallbacks;
+mod names;
+mod read;
+mod retries;
+mod settings;
+mod strategy;
+mod timeouts;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map as JsonMap, Value as Json};
 
+pub(super) use deployment::Keys;
+pub(super) use names::Names;
+pub(super) use read::Defaults;
+pub(super) use settings::Settings;
+pub(super) use timeouts::Timeouts;
+
 /// LiteLLM's, and that of its documentation's examples.
 const DEFAULT_RETRIES: u32 = 2;
 
 /// Everything that the router is told. `router_settings` win over `litellm_settings`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Routing {
     /// `routing_strategy`.
     pub strategy: StrategyKind,
@@ -32,6 +50,9 @@ pub struct Routing {
     pub model_successors: bool,
     /// `enable_weighted_failover`: a failed call's next deployment is chosen by weight too, and not by health first.
     pub weighted_failover: bool,
+    /// `connect_timeout`, AI-API's own: how long it may take until a provider's server is connected, its name looked up and
+    /// TLS agreed on.
+    pub connect_timeout: Duration,
 }
 
 /// How one of several healthy deployments is chosen.
@@ -69,7 +90,7 @@ pub struct Retries {
     pub count: u32,
     /// `retry_policy`.
     pub policy: ByKind,
-    /// `model_group_retry_policy`, by the name of the group.
+    /// `model_group_retry_policy`, by the name of the group: all of `policy` is nothing to a group that has one.
     pub group_policies: BTreeMap<String, ByKind>,
     /// `retry_after`: the least wait before the same deployment is called again.
     pub min_wait: Duration,
@@ -129,16 +150,18 @@ pub struct Fallbacks {
     pub general: Chains,
     /// `default_fallbacks`, and `"*"` of `fallbacks`.
     pub default: Vec<Fallback>,
-    /// `context_window_fallbacks`.
+    /// `context_window_fallbacks`; `"*"` stands for every model that has none of its own.
     pub context_window: Chains,
-    /// `content_policy_fallbacks`.
+    /// `content_policy_fallbacks`, in the same way.
     pub content_policy: Chains,
     /// `max_fallbacks`.
     pub max: u32,
+    /// `fallback_on_unsupported_params`: a request that the model's deployments can't serve for what it asks for goes on, too.
+    pub on_unsupported_params: bool,
 }
 
 /// A model group that takes another's place.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Fallback {
     /// Its name.
     pub model: String,
@@ -176,7 +199,8 @@ pub struct Hedging {
     pub min_delay: Duration,
 }
 
-/// What a deployment says of its own routing.
+/// What a deployment says of its own routing; where it doesn't, what its group and the router say. Only the router's retries
+/// are not in it, since policies come before them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeploymentRouting {
     /// Calls in a minute.
@@ -191,9 +215,9 @@ pub struct DeploymentRouting {
     pub max_parallel_requests: Option<u32>,
     /// `num_retries`, else `max_retries`: retries for failures of this deployment.
     pub num_retries: Option<u32>,
-    /// `cooldown_time`.
+    /// `cooldown_time`; always there when it comes from a configuration.
     pub cooldown_time: Option<Duration>,
-    /// `allowed_fails`.
+    /// `allowed_fails`, for kinds of failures of which `allowed_fails_policy` has no number.
     pub allowed_fails: Option<u32>,
     /// `allowed_fails_policy`.
     pub allowed_fails_policy: ByKind,
@@ -201,10 +225,29 @@ pub struct DeploymentRouting {
     pub idle_timeout: Option<Duration>,
     /// `max_stream_duration`, AI-API's own: for a whole stream; without one it lasts as long as something comes.
     pub max_stream_duration: Option<Duration>,
-    /// USD for a token of the prompt and of the answer: the operator's own, else the table's.
+    /// USD for a token of the prompt and of the answer: the operator's own, else the table's. Of a deployment for many models
+    /// there are the operator's only.
     pub prices: Option<(f64, f64)>,
     /// `model_info.blocked`: it gets no calls.
     pub blocked: bool,
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self {
+            strategy: StrategyKind::default(),
+            strategy_args: StrategyArgs::default(),
+            retries: Retries::default(),
+            cooldowns: Cooldowns::default(),
+            fallbacks: Fallbacks::default(),
+            checks: Checks::default(),
+            hedging: None,
+            continues_streams: false,
+            model_successors: false,
+            weighted_failover: false,
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
 }
 
 impl Default for StrategyArgs {
@@ -240,6 +283,7 @@ impl Default for Fallbacks {
             context_window: Chains::new(),
             content_policy: Chains::new(),
             max: 5,
+            on_unsupported_params: true,
         }
     }
 }

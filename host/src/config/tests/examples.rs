@@ -48,7 +48,7 @@ fn the_operators_report_names_retired_models_and_keys_without_effect() {
     assert_eq!(warnings.len(), 6, "{warnings:#?}");
     assert_eq!(
         warnings[1],
-        "16: model_list[2].litellm_params.model: claude-4 → anthropic/claude-sonnet-4-20250514 was shut down on 2026-06-15; use anthropic/claude-sonnet-4-6"
+        "16: model_list[2].litellm_params.model: claude-4 → anthropic/claude-sonnet-4-20250514 was shut down on 2026-06-15; successor anthropic/claude-sonnet-4-6"
     );
     assert_eq!(
         told(&report, Severity::Ignored),

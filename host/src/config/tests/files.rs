@@ -152,7 +152,7 @@ fn aliases_may_be_hidden_and_should_lead_somewhere() {
 fn every_key_without_effect_is_told_with_the_reason() {
     let text = format!(
         "{ECHO}general_settings:\n  database_url: postgres://u:hunter2@db/x\n  allowed_ips: [10.0.0.1]\n  custom_auth: my.auth\n  drop_params: true\n\
-         litellm_settings:\n  num_retrys: 3\nrouter_settings:\n  routing_strategy: least-busy\n  redis_password: hunter2\nmcp_servers: {{}}\n"
+         litellm_settings:\n  num_retrys: 3\nrouter_settings:\n  routing_groups: []\n  redis_password: hunter2\nmcp_servers: {{}}\n"
     );
     let report = loaded(&text, &[]).report;
 
@@ -163,7 +163,7 @@ fn every_key_without_effect_is_told_with_the_reason() {
             "6: general_settings.custom_auth: Python code can't run here; plugins are WebAssembly components",
             "7: general_settings.drop_params: unknown key; did you mean `litellm_settings.drop_params`?",
             "9: litellm_settings.num_retrys: unknown key; did you mean `num_retries`?",
-            "11: router_settings.routing_strategy: calls are shared by weight; there are no other strategies yet",
+            "11: router_settings.routing_groups: all groups have the same strategy",
             "12: router_settings.redis_password: nothing is shared through Redis yet",
             "13: mcp_servers: this is not supported yet",
         ]

@@ -1,9 +1,12 @@
 //! Whole configurations: what a file and an environment make together.
 
+mod deployment_routing;
 mod deployments;
 mod examples;
 mod files;
 mod refusals;
+mod routing;
+mod successors;
 
 use std::fs;
 use std::path::{Path, PathBuf};

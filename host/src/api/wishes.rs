@@ -1,0 +1,48 @@
+//! What a client's headers ask of the routing: LiteLLM's `x-litellm-…`.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::pipeline::{GatewayError, MAX_RETRIES, Wishes};
+
+/// More tags than anybody means.
+const MAX_TAGS: usize = 100;
+
+/// Reads them.
+///
+/// # Errors
+/// One of them is no sensible value.
+pub(super) fn read(headers: &HeaderMap) -> Result<Wishes, GatewayError> {
+    Ok(Wishes {
+        timeout: seconds(headers, "x-litellm-timeout")?,
+        stream_timeout: seconds(headers, "x-litellm-stream-timeout")?,
+        num_retries: retries(headers)?,
+        tags: tags(headers),
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    Some(headers.get(name)?.to_str().unwrap_or_default().trim())
+}
+
+fn seconds(headers: &HeaderMap, name: &'static str) -> Result<Option<Duration>, GatewayError> {
+    let Some(text) = text(headers, name) else { return Ok(None) };
+    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let wrong = || GatewayError::invalid(name, format!("The header '{name}' must be a number of seconds above 0."));
+    duration.filter(|duration| !duration.is_zero()).map(Some).ok_or_else(wrong)
+}
+
+fn retries(headers: &HeaderMap) -> Result<Option<u32>, GatewayError> {
+    let name = "x-litellm-num-retries";
+    let Some(text) = text(headers, name) else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| f64::from(*number) <= MAX_RETRIES);
+    let wrong =
+        || GatewayError::invalid(name, format!("The header '{name}' must be a whole number from 0 to {MAX_RETRIES}."));
+    number.map(Some).ok_or_else(wrong)
+}
+
+fn tags(headers: &HeaderMap) -> Vec<String> {
+    let Some(list) = text(headers, "x-litellm-tags") else { return Vec::new() };
+    list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).take(MAX_TAGS).map(str::to_owned).collect()
+}

@@ -1,0 +1,261 @@
+//! From attempt to attempt within a model group: another deployment at once, the same one after a while, or nothing.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::attempt::{Asked, Failed};
+use super::backoff;
+use super::journey::Journey;
+use super::request::Request;
+use super::{GatewayError, Pipeline};
+use crate::canonical::RequestBody;
+use crate::router::{Cure, Misfit, NoDeployment, Pick, Query, Resolved, Target};
+
+/// A look at a group that is all busy or cooling isn't repeated sooner.
+const SOONEST_LOOK: Duration = Duration::from_millis(10);
+/// Calls that wait for a free slot of one group; more are refused at once.
+const MOST_WAITING: usize = 1_000;
+
+/// What a call's attempts at one group have come to.
+#[derive(Default)]
+struct Trail {
+    /// Positions of the deployments that failed, in order.
+    tried: Vec<usize>,
+    /// Attempts after the first one.
+    retries: u32,
+    /// The failure that is told, should there be no answer.
+    told: Option<Box<Failed>>,
+}
+
+impl Trail {
+    /// Adds a failure.
+    fn push(&mut self, failed: Box<Failed>) {
+        self.tried.push(failed.route.target.position);
+        self.told = match self.told.take() {
+            Some(before) if rank(&before) > rank(&failed) => Some(before),
+            _ => Some(failed),
+        };
+    }
+}
+
+impl Pipeline {
+    /// Answers a call by one of the group's deployments. `patient`: nobody else could serve it, so a group that is all
+    /// busy or cooling is waited for.
+    ///
+    /// # Errors
+    /// The failure that says most: one that time may cure before one that only the operator can.
+    pub(super) async fn serve(
+        &self,
+        request: &Request,
+        body: &RequestBody,
+        group: &Resolved,
+        patient: bool,
+        journey: &mut Journey<'_>,
+    ) -> Result<Answer, GatewayError> {
+        let mut trail = Trail::default();
+        group.group.retry_budget.deposit();
+        let mut next = self.find(request, group, &[], false, patient, journey).await;
+        loop {
+            let pick = match (next, trail.told.take()) {
+                (Ok(pick), told) => {
+                    trail.told = told;
+                    pick
+                }
+                (Err(_), Some(failed)) => return Err(failed.error),
+                (Err(none), None) => return Err(self.no_deployment(none, group, request)),
+            };
+            let deadline = journey.deadline(&request.limits, &pick.route.target.deployment);
+            let asked = Asked { request, body, deadline };
+            journey.begin_attempt(&pick);
+            let failed = match self.attempt_or_hedge(asked, group, pick, &mut trail, journey).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            next = match self.next_step(request, group, failed, patient, &mut trail, journey).await {
+                Some(next) => next,
+                None => return Err(self.untold(trail, group, request)),
+            };
+        }
+    }
+
+    /// What is tried after a failure, once the wait is over that it takes; `None`: nothing.
+    async fn next_step(
+        &self,
+        request: &Request,
+        group: &Resolved,
+        failed: Box<Failed>,
+        patient: bool,
+        trail: &mut Trail,
+        journey: &mut Journey<'_>,
+    ) -> Option<Result<Pick, NoDeployment>> {
+        let (failure, allowed) = (failed.failure, self.allowed_retries(request, group, &failed));
+        journey.end_attempt(&failed);
+        trail.push(failed);
+        if failure.kind.cure() == Cure::Nothing || allowed == 0 {
+            return None;
+        }
+        // Another deployment is asked at once, and as often as there is one: that is what a group is for.
+        let now = Instant::now();
+        if let Ok(pick) = self.choose(request, group, &trail.tried, false, now) {
+            group.group.retry_budget.withdraw_anyway(now);
+            trail.retries += 1;
+            journey.entry.retries += 1;
+            return Some(Ok(pick));
+        }
+        if failure.kind.cure() != Cure::Time || trail.retries >= allowed {
+            return None;
+        }
+        let retries = &self.config.routing.retries;
+        let wait = backoff::wait(trail.retries, failure.retry_after, retries.min_wait, &request.id);
+        if wait > journey.may_wait(retries.max_wait) || !group.group.retry_budget.try_withdraw(now) {
+            return None;
+        }
+        journey.sleep(wait).await;
+        trail.retries += 1;
+        journey.entry.retries += 1;
+        Some(self.find(request, group, &trail.tried, true, patient, journey).await)
+    }
+
+    /// How often a call may be retried after this failure: the client's word, the deployment's, the policy for such
+    /// failures (the group's before the general one), else `num_retries`.
+    fn allowed_retries(&self, request: &Request, group: &Resolved, failed: &Failed) -> u32 {
+        let retries = &self.config.routing.retries;
+        let kind = failed.failure.kind;
+        let own = request.num_retries.or(failed.route.target.deployment.routing.num_retries);
+        let policy = || retries.group_policies.get(&group.group.name).and_then(|policy| kind.of(policy));
+        own.or_else(policy).or_else(|| kind.of(&retries.policy)).unwrap_or(retries.count)
+    }
+
+    fn choose(
+        &self,
+        request: &Request,
+        group: &Resolved,
+        tried: &[usize],
+        again: bool,
+        now: Instant,
+    ) -> Result<Pick, NoDeployment> {
+        let fits = |target: &Target, _: &str| self.usable(target, request.operation);
+        let query = Query { streaming: request.streaming, tried, again, fits: &fits, tokens: request.tokens() };
+        self.router.choose(group, &query, now)
+    }
+
+    /// A deployment for the next attempt; where the group is all busy or cooling, once that has passed.
+    async fn find(
+        &self,
+        request: &Request,
+        group: &Resolved,
+        tried: &[usize],
+        again: bool,
+        patient: bool,
+        journey: &mut Journey<'_>,
+    ) -> Result<Pick, NoDeployment> {
+        let max_wait = self.config.routing.retries.max_wait;
+        loop {
+            let none = match self.choose(request, group, tried, again, Instant::now()) {
+                Ok(pick) => return Ok(pick),
+                Err(none) => none,
+            };
+            let left = journey.may_wait(max_wait);
+            match none {
+                NoDeployment::Cooling { back_in, .. } | NoDeployment::RateLimited { back_in } => {
+                    let wait = back_in.max(SOONEST_LOOK);
+                    if !patient || wait > left {
+                        return Err(none);
+                    }
+                    journey.sleep(wait).await;
+                }
+                NoDeployment::Full if patient && !left.is_zero() => {
+                    let Some(_place) = group.queue(MOST_WAITING) else { return Err(none) };
+                    // Listens before it looks again, so that no slot is given back unheard.
+                    let mut freed = pin!(group.freed());
+                    freed.as_mut().enable();
+                    if let Ok(pick) = self.choose(request, group, tried, again, Instant::now()) {
+                        return Ok(pick);
+                    }
+                    journey.wait_for(left, freed).await.map_err(|()| none)?;
+                }
+                _ => return Err(none),
+            }
+        }
+    }
+
+    /// One attempt, and a second one beside it where the first is slow and the operator wants that. Whichever answers
+    /// first wins; the other is cancelled.
+    async fn attempt_or_hedge(
+        &self,
+        asked: Asked<'_>,
+        group: &Resolved,
+        pick: Pick,
+        trail: &mut Trail,
+        journey: &mut Journey<'_>,
+    ) -> Result<Answer, Box<Failed>> {
+        let hedging = self.config.routing.hedging.as_ref();
+        let delay = hedging.and_then(|hedging| {
+            let slow = pick.route.target.vitals.first_byte_quantile(hedging.quantile)?;
+            Some(slow.max(hedging.min_delay))
+        });
+        let Some(delay) = delay else {
+            return self.attempt(asked, pick).await.map(|(answer, _)| answer);
+        };
+        let (first_route, began) = (pick.route.clone(), Instant::now());
+        let mut first = pin!(self.attempt(asked, pick));
+        if let Ok(result) = tokio::time::timeout(delay, &mut first).await {
+            return result.map(|(answer, _)| answer);
+        }
+        let mut tried = trail.tried.clone();
+        tried.push(first_route.target.position);
+        let now = Instant::now();
+        let second = match self.choose(asked.request, group, &tried, false, now) {
+            Ok(second) if group.group.retry_budget.try_withdraw(now) => second,
+            _ => return first.await.map(|(answer, _)| answer),
+        };
+        let (second_route, second_began) = (second.route.clone(), now);
+        journey.hedge(&second);
+        let mut second = pin!(self.attempt(asked, second));
+        let (result, loser, other) = tokio::select! {
+            result = &mut first => (result, (&second_route, second_began), 2),
+            result = &mut second => (result, (&first_route, began), 1),
+        };
+        match result {
+            Ok((answer, route)) => {
+                journey.lose_hedge(loser.0, loser.1.elapsed());
+                journey.serve_by(&route);
+                Ok(answer)
+            }
+            Err(failed) => {
+                journey.end_attempt(&failed);
+                trail.push(failed);
+                let other = if other == 1 { first.await } else { second.await };
+                other.map(|(answer, route)| {
+                    journey.serve_by(&route);
+                    answer
+                })
+            }
+        }
+    }
+
+    /// The failure that a caller is told.
+    fn untold(&self, trail: Trail, group: &Resolved, request: &Request) -> GatewayError {
+        let none = || self.no_deployment(NoDeployment::Exhausted, group, request);
+        trail.told.map_or_else(none, |failed| failed.error)
+    }
+
+    fn no_deployment(&self, none: NoDeployment, group: &Resolved, request: &Request) -> GatewayError {
+        match none {
+            NoDeployment::NoneFits(Misfit::Unusable) => self.why_unusable(&group.group.first, request),
+            why => GatewayError::NoDeployment { model: request.model.clone(), why },
+        }
+    }
+}
+
+/// How much a failure says to a caller: one that passes before one that only the operator can cure.
+fn rank(failed: &Failed) -> u8 {
+    match failed.failure.kind.cure() {
+        Cure::AnotherDeployment => 0,
+        Cure::Time => 1,
+        Cure::Nothing => 2,
+    }
+}

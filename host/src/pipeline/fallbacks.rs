@@ -1,0 +1,124 @@
+//! From model group to model group: what serves a call that its own group can't.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::journey::Journey;
+use super::request::{Incoming, Request};
+use super::{GatewayError, Pipeline, failure};
+use crate::canonical::{ProviderError, RequestBody};
+use crate::config::routing::Fallback;
+use crate::router::{FailureKind, FallbackPlan, Resolved};
+use crate::usage::Entry;
+
+impl Pipeline {
+    /// Answers one call.
+    ///
+    /// # Errors
+    /// Nothing was sent to the client yet; it gets this error instead. Where fallbacks failed too it is that of the
+    /// model that the client named.
+    pub async fn call(&self, incoming: Incoming, entry: &mut Entry) -> Result<Answer, GatewayError> {
+        let request = Request::read(incoming, &entry.call_id, &self.config)?;
+        entry.model = Some(request.model.clone());
+        entry.streaming = request.streaming;
+        let group = self.resolve(&request.model)?;
+        let mut journey = Journey::new(entry, &request.model);
+        let first = match request.fallbacks.mocked_failure {
+            Some(kind) => Err(mocked(kind)),
+            None => {
+                let patient = !self.has_fallback(&request, &group);
+                self.serve(&request, &request.body, &group, patient, &mut journey).await
+            }
+        };
+        let answer = match first {
+            Err(error) if !request.fallbacks.disabled => self.fall_back(&request, &group, error, &mut journey).await,
+            first => first,
+        }?;
+        journey.entry.usage = answer.spent;
+        Ok(answer)
+    }
+
+    /// Asks one fallback after another.
+    async fn fall_back(
+        &self,
+        request: &Request,
+        group: &Resolved,
+        error: GatewayError,
+        journey: &mut Journey<'_>,
+    ) -> Result<Answer, GatewayError> {
+        let mut kind = failure::of(&error).kind;
+        let config = &self.config.routing.fallbacks;
+        if kind == FailureKind::Unsupported && !config.on_unsupported_params {
+            return Err(error);
+        }
+        let mut plan = FallbackPlan::new(config, request.fallbacks.own(kind));
+        let (mut name, mut alias) = (request.model.clone(), group.group.name.clone());
+        while let Some(fallback) = plan.after(&name, &[&alias], kind) {
+            // The rights of the caller and its budget belong to a model, so each is looked at like the first.
+            let failed = match self.try_fallback(request, fallback, journey).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            kind = failure::of(&failed).kind;
+            name.clone_from(&fallback.model);
+            alias = self.resolve(&name).map_or_else(|_| name.clone(), |group| group.group.name.clone());
+        }
+        Err(error)
+    }
+
+    async fn try_fallback(
+        &self,
+        request: &Request,
+        fallback: &Fallback,
+        journey: &mut Journey<'_>,
+    ) -> Result<Answer, GatewayError> {
+        journey.fall_back(&fallback.model);
+        let group = match self.resolve(&fallback.model) {
+            Ok(group) => group,
+            Err(error) => {
+                journey.log_missing();
+                return Err(error);
+            }
+        };
+        let body: Cow<'_, RequestBody> = match fallback.overrides.is_empty() {
+            true => Cow::Borrowed(&request.body),
+            false => Cow::Owned(request.with_overrides(&fallback.overrides)?),
+        };
+        self.serve(request, &body, &group, false, journey).await
+    }
+
+    /// Whether another group could serve a call that its own can't serve at the moment.
+    fn has_fallback(&self, request: &Request, group: &Resolved) -> bool {
+        let config = &self.config.routing.fallbacks;
+        let own = request.fallbacks.own(FailureKind::Overloaded);
+        if request.fallbacks.disabled || (own.is_none() && config.is_empty()) {
+            return false;
+        }
+        FallbackPlan::new(config, own)
+            .after(&request.model, &[&group.group.name], FailureKind::Overloaded)
+            .is_some_and(|fallback| self.resolve(&fallback.model).is_ok())
+    }
+
+    /// The deployments that a model's name stands for.
+    fn resolve(&self, model: &str) -> Result<Resolved, GatewayError> {
+        self.router.resolve(model).map_err(|unknown| GatewayError::UnknownModel {
+            model: model.to_owned(),
+            suggestion: unknown.suggestion,
+        })
+    }
+}
+
+/// What `mock_testing_fallbacks` and its kin ask for: a failure that a client tests its fallbacks with.
+fn mocked(kind: FailureKind) -> GatewayError {
+    let (status, code) = match kind {
+        FailureKind::ContextWindow => (400, "context_length_exceeded"),
+        FailureKind::ContentPolicy => (400, "content_policy_violation"),
+        _ => (500, "mocked_failure"),
+    };
+    let message = "The request asked for this failure, to test its fallbacks.";
+    let body = json!({"error": {"message": message, "code": code}}).to_string();
+    GatewayError::Provider(Box::new(ProviderError::new("mock", status, &HeaderMap::new(), body.as_bytes())))
+}

@@ -1,0 +1,142 @@
+//! What a call has been through: its attempts, told in the log as they end, and what of its time is left.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::Failed;
+use super::patience::Limits;
+use crate::config::Deployment;
+use crate::plugin::Usage;
+use crate::router::{Consequence, Pick, Reason, Route};
+use crate::telemetry;
+use crate::usage::{Entry, ServedBy};
+
+/// A call on its way from deployment to deployment.
+pub(super) struct Journey<'a> {
+    pub(super) entry: &'a mut Entry,
+    /// Whom the attempts are made for: the client's model, then each fallback.
+    group: String,
+    began: Instant,
+    deadline: Option<Instant>,
+    waited: Duration,
+}
+
+impl<'a> Journey<'a> {
+    pub(super) fn new(entry: &'a mut Entry, model: &str) -> Self {
+        Self { entry, group: model.to_owned(), began: Instant::now(), deadline: None, waited: Duration::ZERO }
+    }
+
+    /// A fallback takes over.
+    pub(super) fn fall_back(&mut self, model: &str) {
+        self.group = model.to_owned();
+        self.entry.fallbacks += 1;
+        self.entry.group = Some(model.to_owned());
+    }
+
+    /// Nobody serves the fallback that has taken over.
+    pub(super) fn log_missing(&self) {
+        tracing::warn!(call_id = self.entry.call_id, fallback = self.group, "no deployment has the name of a fallback");
+    }
+
+    /// When the caller gives up.
+    pub(super) fn deadline(&mut self, limits: &Limits, first: &Deployment) -> Instant {
+        *self.deadline.get_or_insert_with(|| limits.deadline(self.began, first))
+    }
+
+    /// How much longer the call may wait without asking anybody.
+    pub(super) fn may_wait(&self, max_wait: Duration) -> Duration {
+        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        max_wait.saturating_sub(self.waited).min(left)
+    }
+
+    pub(super) async fn sleep(&mut self, wait: Duration) {
+        tokio::time::sleep(wait).await;
+        self.waited += wait;
+    }
+
+    /// Waits for `event`, at most `most`.
+    pub(super) async fn wait_for(&mut self, most: Duration, event: impl Future<Output = ()>) -> Result<(), ()> {
+        let began = Instant::now();
+        let came = tokio::time::timeout(most, event).await;
+        self.waited += began.elapsed();
+        came.map_err(drop)
+    }
+
+    pub(super) fn begin_attempt(&mut self, pick: &Pick) {
+        self.entry.attempts += 1;
+        self.entry.reason = Some(pick.reason);
+        self.serve_by(&pick.route);
+    }
+
+    /// A second attempt begins beside the one under way.
+    pub(super) fn hedge(&mut self, pick: &Pick) {
+        self.entry.attempts += 1;
+        self.entry.hedged = true;
+        self.entry.reason = Some(pick.reason);
+    }
+
+    pub(super) fn serve_by(&mut self, route: &Route) {
+        let deployment = &route.target.deployment;
+        self.entry.served_by = Some(ServedBy {
+            deployment: deployment.id.clone(),
+            provider: deployment.provider.clone(),
+            model: route.model.clone(),
+        });
+    }
+
+    /// An attempt failed: its line, and what it used although it did.
+    pub(super) fn end_attempt(&mut self, failed: &Failed) {
+        let kind = failed.failure.kind.name();
+        self.entry.note_failed(&failed.route.target.deployment.id, kind, failed.spent);
+        let consequence = match failed.consequence {
+            Consequence::Exempt => None,
+            Consequence::Counted => Some("counted against the deployment".to_owned()),
+            Consequence::CooledDown(until) => {
+                let wait = until.saturating_duration_since(Instant::now());
+                Some(format!("left alone for {:.1} s", wait.as_secs_f64()))
+            }
+        };
+        let error = failed.error.to_string();
+        self.log(&failed.route, failed.reason, failed.took, kind, failed.spent, Some(&error), consequence.as_deref());
+    }
+
+    /// The other attempt was faster.
+    pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration) {
+        self.entry.note_failed(&route.target.deployment.id, "hedge_lost", None);
+        self.log(route, Reason::Hedge, took, "hedge_lost", None, None, None);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one line")]
+    fn log(
+        &self,
+        route: &Route,
+        reason: Reason,
+        took: Duration,
+        kind: &str,
+        spent: Option<Usage>,
+        error: Option<&str>,
+        consequence: Option<&str>,
+    ) {
+        let deployment = &route.target.deployment;
+        telemetry::log_attempt(|line| {
+            let mut why = String::new();
+            // Writing to a text never fails.
+            let _ = write!(why, "{reason}");
+            line.text("call_id", Some(&self.entry.call_id));
+            line.number("attempt", Some(self.entry.attempts.into()));
+            line.text("group", Some(&self.group));
+            line.text("deployment", Some(&deployment.id));
+            line.text("provider", Some(&deployment.provider));
+            line.text("provider_model", Some(&route.model));
+            line.text("chosen", Some(&why));
+            line.text("kind", Some(kind));
+            line.text("consequence", consequence);
+            line.number("prompt_tokens", spent.map(|usage| usage.prompt_tokens));
+            line.number("completion_tokens", spent.map(|usage| usage.completion_tokens));
+            line.milliseconds("duration_ms", Some(took));
+            line.text("error", error);
+        });
+    }
+}
