@@ -34,15 +34,22 @@ pub(super) enum Seen {
     Odd(String),
 }
 
-/// What the request's line in the log says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the log says: the request's line, and those of its failed attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Log {
     pub(super) outcome: String,
     pub(super) attempts: u64,
     pub(super) fallbacks: u64,
     /// Of the prompt and of the answer.
-    pub(super) tokens: [Option<u64>; 2],
+    pub(super) tokens: Tokens,
+    /// The same of attempts that failed.
+    pub(super) failed_tokens: Tokens,
+    /// How the attempts failed that the client saw nothing of, in order.
+    pub(super) kinds: Vec<String>,
 }
+
+/// Of a prompt and of an answer, as far as the provider said.
+pub(super) type Tokens = [Option<u64>; 2];
 
 /// A case's call: its id, and what came of it.
 struct Called {
@@ -84,12 +91,18 @@ pub(super) async fn observe(house: &House, cases: &[Case]) -> Vec<Cell> {
         }));
     }
     let entries = entries(house, &called).await;
+    let mut kinds: HashMap<String, Vec<String>> = HashMap::new();
+    for line in house.gateway.lines("attempt") {
+        let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        kinds.entry(text("call_id")).or_default().push(text("kind"));
+    }
     let counts = house.calls();
     let cell = |(case, called): (&Case, Called)| {
         let entry = &entries.get(&called.id).cloned().unwrap_or_default();
-        let contradictions = contradictions(&called, entry);
+        let log = Log { kinds: kinds.get(&called.id).cloned().unwrap_or_default(), ..Log::of(entry) };
+        let contradictions = contradictions(&called, entry, &log);
         let calls = counts.get(&case.name()).copied().unwrap_or_default();
-        Cell { seen: called.seen, calls, log: Log::of(entry), contradictions }
+        Cell { seen: called.seen, calls, log, contradictions }
     };
     cases.iter().zip(called).map(cell).collect()
 }
@@ -176,20 +189,21 @@ fn check_words(fault: Fault, error: &Value) {
     assert!(!fault.in_its_words() || message.contains(WORDS), "the provider's words are lost: {error}");
 }
 
-fn contradictions(called: &Called, entry: &Value) -> Vec<String> {
+fn contradictions(called: &Called, entry: &Value, log: &Log) -> Vec<String> {
     let Told { retries, fallbacks, deployment } = &called.told;
     let mut found = Vec::new();
     let mut check = |what: &str, header: String, log: String| {
         if header != log {
-            found.push(format!("the header's {what} is {header}, the log's {log}"));
+            found.push(format!("the header's {what}: {header}, the log's: {log}"));
         }
     };
     if called.id.is_empty() {
         return found;
     }
-    let number = |key: &str| Some(entry[key].as_u64().unwrap_or(0));
-    check("retries", format!("{retries:?}"), format!("{:?}", number("retries")));
-    check("fallbacks", format!("{fallbacks:?}"), format!("{:?}", number("fallbacks")));
+    // The first attempt at each group is no retry.
+    let again = log.attempts.saturating_sub(1 + log.fallbacks);
+    check("retries", format!("{retries:?}"), format!("{:?}", Some(again)));
+    check("fallbacks", format!("{fallbacks:?}"), format!("{:?}", Some(log.fallbacks)));
     check("deployment", format!("{:?}", deployment.as_deref()), format!("{:?}", entry["deployment"].as_str()));
     found
 }
@@ -217,6 +231,8 @@ impl Log {
             attempts: number("attempts").unwrap_or(1),
             fallbacks: number("fallbacks").unwrap_or(0),
             tokens: [number("prompt_tokens"), number("completion_tokens")],
+            failed_tokens: [number("failed_prompt_tokens"), number("failed_completion_tokens")],
+            kinds: Vec::new(),
         }
     }
 }
@@ -236,17 +252,44 @@ impl fmt::Display for Seen {
     }
 }
 
+impl Log {
+    /// In words.
+    pub(super) fn text(&self) -> String {
+        let plural = |count: u64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let mut text = format!("{}, {}", self.outcome, plural(self.attempts, "attempt"));
+        if self.fallbacks > 0 {
+            text = format!("{text}, {}", plural(self.fallbacks, "fallback"));
+        }
+        let mut kinds: Vec<(usize, &str)> = Vec::new();
+        for kind in &self.kinds {
+            match kinds.last_mut() {
+                Some((count, last)) if *last == kind.as_str() => *count += 1,
+                _ => kinds.push((1, kind)),
+            }
+        }
+        let kinds = kinds.iter().map(|(count, kind)| format!("{count} × `{kind}`"));
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        if kinds.is_empty() { text } else { format!("{text}: {kinds}") }
+    }
+
+    /// In numbers.
+    pub(super) fn counted(&self) -> String {
+        let number = |count: Option<u64>| count.map_or_else(|| "–".to_owned(), |count| count.to_string());
+        let pair = |tokens: Tokens| tokens.map(number).join(" + ");
+        match (self.tokens, self.failed_tokens) {
+            ([None, None], [None, None]) => "–".to_owned(),
+            (tokens, [None, None]) => pair(tokens),
+            ([None, None], failed) => format!("{} failed", pair(failed)),
+            (tokens, failed) => format!("{}, {} failed", pair(tokens), pair(failed)),
+        }
+    }
+}
+
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Log { outcome, attempts, fallbacks, tokens } = &self.log;
-        let tokens = tokens.map(|count| count.map_or_else(|| "–".to_owned(), |count| count.to_string()));
         let [faulty, healthy] = self.calls;
-        write!(
-            f,
-            "{} · {faulty}+{healthy} calls · {outcome}, attempts {attempts}, fallbacks {fallbacks}, tokens {}",
-            self.seen,
-            tokens.join("/")
-        )?;
+        let (log, tokens) = (self.log.text(), self.log.counted());
+        write!(f, "{} · {faulty} + {healthy} calls · {log} · {tokens} tokens", self.seen)?;
         self.contradictions.iter().try_for_each(|what| write!(f, "; {what}"))
     }
 }

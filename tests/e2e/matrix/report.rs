@@ -85,17 +85,7 @@ fn columns<'a>(cells: impl Iterator<Item = (Wire, &'a Cell)>) -> [String; 4] {
 
 fn texts(cell: &Cell) -> [String; 4] {
     let [faulty, healthy] = cell.calls;
-    let log = &cell.log;
-    let plural = |count: u64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let mut line = format!("{}, {}", log.outcome, plural(log.attempts, "attempt"));
-    if log.fallbacks > 0 {
-        line = format!("{line}, {}", plural(log.fallbacks, "fallback"));
-    }
-    let tokens = match log.tokens {
-        [None, None] => "–".to_owned(),
-        tokens => tokens.map(|count| count.map_or_else(|| "–".to_owned(), |count| count.to_string())).join(" + "),
-    };
-    [cell.seen.to_string(), format!("{faulty} + {healthy}"), line, tokens]
+    [cell.seen.to_string(), format!("{faulty} + {healthy}"), cell.log.text(), cell.log.counted()]
 }
 
 fn name(wire: Wire) -> &'static str {
