@@ -14,6 +14,8 @@ mod disconnects;
 mod drain;
 mod examples;
 mod exceptions;
+mod failover;
+mod fallbacks;
 mod faults_midstream;
 mod goldens;
 mod harness;

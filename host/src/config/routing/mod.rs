@@ -250,6 +250,16 @@ impl Default for Routing {
     }
 }
 
+impl Fallbacks {
+    /// Whether nothing ever takes another's place.
+    pub fn is_empty(&self) -> bool {
+        self.general.is_empty()
+            && self.default.is_empty()
+            && self.context_window.is_empty()
+            && self.content_policy.is_empty()
+    }
+}
+
 impl Default for StrategyArgs {
     fn default() -> Self {
         Self { ttl: Duration::from_secs(3600), lowest_latency_buffer: 0.0 }

@@ -1,0 +1,96 @@
+//! What a model group can't answer another does, where the operator or the client says so.
+
+use ai_api_e2e::{FakeUpstream, Gateway, Reply, Wire};
+use serde_json::{Value, json};
+
+use crate::trio::provider;
+
+/// Groups `a`, `b` and `c`, one deployment each, and the router's settings.
+async fn gateway(upstreams: [&FakeUpstream; 3], settings: Value) -> Gateway {
+    let mut builder = Gateway::builder();
+    for (name, upstream) in ["a", "b", "c"].into_iter().zip(upstreams) {
+        builder = builder.model(name, "openai/gpt-4o", &Wire::OpenAi.base(upstream));
+    }
+    for (key, value) in settings.as_object().expect("settings are an object") {
+        builder = builder.set("router_settings", key, value.clone());
+    }
+    builder.start().await
+}
+
+fn refusing(status: u16, code: &str) -> FakeUpstream {
+    FakeUpstream::replying(Reply::json(status, &json!({"error": {"message": "no", "code": code}})))
+}
+
+#[tokio::test]
+async fn a_group_that_fails_is_followed_by_its_fallbacks_in_order() {
+    for status in [400, 401, 404, 429, 500] {
+        let (a, b, c) = (refusing(status, "x"), refusing(503, "x"), provider(Wire::OpenAi, "from c"));
+        let gateway = gateway([&a, &b, &c], json!({"fallbacks": [{"a": ["b", "c"]}]})).await;
+        let answer = gateway.client().chat("a", "hi").await;
+        assert_eq!(answer.content(), "from c", "{status}");
+        assert_eq!(answer.header("x-litellm-attempted-fallbacks"), Some("2"));
+        assert_eq!(answer.header("x-litellm-model-group"), Some("c"));
+        assert_eq!((a.hits(), b.hits(), c.hits()), (1, 1, 1));
+        let stream = gateway.client().stream("a", "hi").await.transcript().await;
+        assert_eq!(stream.meaning().text, "from c", "{status}");
+    }
+}
+
+#[tokio::test]
+async fn when_fallbacks_fail_too_the_first_error_is_told() {
+    let (a, b, c) = (refusing(429, "first"), refusing(500, "second"), refusing(500, "third"));
+    let gateway = gateway([&a, &b, &c], json!({"fallbacks": [{"a": ["b"]}, {"b": ["a", "c"]}]})).await;
+    let answer = gateway.client().chat("a", "hi").await;
+    assert_eq!((answer.status, answer.error()["code"].clone()), (429, json!("first")));
+    assert_eq!((a.hits(), b.hits(), c.hits()), (1, 1, 1), "no circle");
+}
+
+#[tokio::test]
+async fn the_kind_of_the_failure_decides_which_fallbacks() {
+    let settings = json!({
+        "context_window_fallbacks": [{"a": ["b"]}],
+        "content_policy_fallbacks": [{"a": ["c"]}],
+    });
+    for (code, hits) in [("context_length_exceeded", (1, 0)), ("content_policy_violation", (0, 1)), ("other", (0, 0))] {
+        let a = refusing(400, code);
+        let (b, c) = (provider(Wire::OpenAi, "b"), provider(Wire::OpenAi, "c"));
+        let gateway = gateway([&a, &b, &c], settings.clone()).await;
+        let answer = gateway.client().chat("a", "hi").await;
+        assert_eq!((b.hits(), c.hits()), hits, "{code}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn everybodys_fallbacks_serve_who_has_none() {
+    let (a, b, c) = (refusing(500, "x"), provider(Wire::OpenAi, "b"), refusing(500, "x"));
+    let gateway = gateway([&a, &b, &c], json!({"default_fallbacks": ["b"]})).await;
+    assert_eq!(gateway.client().chat("a", "hi").await.content(), "b");
+    assert_eq!(gateway.client().chat("c", "hi").await.content(), "b");
+}
+
+#[tokio::test]
+async fn a_client_says_its_own_fallbacks_or_none() {
+    let (a, b, c) = (refusing(500, "x"), provider(Wire::OpenAi, "b"), provider(Wire::OpenAi, "c"));
+    let gateway = gateway([&a, &b, &c], json!({"fallbacks": [{"a": ["b"]}]})).await;
+    let ask = async |more: Value| gateway.client().chat_with("a", "hi", more).await;
+
+    assert_eq!(ask(json!({"fallbacks": ["c"]})).await.content(), "c");
+    assert_eq!(ask(json!({"disable_fallbacks": true})).await.status, 500);
+    let own = ask(json!({"fallbacks": [{"model": "c", "max_tokens": 7}], "max_tokens": 5})).await;
+    assert_eq!(own.content(), "c");
+    assert_eq!(c.last().json()["max_tokens"], 7);
+    assert!(c.last().json().get("fallbacks").is_none(), "{}", c.last().text());
+    assert_eq!(ask(json!({"fallbacks": 7})).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_client_can_test_its_fallbacks() {
+    let (a, b, c) =
+        (provider(Wire::OpenAi, "a"), provider(Wire::OpenAi, "b"), provider(Wire::OpenAi, "c"));
+    let settings = json!({"fallbacks": [{"a": ["b"]}], "context_window_fallbacks": [{"a": ["c"]}]});
+    let gateway = gateway([&a, &b, &c], settings).await;
+    let ask = async |more: Value| gateway.client().chat_with("a", "hi", more).await.content();
+    assert_eq!(ask(json!({"mock_testing_fallbacks": true})).await, "b");
+    assert_eq!(ask(json!({"mock_testing_context_fallbacks": true})).await, "c");
+    assert_eq!(ask(json!({})).await, "a");
+}
