@@ -11,10 +11,17 @@ import re
 import sys
 
 HEADER = """\
-# What models exist, their limits in tokens, and USD per token. Written by update-tables.py: edit that, not this.
+# What models exist, their limits in tokens, USD per token, and what they can. Written by update-tables.py: edit that, not this.
 # Derived from LiteLLM's model_prices_and_context_window.json, MIT licence, Copyright (c) 2023 Berri AI.
-# key\tprovider\tmode\tmax_input_tokens\tmax_output_tokens\tinput\toutput\tcache_read\tcache_write"""
+# key\tprovider\tmode\tmax_input_tokens\tmax_output_tokens\tinput\toutput\tcache_read\tcache_write\tcan: v pictures, t tools, s a JSON schema, p PDF, a sound; behind ! what it can't"""
 PRICES = "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost"
+CAPABILITIES = {
+    "v": "supports_vision",
+    "t": "supports_function_calling",
+    "s": "supports_response_schema",
+    "p": "supports_pdf_input",
+    "a": "supports_audio_input",
+}
 ONE_SIZE_OF_A_PICTURE = re.compile(r"(^|/)(\d+|max)-x-(\d+|max)/|^(hd|standard|low|medium|high)/")
 
 
@@ -33,6 +40,13 @@ def price(entry, name):
     return repr(float(value)) if isinstance(value, (int, float)) and value >= 0 else ""
 
 
+def capabilities(entry):
+    """`vt!a`: what it can, and behind `!` what it can't. What an entry is silent on is in neither: many models that take
+    pictures lack the key."""
+    can, cannot = ("".join(letter for letter, key in CAPABILITIES.items() if entry.get(key) is value) for value in (True, False))
+    return can + ("!" + cannot if cannot else "")
+
+
 def main():
     entries = json.load(open(sys.argv[1], encoding="utf-8"))
     print(HEADER)
@@ -40,7 +54,8 @@ def main():
         if key == "sample_spec" or not entry.get("mode") or ONE_SIZE_OF_A_PICTURE.search(key):
             continue
         limits = tokens(entry, "max_input_tokens"), tokens(entry, "max_output_tokens", "max_tokens")
-        print(key, entry.get("litellm_provider", ""), entry["mode"], *limits, *(price(entry, name) for name in PRICES), sep="\t")
+        prices = (price(entry, name) for name in PRICES)
+        print(key, entry.get("litellm_provider", ""), entry["mode"], *limits, *prices, capabilities(entry), sep="\t")
 
 
 main()

@@ -4,7 +4,7 @@
 //! translators are WebAssembly components in a sandbox; they see neither keys nor sockets.
 //!
 //! Read [`pipeline`] first: it is the path of a request, and the only place that knows all steps. The modules, in the
-//! order in which a request meets them: [`api`], [`auth`], [`pipeline`], [`canonical`], [`router`], [`plugin`],
+//! order in which a request meets them: [`api`], [`auth`], [`pipeline`], [`canonical`], [`precall`], [`router`], [`plugin`],
 //! [`upstream`], [`stream`], [`usage`]; around them [`cli`], [`config`], [`app`], [`reload`] and [`telemetry`].
 
 pub mod api;
@@ -17,6 +17,7 @@ pub mod conformance;
 mod file;
 pub mod pipeline;
 pub mod plugin;
+pub mod precall;
 pub mod record;
 pub mod reload;
 pub mod replay;

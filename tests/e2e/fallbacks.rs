@@ -85,8 +85,7 @@ async fn a_client_says_its_own_fallbacks_or_none() {
 
 #[tokio::test]
 async fn a_client_can_test_its_fallbacks() {
-    let (a, b, c) =
-        (provider(Wire::OpenAi, "a"), provider(Wire::OpenAi, "b"), provider(Wire::OpenAi, "c"));
+    let (a, b, c) = (provider(Wire::OpenAi, "a"), provider(Wire::OpenAi, "b"), provider(Wire::OpenAi, "c"));
     let settings = json!({"fallbacks": [{"a": ["b"]}], "context_window_fallbacks": [{"a": ["c"]}]});
     let gateway = gateway([&a, &b, &c], settings).await;
     let ask = async |more: Value| gateway.client().chat_with("a", "hi", more).await.content();

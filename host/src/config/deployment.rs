@@ -10,7 +10,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 use url::Url;
 
 use super::cloud::Cloud;
-use super::models::{ModelLimits, ModelTable};
+use super::models::{Capabilities, ModelLimits, ModelTable};
 use super::routing::DeploymentRouting;
 use super::secret::Secret;
 
@@ -108,11 +108,19 @@ impl Deployment {
     /// What the table knows about `model` (of a deployment for many, the one that is asked for), by the name
     /// `model_info.base_model` where that is given.
     pub fn limits(&self, table: &ModelTable, model: &str) -> Option<ModelLimits> {
-        match self.model_info.get("base_model").and_then(Json::as_str) {
-            Some(base) => {
-                table.limits(&self.provider, base.strip_prefix(&format!("{}/", self.provider)).unwrap_or(base))
-            }
-            None => table.limits(&self.provider, model),
+        table.limits(&self.provider, self.base_model().unwrap_or(model))
+    }
+
+    /// What the model can: `model_info.supports_…`, else the table's.
+    pub fn capabilities(&self, table: &ModelTable, model: &str) -> Capabilities {
+        let known = table.capabilities(&self.provider, self.base_model().unwrap_or(model));
+        let own = |key| self.model_info.get(key).and_then(Json::as_bool);
+        Capabilities {
+            vision: own("supports_vision").or(known.vision),
+            tools: own("supports_function_calling").or(known.tools),
+            schema: own("supports_response_schema").or(known.schema),
+            pdf: own("supports_pdf_input").or(known.pdf),
+            audio: own("supports_audio_input").or(known.audio),
         }
     }
 
@@ -131,6 +139,12 @@ impl Deployment {
     pub fn mode<'a>(&'a self, table: &ModelTable, model: &str) -> Option<&'a str> {
         let own = self.model_info.get("mode").and_then(Json::as_str);
         own.or_else(|| self.limits(table, model).map(|limits| limits.mode))
+    }
+
+    /// `model_info.base_model`, without the provider's prefix.
+    fn base_model(&self) -> Option<&str> {
+        let base = self.model_info.get("base_model").and_then(Json::as_str)?;
+        Some(base.strip_prefix(&self.provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(base))
     }
 
     fn info_tokens(&self, key: &str) -> Option<u64> {

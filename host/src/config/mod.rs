@@ -61,7 +61,7 @@ pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
-pub use models::{ModelLimits, ModelTable, Prices};
+pub use models::{Capabilities, ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
 pub use plugin_limits::{PluginLimits, PluginLimitsTable};

@@ -1,4 +1,5 @@
-//! What models exist, what they are for, how many tokens they take, and what those cost: `config/models.tsv`.
+//! What models exist, what they are for, how many tokens they take, what those cost, and what the models can:
+//! `config/models.tsv`.
 //!
 //! A hint where nothing better is known. A model that is not in the table works just as well; the
 //! deployment's `model_info` wins over it.
@@ -19,6 +20,7 @@ struct Row {
     provider: &'static str,
     limits: ModelLimits,
     prices: Option<Prices>,
+    capabilities: Capabilities,
 }
 
 /// What the table knows about a model.
@@ -43,6 +45,21 @@ pub struct Prices {
     pub cache_read: f64,
     /// Written to the provider's cache.
     pub cache_write: f64,
+}
+
+/// What a model can, as far as somebody said: `None` is not known, and no reason to keep a request from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `supports_vision`: pictures in a prompt.
+    pub vision: Option<bool>,
+    /// `supports_function_calling`.
+    pub tools: Option<bool>,
+    /// `supports_response_schema`: an answer that keeps to a JSON schema.
+    pub schema: Option<bool>,
+    /// `supports_pdf_input`.
+    pub pdf: Option<bool>,
+    /// `supports_audio_input`.
+    pub audio: Option<bool>,
 }
 
 // === impl ModelTable ===
@@ -79,6 +96,11 @@ impl ModelTable {
         self.row(provider, model).and_then(|row| row.prices)
     }
 
+    /// What a provider's model can, looked up in the same way; nothing is known of one that isn't in the table.
+    pub fn capabilities(&self, provider: &str, model: &str) -> Capabilities {
+        self.row(provider, model).map(|row| row.capabilities).unwrap_or_default()
+    }
+
     fn row(&self, provider: &str, model: &str) -> Option<&Row> {
         let row = self.rows.get(format!("{provider}/{model}").as_str());
         row.or_else(|| self.rows.get(model).filter(|row| row.provider == provider))
@@ -96,17 +118,40 @@ fn parse_line(line: &'static str) -> Option<(&'static str, Row)> {
     let max_input_tokens = columns.next().and_then(|text| text.parse().ok());
     let max_output_tokens = columns.next().and_then(|text| text.parse().ok());
     let limits = ModelLimits { mode, max_input_tokens, max_output_tokens };
-    Some((key, Row { provider, limits, prices: parse_prices(columns) }))
+    let prices = parse_prices(&mut columns);
+    let capabilities = parse_capabilities(columns.next().unwrap_or_default());
+    Some((key, Row { provider, limits, prices, capabilities }))
 }
 
 /// A cache without a price of its own costs what the prompt does.
-fn parse_prices<'a>(columns: impl Iterator<Item = &'a str>) -> Option<Prices> {
-    let mut numbers = columns.map(|text| text.parse::<f64>().ok());
-    let mut next = || numbers.next().flatten();
+fn parse_prices<'a>(columns: &mut impl Iterator<Item = &'a str>) -> Option<Prices> {
+    let mut next = || columns.next().and_then(|text| text.parse::<f64>().ok());
     let (input, output, cache_read, cache_write) = (next(), next(), next(), next());
     let input = input?;
     let output = output.unwrap_or(0.0);
     Some(Prices { input, output, cache_read: cache_read.unwrap_or(input), cache_write: cache_write.unwrap_or(input) })
+}
+
+/// `vt!a`: pictures and tools, but no sound.
+fn parse_capabilities(text: &str) -> Capabilities {
+    let mut capabilities = Capabilities::default();
+    let mut can = true;
+    for letter in text.bytes() {
+        let which = match letter {
+            b'v' => &mut capabilities.vision,
+            b't' => &mut capabilities.tools,
+            b's' => &mut capabilities.schema,
+            b'p' => &mut capabilities.pdf,
+            b'a' => &mut capabilities.audio,
+            b'!' => {
+                can = false;
+                continue;
+            }
+            _ => continue,
+        };
+        *which = Some(can);
+    }
+    capabilities
 }
 
 #[cfg(test)]
@@ -138,9 +183,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_model_can_is_known_where_the_table_says_so() {
+        let table = ModelTable::embedded();
+        let some = Capabilities { vision: Some(true), tools: Some(true), ..Capabilities::default() };
+
+        let of = |provider, model| table.capabilities(provider, model);
+        assert_eq!(of("openai", "gpt-4o-mini"), Capabilities { schema: Some(true), pdf: Some(true), ..some });
+        assert_eq!(of("openai", "o3-mini").vision, Some(false));
+        assert_eq!(of("openai", "gpt-4"), Capabilities { tools: Some(true), ..Capabilities::default() });
+        assert_eq!(of("openai", "no-such-model"), Capabilities::default());
+        assert_eq!(parse_capabilities("vt!a"), Capabilities { audio: Some(false), ..some });
+    }
+
+    #[test]
     fn every_line_of_the_table_is_whole() {
         for line in include_str!("../../../config/models.tsv").lines().filter(|line| !line.starts_with('#')) {
-            assert_eq!(line.split('\t').count(), 9, "{line}");
+            assert_eq!(line.split('\t').count(), 10, "{line}");
             assert!(parse_line(line).is_some_and(|(_, row)| !row.limits.mode.is_empty()), "{line}");
         }
     }

@@ -169,13 +169,7 @@ impl Pipeline {
                 }
                 NoDeployment::Full if patient && !left.is_zero() => {
                     let Some(_place) = group.queue(MOST_WAITING) else { return Err(none) };
-                    // Listens before it looks again, so that no slot is given back unheard.
-                    let mut freed = pin!(group.freed());
-                    freed.as_mut().enable();
-                    if let Ok(pick) = self.choose(request, group, tried, again, Instant::now()) {
-                        return Ok(pick);
-                    }
-                    journey.wait_for(left, freed).await.map_err(|()| none)?;
+                    journey.wait_for(left, group.freed()).await.map_err(|()| none)?;
                 }
                 _ => return Err(none),
             }
@@ -213,24 +207,24 @@ impl Pipeline {
             _ => return first.await.map(|(answer, _)| answer),
         };
         let (second_route, second_began) = (second.route.clone(), now);
-        journey.hedge(&second);
+        journey.hedge();
         let mut second = pin!(self.attempt(asked, second));
-        let (result, loser, other) = tokio::select! {
-            result = &mut first => (result, (&second_route, second_began), 2),
-            result = &mut second => (result, (&first_route, began), 1),
+        let (result, loser, first_is_left) = tokio::select! {
+            result = &mut first => (result, (&second_route, second_began), false),
+            result = &mut second => (result, (&first_route, began), true),
         };
         match result {
             Ok((answer, route)) => {
                 journey.lose_hedge(loser.0, loser.1.elapsed());
-                journey.serve_by(&route);
+                journey.win_hedge(&route, first_is_left);
                 Ok(answer)
             }
             Err(failed) => {
                 journey.end_attempt(&failed);
                 trail.push(failed);
-                let other = if other == 1 { first.await } else { second.await };
+                let other = if first_is_left { first.await } else { second.await };
                 other.map(|(answer, route)| {
-                    journey.serve_by(&route);
+                    journey.win_hedge(&route, !first_is_left);
                     answer
                 })
             }

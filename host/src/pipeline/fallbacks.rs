@@ -104,10 +104,9 @@ impl Pipeline {
 
     /// The deployments that a model's name stands for.
     fn resolve(&self, model: &str) -> Result<Resolved, GatewayError> {
-        self.router.resolve(model).map_err(|unknown| GatewayError::UnknownModel {
-            model: model.to_owned(),
-            suggestion: unknown.suggestion,
-        })
+        self.router
+            .resolve(model)
+            .map_err(|unknown| GatewayError::UnknownModel { model: model.to_owned(), suggestion: unknown.suggestion })
     }
 }
 

@@ -71,10 +71,17 @@ impl<'a> Journey<'a> {
     }
 
     /// A second attempt begins beside the one under way.
-    pub(super) fn hedge(&mut self, pick: &Pick) {
+    pub(super) fn hedge(&mut self) {
         self.entry.attempts += 1;
         self.entry.hedged = true;
-        self.entry.reason = Some(pick.reason);
+    }
+
+    /// One of two attempts side by side has answered.
+    pub(super) fn win_hedge(&mut self, route: &Route, is_second: bool) {
+        self.serve_by(route);
+        if is_second {
+            self.entry.reason = Some(Reason::Hedge);
+        }
     }
 
     pub(super) fn serve_by(&mut self, route: &Route) {

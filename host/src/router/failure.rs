@@ -61,6 +61,17 @@ pub enum Cure {
     Time,
 }
 
+/// A key of `retry_policy` and `allowed_fails_policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PolicyKey {
+    Authentication,
+    BadRequest,
+    ContentPolicy,
+    Timeout,
+    RateLimit,
+    InternalServer,
+}
+
 impl FailureKind {
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; 16] = [
@@ -133,16 +144,47 @@ impl FailureKind {
 
     /// The number that a policy has for it.
     pub fn of(self, policy: &ByKind) -> Option<u32> {
-        match self {
-            Self::Authentication | Self::Permission => policy.authentication,
-            Self::InvalidRequest | Self::TooLarge | Self::ContextWindow | Self::Unsupported | Self::NotFound => {
-                policy.bad_request
-            }
-            Self::ContentPolicy => policy.content_policy,
-            Self::Timeout => policy.timeout,
-            Self::RateLimited | Self::Quota => policy.rate_limit,
-            Self::Overloaded | Self::Server | Self::Unreachable | Self::Malformed => policy.internal_server,
-            Self::Unavailable => None,
+        match self.policy()? {
+            PolicyKey::Authentication => policy.authentication,
+            PolicyKey::BadRequest => policy.bad_request,
+            PolicyKey::ContentPolicy => policy.content_policy,
+            PolicyKey::Timeout => policy.timeout,
+            PolicyKey::RateLimit => policy.rate_limit,
+            PolicyKey::InternalServer => policy.internal_server,
         }
+    }
+
+    /// The key that speaks of it in a policy.
+    pub(super) fn policy(self) -> Option<PolicyKey> {
+        Some(match self {
+            Self::Authentication | Self::Permission => PolicyKey::Authentication,
+            Self::InvalidRequest | Self::TooLarge | Self::ContextWindow | Self::Unsupported | Self::NotFound => {
+                PolicyKey::BadRequest
+            }
+            Self::ContentPolicy => PolicyKey::ContentPolicy,
+            Self::Timeout => PolicyKey::Timeout,
+            Self::RateLimited | Self::Quota => PolicyKey::RateLimit,
+            Self::Overloaded | Self::Server | Self::Unreachable | Self::Malformed => PolicyKey::InternalServer,
+            Self::Unavailable => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kinds_number_is_its_place_in_the_list() {
+        for (number, kind) in FailureKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_client_did_counts() {
+        let counting = FailureKind::ALL.into_iter().filter(|kind| kind.counts());
+        assert!(counting.clone().all(|kind| kind.cure() != Cure::Nothing));
+        assert_eq!(counting.count(), 10);
     }
 }

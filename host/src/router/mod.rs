@@ -8,22 +8,36 @@
 //! Nothing here waits, and time is given by the caller.
 
 mod choose;
+mod dice;
 mod failure;
+mod fallbacks;
 mod group;
 mod pattern;
+mod reason;
+mod retry_budget;
+mod rules;
+mod strategy;
+#[cfg(test)]
+mod tests;
 mod vitals;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::config::{Alias, Config};
+use crate::config::{Alias, Config, Deployment};
+use dice::Dice;
+use group::{Shared, is_usable};
 use pattern::Pattern;
+use rules::Rules;
 
-pub use choose::{Misfit, NoDeployment, Pick, Query, Reason};
+pub use choose::{Misfit, NoDeployment, Pick, Query};
 pub use failure::{Cure, Failure, FailureKind};
+pub use fallbacks::FallbackPlan;
 pub use group::{Group, Resolved, Route, Target};
-pub use vitals::{Consequence, Flight, Vitals};
+pub use reason::Reason;
+pub use retry_budget::RetryBudget;
+pub use vitals::{Consequence, Counts, Flight, Snapshot, State, Vitals};
 
 /// All deployments, by the names that clients use.
 #[derive(Debug)]
@@ -34,7 +48,10 @@ pub struct Router {
     /// Model names with `*`, the most specific first.
     patterns: Vec<(Pattern, Arc<Group>)>,
     by_id: HashMap<String, Arc<Group>>,
+    /// Those with a name, in the config's order.
+    in_order: Vec<Arc<Group>>,
     aliases: BTreeMap<String, Alias>,
+    dice: Dice,
 }
 
 /// No deployment has this name.
@@ -45,36 +62,50 @@ pub struct UnknownModel {
 }
 
 impl Router {
-    /// Sorts the deployments of a config. Those that `before` knows by their id keep their vitals.
+    /// Sorts the deployments of a config. What `before` knows of those with the same id and of groups with the same
+    /// name goes on.
     pub fn new(config: &Config, before: Option<&Self>) -> Self {
-        let known: HashMap<&str, &Arc<Vitals>> = before
+        Self::with_dice(config, before, Dice::default())
+    }
+
+    fn with_dice(config: &Config, before: Option<&Self>, dice: Dice) -> Self {
+        let deployments = targets(config, before);
+        let known: HashMap<&str, &Arc<Shared>> = before
             .iter()
-            .flat_map(|before| &before.deployments)
-            .map(|target| (target.deployment.id.as_str(), &target.vitals))
+            .flat_map(|before| &before.in_order)
+            .map(|group| (group.name.as_str(), &group.shared))
             .collect();
-        let targets = config.deployments.iter().cloned().enumerate().map(|(position, deployment)| {
-            let vitals = known.get(deployment.id.as_str()).copied().cloned().unwrap_or_default();
-            Arc::new(Target { deployment, position, vitals })
-        });
-        let deployments: Vec<Arc<Target>> = targets.collect();
-        let mut by_name: HashMap<String, Vec<Arc<Target>>> = HashMap::new();
+        let mut names: Vec<&str> = Vec::new();
+        let mut by_name: HashMap<&str, Vec<Arc<Target>>> = HashMap::new();
         for target in &deployments {
-            by_name.entry(target.deployment.model_name.clone()).or_default().push(target.clone());
+            let name = target.deployment.model_name.as_str();
+            by_name.entry(name).or_insert_with(|| {
+                names.push(name);
+                Vec::new()
+            });
+            by_name.entry(name).or_default().push(target.clone());
         }
-        let mut groups: HashMap<String, Arc<Group>> = by_name
-            .into_iter()
-            .filter_map(|(name, targets)| Some((name.clone(), Group::new(name, targets)?)))
-            .collect();
-        let with_star = groups.extract_if(|name, _| name.contains('*'));
-        let mut patterns: Vec<(Pattern, Arc<Group>)> =
-            with_star.map(|(name, group)| (Pattern::new(&name), group)).collect();
+        let (mut groups, mut patterns, mut by_id) = (HashMap::new(), Vec::new(), HashMap::new());
+        let mut in_order = Vec::with_capacity(names.len());
+        for name in names {
+            let targets = by_name.remove(name).unwrap_or_default();
+            let shared = known.get(name).copied().cloned().unwrap_or_default();
+            for target in &targets {
+                let id = target.deployment.id.clone();
+                let alone = vec![target.clone()];
+                let group = Group::new(id.clone(), alone, true, &config.routing, shared.clone());
+                by_id.extend(group.map(|group| (id, group)));
+            }
+            let Some(group) = Group::new(name.to_owned(), targets, false, &config.routing, shared) else { continue };
+            in_order.push(group.clone());
+            if name.contains('*') {
+                patterns.push((Pattern::new(name), group));
+            } else {
+                groups.insert(name.to_owned(), group);
+            }
+        }
         patterns.sort_by(|(a, _), (b, _)| b.specificity().cmp(&a.specificity()));
-        let by_id = deployments.iter().filter_map(|target| {
-            let id = target.deployment.id.clone();
-            Some((id.clone(), Group::new(id, vec![target.clone()])?))
-        });
-        let by_id = by_id.collect();
-        Self { deployments, groups, patterns, by_id, aliases: config.aliases.clone() }
+        Self { deployments, groups, patterns, by_id, in_order, aliases: config.aliases.clone(), dice }
     }
 
     /// The deployments that serve `model`.
@@ -84,7 +115,7 @@ impl Router {
     pub fn resolve(&self, model: &str) -> Result<Resolved, UnknownModel> {
         let name = self.aliases.get(model).map_or(model, |alias| alias.target.as_str());
         if let Some(group) = self.groups.get(name) {
-            return Ok(Resolved { group: group.clone(), stars: Vec::new() });
+            return Ok(Resolved::new(group, Vec::new()));
         }
         // LiteLLM tries a bare `gpt-4o` as `openai/gpt-4o` too.
         let names = std::iter::once(Cow::Borrowed(name)).chain(with_provider(name).map(Cow::Owned));
@@ -92,13 +123,13 @@ impl Router {
             for (pattern, group) in &self.patterns {
                 if let Some(stars) = pattern.matches(&name) {
                     let stars = stars.into_iter().map(str::to_owned).collect();
-                    return Ok(Resolved { group: group.clone(), stars });
+                    return Ok(Resolved::new(group, stars));
                 }
             }
         }
         match self.by_id.get(name) {
             Some(group) if !group.targets.iter().any(|target| target.deployment.is_wildcard()) => {
-                Ok(Resolved { group: group.clone(), stars: Vec::new() })
+                Ok(Resolved::new(group, Vec::new()))
             }
             _ => Err(UnknownModel { suggestion: self.suggest(name) }),
         }
@@ -107,6 +138,11 @@ impl Router {
     /// Every deployment, as the config lists them.
     pub fn targets(&self) -> &[Arc<Target>] {
         &self.deployments
+    }
+
+    /// Every group of deployments that share a name, wildcards among them, as the config lists them.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.in_order.iter()
     }
 
     /// The names that clients may use, wildcards not expanded, in the config's order; hidden aliases left out.
@@ -126,6 +162,27 @@ impl Router {
         let best = names.map(|candidate| (likeness(candidate), candidate)).max_by(|(a, _), (b, _)| a.total_cmp(b))?;
         (best.0 > 0.75).then(|| best.1.to_owned())
     }
+}
+
+/// The deployments of a config, with the vitals of those that were there before.
+fn targets(config: &Config, before: Option<&Router>) -> Vec<Arc<Target>> {
+    let known: HashMap<&str, &Arc<Vitals>> = before
+        .iter()
+        .flat_map(|before| &before.deployments)
+        .map(|target| (target.deployment.id.as_str(), &target.vitals))
+        .collect();
+    let mut usable: HashMap<&str, usize> = HashMap::new();
+    for deployment in config.deployments.iter().filter(|deployment| is_usable(deployment)) {
+        *usable.entry(&deployment.model_name).or_default() += 1;
+    }
+    let target = |(position, deployment): (usize, &Deployment)| {
+        let of_its_name = usable.get(deployment.model_name.as_str()).copied().unwrap_or_default();
+        let others = of_its_name - usize::from(is_usable(deployment));
+        let rules = Rules::new(&config.routing, deployment, others);
+        let vitals = known.get(deployment.id.as_str()).copied().cloned().unwrap_or_default();
+        Arc::new(Target { deployment: deployment.clone(), position, vitals, rules })
+    };
+    config.deployments.iter().enumerate().map(target).collect()
 }
 
 fn with_provider(name: &str) -> Option<String> {

@@ -33,7 +33,10 @@ fn optional(settings: &Settings<'_>, report: &mut Report) -> bool {
     for at in names {
         match at.text(report) {
             Some(name) if name.trim() == RATE_LIMITS => rate_limits = true,
-            Some(name) => at.warn(format!("not applied: there is no check `{name}`, only {RATE_LIMITS}"), report),
+            Some(_) => {
+                let name = at.node.shown("optional_pre_call_checks");
+                at.warn(format!("not applied: there is no check {name}, only {RATE_LIMITS}"), report);
+            }
             None => {}
         }
     }

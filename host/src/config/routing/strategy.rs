@@ -23,7 +23,13 @@ impl StrategyKind {
         let found = STRATEGIES.iter().find(|(known, _)| *known == name.trim());
         found.map(|(_, strategy)| *strategy).unwrap_or_else(|| {
             let names = STRATEGIES.map(|(name, _)| name).join(", ");
-            at.warn(format!("there is no such strategy, so simple-shuffle is used; there are {names}"), report);
+            at.warn(
+                format!(
+                    "there is no strategy {}, so simple-shuffle is used; there are {names}",
+                    at.node.shown("routing_strategy")
+                ),
+                report,
+            );
             Self::default()
         })
     }

@@ -62,9 +62,11 @@ fn a_strategy_that_is_not_there_is_told_with_those_that_are() {
         assert_eq!(routing(&settings).strategy, StrategyKind::SimpleShuffle);
         assert_eq!(
             warnings(&settings),
-            ["3: router_settings.routing_strategy: there is no such strategy, so simple-shuffle is used; there are \
+            [format!(
+                "3: router_settings.routing_strategy: there is no strategy \"{name}\", so simple-shuffle is used; there are \
               simple-shuffle, least-busy, latency-based-routing, usage-based-routing, usage-based-routing-v2, \
-              cost-based-routing, power-of-two-choices"]
+              cost-based-routing, power-of-two-choices"
+            )]
         );
     }
 }
@@ -262,7 +264,7 @@ fn checks_are_off_until_they_are_asked_for() {
     }
     assert_eq!(
         warnings("{optional_pre_call_checks: [enforce_model_rate_limits, prompt_caching]}"),
-        ["3: router_settings.optional_pre_call_checks[1]: not applied: there is no check `prompt_caching`, only \
+        ["3: router_settings.optional_pre_call_checks[1]: not applied: there is no check \"prompt_caching\", only \
           enforce_model_rate_limits"]
     );
 }

@@ -1,0 +1,162 @@
+//! Whether a deployment is called at all.
+//!
+//! ```text
+//! closed --failures--> cooling --its time is over--> half-open: one call probes it --an answer--> closed
+//!                         ^------------------the probe fails: twice as long-----------|
+//! ```
+
+use std::ops::{AddAssign, SubAssign};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::minute::LastMinute;
+use super::{Consequence, State};
+use crate::router::rules::{CooldownRules, Lately};
+use crate::router::{Failure, FailureKind};
+
+/// A cooldown doubles no more often than this: 8 times its time at most.
+const MAX_DOUBLINGS: u32 = 3;
+/// The longest `Retry-After` that is obeyed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// Whether a deployment is called, and what of the last minute decides about it.
+#[derive(Debug, Default)]
+pub(super) struct Circuit {
+    gate: Gate,
+    /// Probes that failed since the last success.
+    failed_probes: u32,
+    lately: LastMinute<Tally>,
+}
+
+/// Who may pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Gate {
+    /// Everybody.
+    #[default]
+    Closed,
+    /// Nobody until then; the first one after that probes.
+    Cooling { until: Instant, because: FailureKind },
+    /// Nobody: a probe is under way, as it might be since then.
+    Probing { since: Instant, because: FailureKind },
+}
+
+/// Calls that say something about the deployment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    successes: u32,
+    failures: [u32; FailureKind::ALL.len()],
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.successes = self.successes.saturating_add(other.successes);
+        for (count, more) in self.failures.iter_mut().zip(other.failures) {
+            *count = count.saturating_add(more);
+        }
+    }
+}
+
+impl SubAssign for Tally {
+    fn sub_assign(&mut self, other: Self) {
+        self.successes = self.successes.saturating_sub(other.successes);
+        for (count, less) in self.failures.iter_mut().zip(other.failures) {
+            *count = count.saturating_sub(less);
+        }
+    }
+}
+
+impl Tally {
+    const SUCCESS: Self = Self { successes: 1, failures: [0; FailureKind::ALL.len()] };
+
+    fn failure(kind: FailureKind) -> Self {
+        Self { successes: 0, failures: FailureKind::ALL.map(|each| u32::from(each == kind)) }
+    }
+
+    fn seen_from(&self, kind: FailureKind) -> Lately {
+        let failures: u32 = self.failures.iter().sum();
+        let alike = FailureKind::ALL.iter().zip(self.failures).filter(|(each, _)| each.policy() == kind.policy());
+        Lately { calls: self.successes + failures, failures, alike: alike.map(|(_, count)| count).sum() }
+    }
+}
+
+impl Circuit {
+    pub(super) fn is_closed(&self) -> bool {
+        self.gate == Gate::Closed
+    }
+
+    pub(super) fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// Takes the permit to probe, if there is one now.
+    pub(super) fn start_probe(&mut self, now: Instant) -> bool {
+        match self.gate {
+            Gate::Cooling { until, because } if until <= now => {
+                self.gate = Gate::Probing { since: until, because };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A probe brought the beginning of an answer.
+    pub(super) fn answered(&mut self) {
+        self.gate = Gate::Closed;
+        // What was before the cooldown says nothing about now.
+        self.lately.clear();
+    }
+
+    /// A call brought a whole answer. What began before a cooldown doesn't end it.
+    pub(super) fn succeeded(&mut self, now: Instant) {
+        if self.is_closed() {
+            self.failed_probes = 0;
+        }
+        self.lately.add(Tally::SUCCESS, now);
+    }
+
+    /// A probe ended without saying anything: the next call probes.
+    pub(super) fn told_nothing(&mut self) {
+        if let Gate::Probing { since, because } = self.gate {
+            self.gate = Gate::Cooling { until: since, because };
+        }
+    }
+
+    /// A call failed in a way that counts.
+    pub(super) fn failed(&mut self, failure: Failure, probe: bool, rules: &CooldownRules, now: Instant) -> Consequence {
+        let Failure { kind, retry_after } = failure;
+        self.lately.add(Tally::failure(kind), now);
+        let time = rules.time.filter(|_| !(probe && rules.exempt(kind)));
+        let Some(time) = time else {
+            if probe {
+                self.answered();
+            }
+            return Consequence::Counted;
+        };
+        if probe {
+            self.failed_probes = (self.failed_probes + 1).min(MAX_DOUBLINGS);
+        }
+        let retry_after = retry_after.filter(|wait| !wait.is_zero()).map(|wait| wait.min(MAX_RETRY_AFTER));
+        let until = now + retry_after.unwrap_or(time.saturating_mul(1 << self.failed_probes));
+        let demanded = probe || rules.demand(kind, self.lately.total(now).seen_from(kind));
+        let (until, because) = match self.gate {
+            _ if probe => (until, kind),
+            Gate::Closed if demanded => (until, kind),
+            // The later deadline holds, with the reason for it.
+            Gate::Cooling { until: before, because } if demanded && before >= until => (before, because),
+            Gate::Cooling { .. } if demanded => (until, kind),
+            // Who began before the cooldown knows nothing that the probe won't find out.
+            Gate::Closed | Gate::Cooling { .. } | Gate::Probing { .. } => return Consequence::Counted,
+        };
+        self.gate = Gate::Cooling { until, because };
+        Consequence::CooledDown(until)
+    }
+
+    pub(super) fn state(&self, now: Instant) -> State {
+        match self.gate {
+            Gate::Closed => State::Closed,
+            Gate::Cooling { until, because } if until > now => State::Cooling { remaining: until - now, because },
+            Gate::Cooling { because, .. } | Gate::Probing { because, .. } => State::HalfOpen { because },
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! An attempt under way, as its deployment counts it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::counts::LastFailure;
+use super::{Grant, Obstacle};
+use crate::plugin::Usage;
+use crate::router::{Failure, FailureKind, Group, Target};
+
+/// An attempt under way. Dropped without a word it was cancelled, which is nobody's fault.
+///
+/// Its end is counted once, and then what it held is given back: its slot, and the permit to probe.
+pub struct Flight {
+    target: Arc<Target>,
+    group: Arc<Group>,
+    /// When the attempt began.
+    pub began: Instant,
+    first_byte: Option<Duration>,
+    streaming: bool,
+    grant: Grant,
+    ended: bool,
+}
+
+/// What a failure came to for its deployment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Consequence {
+    /// It doesn't count.
+    Exempt,
+    /// It was counted.
+    Counted,
+    /// The deployment is left alone until then.
+    CooledDown(Instant),
+}
+
+impl Flight {
+    /// Begins an attempt, if nothing is in the way.
+    pub(in crate::router) fn begin(
+        target: &Arc<Target>,
+        group: &Arc<Group>,
+        (streaming, tokens): (bool, u64),
+        now: Instant,
+    ) -> Result<Self, Obstacle> {
+        let admitted = target.vitals.admit(&target.rules, group.by_id, tokens, now);
+        if admitted.is_err() && target.rules.slots.is_some() {
+            group.shared.slot_freed();
+        }
+        let (target, group) = (target.clone(), group.clone());
+        Ok(Self { target, group, began: now, first_byte: None, streaming, grant: admitted?, ended: false })
+    }
+
+    /// It finds out whether the deployment is well again.
+    pub fn is_probe(&self) -> bool {
+        self.grant.probe
+    }
+
+    /// The first piece of the answer is here. A probe that has brought one has done its work.
+    pub fn first_byte(&mut self, now: Instant) {
+        if self.first_byte.is_some() {
+            return;
+        }
+        let time = now.saturating_duration_since(self.began);
+        self.first_byte = Some(time);
+        let probe = std::mem::take(&mut self.grant.probe);
+        self.target.vitals.change(|record| {
+            record.counts.first_bytes += 1;
+            record.counts.first_byte_time += time;
+            record.latency.first_byte(time, self.streaming, now);
+            if probe {
+                record.circuit.answered();
+            }
+        });
+    }
+
+    /// The answer is whole.
+    pub fn succeed(mut self, usage: Option<&Usage>, now: Instant) {
+        self.first_byte(now);
+        self.ended = true;
+        let time = now.saturating_duration_since(self.began);
+        self.target.vitals.change(|record| {
+            record.counts.successes += 1;
+            record.counts.success_time += time;
+            record.latency.whole(time, usage.map_or(0, |usage| usage.completion_tokens), now);
+            let tokens = usage.map(|usage| usage.prompt_tokens.saturating_add(usage.completion_tokens));
+            record.rate.settle(self.grant.reservation, tokens, now);
+            record.circuit.succeeded(now);
+        });
+    }
+
+    /// The attempt failed.
+    pub fn fail(mut self, failure: Failure, now: Instant) -> Consequence {
+        self.ended = true;
+        let kind = failure.kind;
+        let time = now.saturating_duration_since(self.began);
+        let Grant { probe, reservation } = self.grant;
+        self.target.vitals.change(|record| {
+            record.counts.failed(kind);
+            record.last_failure = Some(LastFailure { kind, at: now });
+            // Nobody charges for what wasn't answered.
+            record.rate.settle(reservation, Some(0), now);
+            if kind == FailureKind::Timeout {
+                record.latency.timed_out(time, self.streaming, now);
+            }
+            if !kind.counts() {
+                if probe {
+                    record.circuit.told_nothing();
+                }
+                return Consequence::Exempt;
+            }
+            let consequence = record.circuit.failed(failure, probe, &self.target.rules.cooldown, now);
+            if matches!(consequence, Consequence::CooledDown(_)) {
+                record.counts.cooldowns += 1;
+            }
+            consequence
+        })
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let vitals = &self.target.vitals;
+        if !self.ended {
+            let Grant { probe, reservation } = self.grant;
+            vitals.change(|record| {
+                record.counts.cancelled += 1;
+                record.rate.settle(reservation, None, self.began);
+                if probe {
+                    record.circuit.told_nothing();
+                }
+            });
+        }
+        vitals.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if self.target.rules.slots.is_some() {
+            self.group.shared.slot_freed();
+        }
+    }
+}
+
+impl fmt::Debug for Flight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut flight = f.debug_struct("Flight");
+        flight.field("deployment", &self.target.deployment.id).field("group", &self.group.name);
+        flight.field("began", &self.began).field("probe", &self.grant.probe).finish_non_exhaustive()
+    }
+}
