@@ -127,6 +127,7 @@ impl Chaos {
             builder = builder.model_with(name, wire.model(), &wire.base(&provider), patience);
             providers.push(provider);
         }
+        let builder = builder.set("router_settings", "num_retries", json!(2));
         let gateway = builder.set("router_settings", "fallbacks", json!([{"model": ["spare"]}])).start().await;
         Self { gateway, providers, next: AtomicUsize::new(0), dice: Mutex::new(Rng::new(seed as u64)) }
     }
@@ -271,6 +272,7 @@ async fn an_outage_is_not_fed_with_retries() {
         let gateway = Gateway::builder()
             .model("model", wire.model(), &wire.base(&upstream))
             .set("router_settings", "disable_cooldowns", json!(true))
+            .set("router_settings", "num_retries", json!(2))
             .start()
             .await;
         let began = Instant::now();

@@ -239,6 +239,7 @@ async fn nothing_is_tried_again_for_a_client_that_left_during_the_wait() {
         let limited = Reply::json(429, &wire.error(429, "slow down")).header("retry-after", "4");
         let upstream = FakeUpstream::replying(limited);
         let builder = Gateway::builder().env("JSON_LOGS", "true").model("model", wire.model(), &wire.base(&upstream));
+        let builder = builder.set("router_settings", "num_retries", json!(2));
         let gateway = builder.start().await;
         for (count, route) in [CHAT, CHAT_STREAM].iter().enumerate() {
             let client = call(&gateway, route, "model").await;
@@ -310,6 +311,7 @@ async fn the_second_deployment_of_a_group_is_left_too_and_no_third_is_tried() {
             .model_with("model", wire.model(), &base("second"), json!({"order": 2}))
             .model_with("model", wire.model(), &base("third"), json!({"order": 3}))
             .set("router_settings", "disable_cooldowns", json!(true))
+            .set("router_settings", "num_retries", json!(2))
             .start()
             .await;
         let mut tries = Vec::new();

@@ -109,6 +109,8 @@ impl House {
                 }
             }
         }
+        // The default, which the harness turns off.
+        let builder = builder.set("router_settings", "num_retries", json!(2));
         let gateway = builder.set("router_settings", "fallbacks", Value::Array(fallbacks)).start().await;
         Self { gateway, upstream, gates, no_tls, closed }
     }
