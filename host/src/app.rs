@@ -44,8 +44,14 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
         runtime = runtime.watched_by(Arc::clone(recorder) as _);
     }
     let root_path = loaded.config.root_path.as_str().to_owned();
-    let (live, reloader) =
-        reload::prepare(Arc::new(runtime), Upstream::new()?, loaded, environment, options.plugins).await?;
+    let (live, reloader) = reload::prepare(
+        Arc::new(runtime),
+        Upstream::new(loaded.config.routing.connect_timeout)?,
+        loaded,
+        environment,
+        options.plugins,
+    )
+    .await?;
 
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("can't listen on {address}; choose another address with --host or port with --port")

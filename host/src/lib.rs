@@ -7,6 +7,7 @@
 //! order in which a request meets them: [`api`], [`auth`], [`pipeline`], [`canonical`], [`precall`], [`router`], [`plugin`],
 //! [`upstream`], [`stream`], [`usage`]; around them [`cli`], [`config`], [`app`], [`reload`] and [`telemetry`].
 
+pub mod admission;
 pub mod api;
 pub mod app;
 pub mod auth;

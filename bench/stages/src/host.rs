@@ -187,7 +187,7 @@ fn credential(model: &str, placement: Placement, body: usize) -> anyhow::Result<
     let deployment = config.deployments.iter().find(|deployment| deployment.model_name == model);
     let deployment = deployment.context("the configuration has the model")?;
     let url = Url::parse("http://127.0.0.1:9/openai/v1/chat/completions")?;
-    let authenticator = Upstream::new()?
+    let authenticator = Upstream::new(std::time::Duration::from_secs(10))?
         .authenticator(&placement, deployment, Some(&url))
         .map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let (runtime, body) = (runtime()?, Bytes::from(prose(body)));

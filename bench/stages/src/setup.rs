@@ -65,7 +65,7 @@ pub fn gateway_without_plugins() -> anyhow::Result<Arc<Gateway>> {
 fn state(config: Config) -> anyhow::Result<State> {
     Ok(State {
         authenticator: Authenticator::new(&config.general),
-        pipeline: Pipeline::new(config, Registry::default(), Upstream::new()?),
+        pipeline: Pipeline::new(config, Registry::default(), Upstream::new(std::time::Duration::from_secs(10))?),
         plugins: Vec::new(),
         folder: None,
         config: ConfigStatus { loaded_at: SystemTime::UNIX_EPOCH, files: Vec::new(), error: None },

@@ -9,24 +9,41 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use http::HeaderMap;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::error;
+use super::patience::Call;
+use super::stalled::Progress;
+use crate::admission::Slot;
+use crate::config::ClientLimits;
 use crate::pipeline::{GatewayError, StreamReply};
 use crate::usage::Entry;
 
-/// How long a client may be silent in the middle of its request.
-const IDLE: Duration = Duration::from_secs(60);
 /// How long a body that was refused is read on.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// What is handed out of a whole answer at a time: its call is under way until the last piece is, and a slow client's
+/// connection queues no more than one.
+const PIECE: usize = 64 << 10;
 
 /// The body of an answer.
 pub struct Body {
     kind: Kind,
-    /// Held as long as the answer is under way.
-    under_way: Option<Arc<()>>,
+    held: Held,
+}
+
+/// What is held as long as the answer is under way.
+#[derive(Default)]
+struct Held {
+    /// Of the connection.
+    call: Option<Call>,
+    /// Of the gateway.
+    slot: Option<Slot>,
+    /// Of its stream, with HTTP/2.
+    progress: Option<Arc<Progress>>,
 }
 
 enum Kind {
@@ -39,21 +56,27 @@ enum Kind {
 impl Body {
     /// A body that is here.
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
-        Self { kind: Kind::Whole(Some(bytes.into())), under_way: None }
+        Self { kind: Kind::Whole(Some(bytes.into())), held: Held::default() }
     }
 
     /// A body that comes in pieces.
     pub fn stream(reply: StreamReply) -> Self {
-        Self { kind: Kind::Reply(Some(reply)), under_way: None }
+        Self { kind: Kind::Reply(Some(reply)), held: Held::default() }
     }
 
     pub(super) fn is_stream(&self) -> bool {
         !matches!(self.kind, Kind::Whole(_))
     }
 
-    /// Keeps `token` until the answer is out, or can't be.
-    pub(super) fn hold(&mut self, token: Arc<()>) {
-        self.under_way = Some(token);
+    /// Keeps `call` until the answer is out, or can't be.
+    pub(super) fn hold(&mut self, call: Call) {
+        self.held.call = Some(call);
+        self.held.progress = Progress::of_this_stream();
+    }
+
+    /// Keeps a call's place as long.
+    pub(super) fn keep(&mut self, slot: Slot) {
+        self.held.slot = Some(slot);
     }
 
     /// Hands the request's entry to the stream.
@@ -78,15 +101,14 @@ impl http_body::Body for Body {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match &mut self.kind {
-            Kind::Whole(bytes) => {
-                Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
-            }
-            Kind::Reply(_) => Poll::Ready(None),
-            Kind::Stream(stream) => {
-                stream.as_mut().poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-            }
+        if let Some(progress) = &self.held.progress {
+            progress.taken();
         }
+        let polled = self.as_mut().poll_kind(cx);
+        if let (Some(progress), Poll::Ready(Some(_))) = (&self.held.progress, &polled) {
+            progress.handed();
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -101,39 +123,192 @@ impl http_body::Body for Body {
     }
 }
 
-/// Reads a request's body, at most `limit` bytes.
-pub(super) async fn read(headers: &HeaderMap, mut body: Incoming, limit: usize) -> Result<Bytes, GatewayError> {
-    let announced =
-        headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(body, limit));
+impl Body {
+    fn poll_kind(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.kind {
+            Kind::Whole(Some(bytes)) if bytes.len() > PIECE => {
+                Poll::Ready(Some(Ok(Frame::data(bytes.split_to(PIECE)))))
+            }
+            Kind::Whole(bytes) => {
+                Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Kind::Reply(_) => Poll::Ready(None),
+            Kind::Stream(stream) => {
+                stream.as_mut().poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+        }
     }
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = tokio::time::timeout(IDLE, body.frame()).await.map_err(|_| GatewayError::BodySlow)? {
-        let Ok(data) = frame.map_err(|error| GatewayError::BodyBroken(error.to_string()))?.into_data() else {
-            continue;
-        };
-        if first.len() + all.len() + data.len() > limit {
-            return Err(too_large(body, limit));
-        }
-        // A body that came in one piece is not copied.
-        if first.is_empty() && all.is_empty() {
-            first = data;
-            continue;
-        }
-        if all.is_empty() {
-            all.reserve(announced.unwrap_or_default().max(first.len() + data.len()));
-            all.extend_from_slice(&std::mem::take(&mut first));
-        }
-        all.extend_from_slice(&data);
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// Refuses a body, and reads on for a while: a client that is still sending when its connection is closed sees a reset
-/// instead of the answer.
-fn too_large(mut body: Incoming, limit: usize) -> GatewayError {
-    tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));
-    GatewayError::BodyTooLarge { limit }
+/// Reads a request's body, in as many goes as one likes. Only waiting for the client counts against its time.
+pub(super) struct Reader {
+    /// Nothing where all of it is here.
+    incoming: Option<Incoming>,
+    announced: Option<usize>,
+    limit: usize,
+    /// A body that came in one piece is not copied.
+    first: Bytes,
+    all: BytesMut,
+    pace: Pace,
+}
+
+/// How fast a client has to be.
+struct Pace {
+    limits: ClientLimits,
+    /// How long the client has been waited for.
+    spent: Duration,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// Of a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// It says of itself that it is larger.
+    pub(super) fn new(
+        headers: &HeaderMap,
+        incoming: Incoming,
+        limit: usize,
+        limits: &ClientLimits,
+    ) -> Result<Self, GatewayError> {
+        let announced =
+            headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let pace = Pace { limits: *limits, spent: Duration::ZERO };
+        let incoming = Some(incoming);
+        let mut reader = Self { incoming, announced, limit, first: Bytes::new(), all: BytesMut::new(), pace };
+        if announced.is_some_and(|length| length > limit) {
+            return Err(reader.too_large());
+        }
+        Ok(reader)
+    }
+
+    /// Reads until there are `enough` bytes, or all.
+    pub(super) async fn fill(&mut self, enough: usize) -> Result<(), GatewayError> {
+        while self.length() < enough {
+            let Some(incoming) = &mut self.incoming else { return Ok(()) };
+            let length = self.first.len() + self.all.len();
+            let Some(frame) = self.pace.wait(length, incoming.frame()).await? else {
+                self.incoming = None;
+                return Ok(());
+            };
+            let frame = frame.map_err(|error| GatewayError::BodyBroken(error.to_string()))?;
+            if let Ok(data) = frame.into_data() {
+                self.add(data)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole body.
+    pub(super) async fn whole(mut self) -> Result<Bytes, GatewayError> {
+        // One more than it may have, so that it is read to its end.
+        self.fill(self.limit.saturating_add(1)).await?;
+        Ok(if self.all.is_empty() { self.first } else { self.all.freeze() })
+    }
+
+    /// Reads on for a while what nobody wants: a client that is still sending when its connection is closed sees a reset
+    /// instead of the answer.
+    pub(super) fn linger(&mut self) {
+        let Some(mut body) = self.incoming.take().filter(|body| !body.is_end_stream()) else { return };
+        tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));
+    }
+
+    fn length(&self) -> usize {
+        self.first.len() + self.all.len()
+    }
+
+    fn add(&mut self, data: Bytes) -> Result<(), GatewayError> {
+        if self.length() + data.len() > self.limit {
+            return Err(self.too_large());
+        }
+        if self.first.is_empty() && self.all.is_empty() {
+            self.first = data;
+            return Ok(());
+        }
+        if self.all.is_empty() {
+            self.all.reserve(self.announced.unwrap_or_default().max(self.first.len() + data.len()));
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.all.extend_from_slice(&data);
+        Ok(())
+    }
+
+    fn too_large(&mut self) -> GatewayError {
+        self.linger();
+        GatewayError::BodyTooLarge { limit: self.limit }
+    }
+}
+
+// === impl Pace ===
+
+impl Pace {
+    /// Waits for the next piece of a body of which `length` bytes are here.
+    async fn wait<T>(&mut self, length: usize, next: impl Future<Output = T>) -> Result<T, GatewayError> {
+        let began = Instant::now();
+        let next = tokio::time::timeout(self.left(length), next).await.map_err(|_| GatewayError::BodySlow)?;
+        self.spent += began.elapsed();
+        Ok(next)
+    }
+
+    /// How long the next piece may take.
+    fn left(&self, length: usize) -> Duration {
+        let ClientLimits { body_timeout, min_body_rate, .. } = self.limits;
+        if min_body_rate == 0 {
+            return body_timeout;
+        }
+        let earned = Duration::from_secs_f64(length as f64 / f64::from(min_body_rate));
+        body_timeout.min((body_timeout + earned).saturating_sub(self.spent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(min_body_rate: u32, spent: u64) -> Pace {
+        let limits = ClientLimits { body_timeout: Duration::from_secs(60), min_body_rate, ..ClientLimits::default() };
+        Pace { limits, spent: Duration::from_secs(spent) }
+    }
+
+    #[test]
+    fn a_body_may_be_silent_for_a_while_and_slow_on_the_whole_for_no_longer_than_its_bytes_earn() {
+        for (rate, spent, length, left) in [
+            (500, 0, 0, 60),
+            (500, 50, 0, 10),
+            (500, 60, 0, 0),
+            (500, 60, 500, 1),
+            (500, 60, 500_000, 60),
+            (500, 900, 500 * 1000, 60),
+            (500, 1_050, 500 * 1000, 10),
+            (500, 1_061, 500 * 1000, 0),
+            (0, 100_000, 1, 60),
+        ] {
+            let found = pace(rate, spent).left(length);
+            assert_eq!(found, Duration::from_secs(left), "{length} bytes in {spent} s at {rate} a second");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_every_ten_seconds_is_too_slow() {
+        let mut pace = pace(500, 0);
+        let mut bytes = 0;
+        let began = Instant::now();
+        while pace.wait(bytes, tokio::time::sleep(Duration::from_secs(10))).await.is_ok() {
+            bytes += 1;
+        }
+        assert!((60..=61).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_long_answer_is_handed_out_in_pieces() {
+        let mut body = Body::whole(vec![7; 3 * PIECE + 5]);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut lengths = Vec::new();
+        while let Poll::Ready(Some(Ok(frame))) = http_body::Body::poll_frame(Pin::new(&mut body), &mut cx) {
+            lengths.push(frame.into_data().expect("only data").len());
+            assert_eq!(body.size_hint().exact(), Some((3 * PIECE + 5 - lengths.iter().sum::<usize>()) as u64));
+        }
+        assert_eq!(lengths, [PIECE, PIECE, PIECE, 5]);
+    }
 }

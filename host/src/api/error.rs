@@ -10,6 +10,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::{Body, respond};
+use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, error_type};
 use crate::pipeline::{GatewayError, no_deployment};
@@ -75,7 +76,18 @@ fn public(error: &GatewayError) -> Public {
             Some("request_too_large"),
             format!("The request body is larger than {} MB, this gateway's limit.", limit >> 20),
         ),
-        GatewayError::BodySlow => plain(408, None, "The request body stopped coming.".to_owned()),
+        GatewayError::BodySlow => plain(408, None, "The request body stopped coming, or came too slowly.".to_owned()),
+        GatewayError::Overloaded(Shed::CallerLimit { limit }) => {
+            let message =
+                format!("This key has {limit} calls under way, as many as it may. Try again when one has ended.");
+            soon(plain(429, Some("rate_limit_exceeded"), message))
+        }
+        GatewayError::Overloaded(Shed::Connections) => {
+            soon(plain(503, Some("overloaded"), "The gateway has too many connections open. Try again.".to_owned()))
+        }
+        GatewayError::Overloaded(Shed::QueueFull | Shed::QueueTimeout | Shed::Displaced) => {
+            soon(plain(503, Some("overloaded"), "The gateway has too many calls under way. Try again.".to_owned()))
+        }
         GatewayError::BodyBroken(_) => plain(400, None, "The request body did not come whole.".to_owned()),
         GatewayError::Body(BadBody::Type { param, .. }) => at(400, Some("invalid_type"), param, error.to_string()),
         GatewayError::Body(BadBody::Json(_)) => plain(400, None, error.to_string()),
@@ -213,6 +225,11 @@ fn of_failure(failure: &Failure) -> Public {
     // Whole seconds, rounded up: coming back too early is refused again.
     public.retry_after = failure.retry_after_ms.map(|ms| ms.div_ceil(1000).to_string());
     public
+}
+
+/// Worth another attempt after a second: places become free all the time.
+fn soon(public: Public) -> Public {
+    Public { retry_after: Some("1".to_owned()), ..public }
 }
 
 fn new(status: u16, code: Option<&str>, param: Option<&str>, message: String) -> Public {

@@ -1,18 +1,29 @@
 //! The endpoints that ask a model.
 
+use std::sync::Arc;
+
 use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::{Body, body, respond, wishes};
+use super::body::Reader;
+use super::{Body, admit, respond, wishes};
+use crate::admission::{Admission, Tenant};
 use crate::pipeline::{AnswerBody, GatewayError, Incoming as Call, Pipeline};
 use crate::plugin::Operation;
 use crate::usage::Entry;
 
 const WARNINGS: HeaderName = HeaderName::from_static("x-ai-api-translation-warnings");
 
-/// Answers one call.
+/// What a call is taken on by, and for whom.
+pub(super) struct Entering<'a> {
+    pub(super) admission: &'a Arc<Admission>,
+    pub(super) caller: Tenant,
+}
+
+/// Answers one call, once it is taken on. It counts as under way until the answer is out.
 pub(super) async fn call(
     pipeline: &Pipeline,
+    entering: Entering<'_>,
     operation: Operation,
     model: Option<String>,
     request: Request<Incoming>,
@@ -20,7 +31,16 @@ pub(super) async fn call(
 ) -> Result<Response<Body>, GatewayError> {
     let (parts, incoming) = request.into_parts();
     let wishes = wishes::read(&parts.headers)?;
-    let body = body::read(&parts.headers, incoming, pipeline.config.general.max_request_bytes).await?;
+    let config = &pipeline.config;
+    let mut reader = Reader::new(&parts.headers, incoming, config.general.max_request_bytes, &config.load.client)?;
+    let slot = match admit::enter(entering.admission, entering.caller, &mut reader).await {
+        Ok(slot) => slot,
+        Err(error) => {
+            reader.linger();
+            return Err(error);
+        }
+    };
+    let body = reader.whole().await?;
     if pipeline.config.logging.log_raw_request_response {
         tracing::info!(call_id = entry.call_id, body = %String::from_utf8_lossy(&body), "raw request");
     }
@@ -34,6 +54,7 @@ pub(super) async fn call(
         }
         AnswerBody::Stream(reply) => respond::events(Body::stream(reply)),
     };
+    response.body_mut().keep(slot);
     response.headers_mut().extend(answer.rate_limits);
     if let Some(warnings) = answer.warnings {
         response.headers_mut().insert(WARNINGS, warnings);

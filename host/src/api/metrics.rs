@@ -4,15 +4,16 @@ use http::Response;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use super::{Body, plugin_metrics, respond};
-use crate::reload::{Metrics, State};
+use super::{Body, load_metrics, plugin_metrics, respond};
+use crate::reload::{Live, State};
 
 /// All metrics, as OpenMetrics text. The registry is made for each reading: what is counted lives with what counts it,
 /// and what is about plugins is about those that are there.
-pub(super) fn text(reloads: &Metrics, state: &State) -> Response<Body> {
+pub(super) fn text(live: &Live, state: &State) -> Response<Body> {
     let mut registry = Registry::default();
-    reloads.register(&mut registry, state);
+    live.metrics.register(&mut registry, state);
     plugin_metrics::register(&mut registry, state);
+    load_metrics::register(&mut registry, &live.admission, &live.connections);
     let mut text = String::new();
     // Writing to a text never fails.
     let _ = encode(&mut text, &registry);

@@ -1,19 +1,23 @@
 //! HTTP in and out: which path is what, and how answers and errors look.
 
+mod admit;
 mod body;
 mod cors;
 mod error;
 mod health;
 mod home;
 mod inference;
+mod load_metrics;
 mod metrics;
 mod models;
+mod patience;
 mod plugin_metrics;
 mod plugins;
 mod reload;
 mod respond;
 mod route;
 pub mod server;
+mod stalled;
 mod wishes;
 
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use hyper::body::Incoming;
 pub use body::Body;
 use route::{Endpoint, Found};
 
+use crate::admission::{Shed, Tenant};
 use crate::pipeline::GatewayError;
 use crate::reload::{Live, State};
 use crate::usage::Entry;
@@ -33,6 +38,10 @@ use crate::usage::Entry;
 pub fn has_path(method: &http::Method, path: &str) -> bool {
     matches!(route::find(method, path), Found::Endpoint(_))
 }
+
+/// Marks requests on a connection that is one too many: probes are answered, all else is refused.
+#[derive(Clone, Copy, Debug)]
+struct Surplus;
 
 /// The gateway, as its HTTP side sees it.
 #[derive(Debug)]
@@ -89,13 +98,20 @@ impl Gateway {
             Found::WrongMethod { allowed } => return Err(GatewayError::WrongMethod { allowed }),
             Found::Nothing => return Err(GatewayError::UnknownPath(path.chars().take(200).collect())),
         };
+        let is_probe = matches!(endpoint, Endpoint::Alive | Endpoint::Ready);
+        if !is_probe && request.extensions().get::<Surplus>().is_some() {
+            self.live.admission.refused(Shed::Connections);
+            return Err(GatewayError::Overloaded(Shed::Connections));
+        }
         let is_public = match endpoint {
             Endpoint::Metrics => !pipeline.config.general.metrics_need_key,
             _ => endpoint.is_public(),
         };
-        if !is_public {
-            state.authenticator.authenticate(request.headers())?;
-        }
+        let caller = if is_public {
+            Tenant::ANYONE
+        } else {
+            state.authenticator.tenant(state.authenticator.authenticate(request.headers())?)
+        };
         match endpoint {
             Endpoint::Home => Ok(home::page()),
             Endpoint::Alive => Ok(health::alive()),
@@ -105,8 +121,11 @@ impl Gateway {
             Endpoint::ModelInfo => Ok(models::info(pipeline)),
             Endpoint::Plugins => Ok(plugins::list(state)),
             Endpoint::ReloadConfig => reload::config(&self.live).await,
-            Endpoint::Metrics => Ok(metrics::text(&self.live.metrics, state)),
-            Endpoint::Call { operation, model } => inference::call(pipeline, operation, model, request, entry).await,
+            Endpoint::Metrics => Ok(metrics::text(&self.live, state)),
+            Endpoint::Call { operation, model } => {
+                let entering = inference::Entering { admission: &self.live.admission, caller };
+                inference::call(pipeline, entering, operation, model, request, entry).await
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ const RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries
 const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
 /// AI-API's own: which deployments failed the call, and how.
 const FAILED: HeaderName = HeaderName::from_static("x-ai-api-failed-attempts");
+/// AI-API's own: the model that was named is gone, and which one serves in its place.
+const SUCCESSOR: HeaderName = HeaderName::from_static("x-ai-api-model-successor");
 const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
 /// What OpenAI's SDKs read as `_request_id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -87,6 +89,7 @@ pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
         tell(MODEL_GROUP, text(entry.group.as_ref().or(entry.model.as_ref()).map_or("", String::as_str)));
         tell(RETRIES, Some(entry.retries.into()));
         tell(FALLBACKS, Some(entry.fallbacks.into()));
+        tell(SUCCESSOR, entry.successor.as_deref().and_then(text));
         if !entry.failed.is_empty() {
             let failed: Vec<String> = entry.failed.iter().map(|(id, kind)| format!("{id};{kind}")).collect();
             tell(FAILED, text(&failed.join(", ")));

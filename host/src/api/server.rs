@@ -1,29 +1,43 @@
 //! Accepts connections, and lets go of them when the process is asked to end.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Weak};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderValue, Request, header};
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::Gateway;
+use super::patience::{Calls, Patient};
+use super::stalled::Streams;
+use super::{Gateway, Surplus};
+use crate::admission::{Open, Shed, Standing};
+use crate::config::ClientLimits;
 
-/// A client that takes longer to send its headers holds a connection for nothing. The clock runs between two requests
-/// as well, so it has to be longer than proxies keep idle connections: Traefik and Go 90 s, nginx 60 s.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
-/// A new connection on which nothing comes is closed sooner.
-const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection that is one too many has so long for its request, and is not kept.
+const SURPLUS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long open calls may go on once the process is asked to end. Kubernetes kills after 30 s by default.
 const DRAIN: Duration = Duration::from_secs(25);
 /// How long a connection without a call is left open then.
 const IDLE_AT_THE_END: Duration = Duration::from_secs(1);
 /// What a connection may hold of an answer that its client doesn't take. A full one stops reading from the provider.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// The most that a request's headers may come to, line of the request included. What is more is answered with a 431.
+const HEADER_BYTES: usize = 32 << 10;
+/// Calls at a time on one HTTP/2 connection. A proxy in front sends all of its clients' over a few.
+const HTTP2_STREAMS: u32 = 1000;
+/// Streams that a client may have reset before anybody looked at them ("rapid reset", CVE-2023-44487), and streams that
+/// the server had to reset for the client's errors; more end the connection.
+const HTTP2_RESETS: usize = 20;
+const HTTP2_ERRORS: usize = 1024;
+/// Where the system doesn't say how many files may be open.
+const UNLIMITED_CONNECTIONS: usize = 1_000_000;
 /// How an HTTP/2 connection begins: <https://www.rfc-editor.org/rfc/rfc9113#section-3.4>.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -31,6 +45,7 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// through once more, it waits no longer.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: impl AsyncFnMut()) {
     let open = GracefulShutdown::new();
+    let default_max = half_of_the_files();
     let (close, closing) = watch::channel(false);
     let protocols = Arc::new(Protocols::new());
     loop {
@@ -39,9 +54,12 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: impl 
             () = stop() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection =
-                    Connection { gateway: gateway.clone(), protocols: protocols.clone(), closing: closing.clone() };
+            Ok((stream, peer)) => {
+                let Some(connection) = Connection::of(&gateway, peer, default_max, &protocols, &closing) else {
+                    // Closed without a word: there are so many that a word is too much.
+                    gateway.live.admission.refused(Shed::Connections);
+                    continue;
+                };
                 tokio::spawn(connection.run(stream, open.watcher()));
             }
             // Out of file descriptors, mostly: give calls a moment to end instead of spinning.
@@ -65,21 +83,29 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: impl 
 /// How the two versions of HTTP are spoken.
 struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
 }
 
 impl Protocols {
     fn new() -> Self {
         let mut http1 = http1::Builder::new();
-        http1.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(SEND_BUFFER_BYTES);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        // `Patient` has the clock.
+        http1.header_read_timeout(None).max_header_size(HEADER_BYTES).max_buf_size(SEND_BUFFER_BYTES);
+        Self { http1 }
+    }
+
+    /// One for each connection, for it runs that connection's streams.
+    fn http2(write_timeout: Duration) -> http2::Builder<Streams> {
+        let mut http2 = http2::Builder::new(Streams { write_timeout });
         http2
             .timer(TokioTimer::new())
             .adaptive_window(true)
-            .max_concurrent_streams(1000)
+            .max_concurrent_streams(HTTP2_STREAMS)
+            .max_header_list_size(HEADER_BYTES as u32)
+            .max_pending_accept_reset_streams(HTTP2_RESETS)
+            .max_local_error_reset_streams(HTTP2_ERRORS)
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(Some(Duration::from_secs(30)));
-        Self { http1, http2 }
+        http2
     }
 }
 
@@ -87,61 +113,99 @@ impl Protocols {
 struct Connection {
     gateway: Arc<Gateway>,
     protocols: Arc<Protocols>,
+    /// As they were when it came.
+    limits: ClientLimits,
+    standing: Standing,
+    /// Counts it.
+    open: Open,
     /// Turns true when the process is asked to end.
     closing: watch::Receiver<bool>,
 }
 
 impl Connection {
-    async fn run(mut self, stream: TcpStream, open: Watcher) {
+    /// One that `peer` has just opened, if there can be one more.
+    fn of(
+        gateway: &Arc<Gateway>,
+        peer: SocketAddr,
+        default_max: usize,
+        protocols: &Arc<Protocols>,
+        closing: &watch::Receiver<bool>,
+    ) -> Option<Self> {
+        let mut limits = gateway.live.state().pipeline.config.load.client;
+        let max = limits.max_connections.unwrap_or(default_max);
+        let (open, standing) = gateway.live.connections.open(peer.ip(), max, limits.max_connections_per_ip)?;
+        if standing == Standing::Surplus {
+            limits.header_timeout = limits.header_timeout.min(SURPLUS_TIMEOUT);
+            limits.idle_timeout = limits.idle_timeout.min(SURPLUS_TIMEOUT);
+            limits.write_timeout = limits.write_timeout.min(SURPLUS_TIMEOUT);
+        }
+        let (gateway, protocols, closing) = (gateway.clone(), protocols.clone(), closing.clone());
+        Some(Self { gateway, protocols, limits, standing, open, closing })
+    }
+
+    async fn run(self, stream: TcpStream, watcher: Watcher) {
+        let Self { gateway, protocols, limits, standing, open, mut closing } = self;
         // Without it a small answer waits 40 ms for the client's acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "can't switch Nagle's algorithm off");
         }
         let speaks_http2 = tokio::select! {
-            seen = tokio::time::timeout(FIRST_BYTES_TIMEOUT, speaks_http2(&stream)) => seen,
-            _ = self.closing.wait_for(|closing| *closing) => return,
+            seen = tokio::time::timeout(limits.header_timeout, speaks_http2(&stream)) => seen,
+            _ = closing.wait_for(|closing| *closing) => return,
         };
         let Ok(Some(speaks_http2)) = speaks_http2 else { return };
-        let token = Arc::new(());
-        let under_way = Arc::downgrade(&token);
-        let gateway = self.gateway.clone();
-        let service = service_fn(move |request| {
-            let (gateway, token) = (gateway.clone(), token.clone());
+        let calls = Arc::new(Calls::default());
+        let under_way = calls.clone();
+        let stream = TokioIo::new(Patient::new(stream, limits, speaks_http2, &calls));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (gateway, call) = (gateway.clone(), calls.begin());
+            if standing == Standing::Surplus {
+                request.extensions_mut().insert(Surplus);
+            }
             async move {
                 // Boxed, for a connection keeps the room of its largest call, and an open stream needs none of it.
                 let mut response = Box::pin(gateway.handle(request)).await;
-                response.body_mut().hold(token);
+                if standing == Standing::Surplus {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                response.body_mut().hold(call);
                 Ok::<_, Infallible>(response)
             }
         });
-        let stream = TokioIo::new(stream);
         let serve = async {
             if speaks_http2 {
-                open.watch(self.protocols.http2.serve_connection(stream, service)).await
+                watcher.watch(Protocols::http2(limits.write_timeout).serve_connection(stream, service)).await
             } else {
-                open.watch(self.protocols.http1.serve_connection(stream, service)).await
+                watcher.watch(protocols.http1.serve_connection(stream, service)).await
             }
         };
         tokio::select! {
             ended = serve => if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended");
             },
-            () = idle_at_the_end(self.closing, &under_way) => {}
+            () = idle_at_the_end(closing, &under_way) => {}
         }
+        drop(open);
     }
 }
 
 /// Through when the process is to end and no call is under way on a connection: half a request doesn't hold up the end.
-async fn idle_at_the_end(mut closing: watch::Receiver<bool>, under_way: &Weak<()>) {
+async fn idle_at_the_end(mut closing: watch::Receiver<bool>, calls: &Calls) {
     // The sender lives as long as the server.
     let _ = closing.wait_for(|closing| *closing).await;
     loop {
         tokio::time::sleep(IDLE_AT_THE_END).await;
-        // One is the service's own.
-        if under_way.strong_count() <= 1 {
+        if !calls.are_under_way() {
             return;
         }
     }
+}
+
+/// Connections at a time where nobody says: each may have a call with a connection of its own to a provider.
+fn half_of_the_files() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(UNLIMITED_CONNECTIONS);
+    (files / 2).clamp(1, UNLIMITED_CONNECTIONS)
 }
 
 /// Looks at a connection's first bytes without taking them; `None` where none come any more.

@@ -6,9 +6,6 @@ use http::HeaderMap;
 
 use crate::pipeline::{GatewayError, MAX_RETRIES, Wishes};
 
-/// More tags than anybody means.
-const MAX_TAGS: usize = 100;
-
 /// Reads them.
 ///
 /// # Errors
@@ -18,7 +15,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Wishes, GatewayError> {
         timeout: seconds(headers, "x-litellm-timeout")?,
         stream_timeout: seconds(headers, "x-litellm-stream-timeout")?,
         num_retries: retries(headers)?,
-        tags: tags(headers),
+        tags: text(headers, "x-litellm-tags").map(str::to_owned),
     })
 }
 
@@ -40,9 +37,4 @@ fn retries(headers: &HeaderMap) -> Result<Option<u32>, GatewayError> {
     let wrong =
         || GatewayError::invalid(name, format!("The header '{name}' must be a whole number from 0 to {MAX_RETRIES}."));
     number.map(Some).ok_or_else(wrong)
-}
-
-fn tags(headers: &HeaderMap) -> Vec<String> {
-    let Some(list) = text(headers, "x-litellm-tags") else { return Vec::new() };
-    list.split(',').map(str::trim).filter(|tag| !tag.is_empty()).take(MAX_TAGS).map(str::to_owned).collect()
 }

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::admission::Tenant;
 use crate::config::General;
 
 /// Where LiteLLM looks for a key, in this order, after `Authorization`'s own place in it.
@@ -62,6 +63,14 @@ impl Authenticator {
         let key = self.key(headers)?;
         // Digests are compared: all are of one length, and where they differ says nothing about the key.
         if bool::from(digest(key).ct_eq(master_key)) { Ok(Principal::Admin) } else { Err(AuthError::WrongKey) }
+    }
+
+    /// Whose calls these are, where callers take turns.
+    pub fn tenant(&self, principal: Principal) -> Tenant {
+        match principal {
+            Principal::Admin => self.master_key.as_ref().map_or(Tenant::ANYONE, Tenant::of_digest),
+            Principal::Anyone => Tenant::ANYONE,
+        }
     }
 
     fn key<'a>(&self, headers: &'a HeaderMap) -> Result<&'a [u8], AuthError> {

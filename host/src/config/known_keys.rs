@@ -17,7 +17,6 @@ const HEALTH: Support = NotYet("there are no background health checks yet");
 const HEADERS: Support = NotYet("headers of clients are not forwarded yet");
 const GUARDRAILS: Support = Unguarded("there are no guardrails yet");
 const SIGN_IN: Support = NotYet("the master key is the only way in so far");
-const ADMISSION: Support = Unguarded("the number of calls in flight is not limited yet");
 const REDIS: Support = NotYet("nothing is shared through Redis yet");
 const CLOUD: Support = NotYet("this cloud's authentication is not supported yet");
 const PRIVATE: Support = NoEffect("keys are never in logs and errors, messages only with log_raw_request_response");
@@ -47,7 +46,7 @@ pub(super) const CREDENTIAL: Rows =
     &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
 
 /// AI-API's own section.
-pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits")];
+pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits client_limits")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -177,7 +176,7 @@ pub(super) const GENERAL: Rows = &[
         "completion_model embedding_model image_generation_model moderation_model",
     ),
     (
-        ADMISSION,
+        Honoured(""),
         "max_parallel_requests global_max_parallel_requests max_in_flight_requests_per_worker \
          max_queued_requests_per_worker admission_queue_timeout_seconds",
     ),

@@ -31,6 +31,7 @@ mod headers;
 mod include;
 mod known;
 mod known_keys;
+mod load;
 mod model_list;
 mod models;
 mod node;
@@ -61,6 +62,7 @@ pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
+pub use load::{AdmissionLimits, ClientLimits, Load};
 pub use models::{Capabilities, ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
@@ -104,6 +106,8 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// How much is taken on at a time.
+    pub load: Load,
     /// How to log.
     pub logging: Logging,
     /// `SERVER_ROOT_PATH`: the path that the gateway is mounted under.
@@ -182,6 +186,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let providers = Providers::read(root, report);
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
+    let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
     let deployments = model_list::read(&context, report);
@@ -198,6 +203,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        load,
         logging,
         root_path,
         providers,

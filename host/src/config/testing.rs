@@ -10,7 +10,7 @@ pub fn deployment(name: &str) -> Deployment {
     let text =
         format!("model_list: [{{model_name: '{name}', litellm_params: {{model: openai/x, mock_response: hi}}}}]");
     std::fs::write(&file, text).expect("the temporary folder is writable");
-    let loaded = load(Origin::File(file), &Environment::of([]));
+    let loaded = load(Origin::File(file), &Environment::of::<&str, &str>([]));
     // Left behind is only untidy.
     let _ = std::fs::remove_dir_all(&folder);
     loaded.expect("the configuration is fine").config.deployments.remove(0)

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use super::answer::{Answer, AnswerBody};
 use super::binding::{Binding, Unbound};
 use super::request::Request;
-use super::{Call, GatewayError, Pipeline, failure, mock};
+use super::{Call, GatewayError, Pipeline, failure, lifecycle, mock};
 use crate::canonical::RequestBody;
 use crate::plugin::{Operation, Support, Usage};
-use crate::router::{Consequence, Failure, Misfit, Pick, Reason, Route, Target};
+use crate::router::{Consequence, Failure, FailureKind, Misfit, Pick, Reason, Route, Target};
 
 /// What an attempt is made with.
 #[derive(Clone, Copy)]
@@ -38,7 +38,10 @@ pub(super) struct Failed {
 impl Pipeline {
     /// Makes one attempt. What becomes of a stream after its first piece is told to the deployment when it ends.
     pub(super) async fn attempt(&self, asked: Asked<'_>, pick: Pick) -> Result<(Answer, Route), Box<Failed>> {
-        let Pick { route, reason, mut flight } = pick;
+        let Pick { mut route, reason, mut flight } = pick;
+        if self.config.routing.model_successors {
+            lifecycle::succeed(&mut route);
+        }
         let mut spent = None;
         let result = self.ask_deployment(asked, &route, &mut spent).await;
         let now = Instant::now();
@@ -54,8 +57,14 @@ impl Pipeline {
             }
             Err(error) => {
                 let failure = failure::of(&error);
+                let error = lifecycle::with_hint(error, failure.kind, &route);
                 let took = now.saturating_duration_since(flight.began);
-                let consequence = flight.fail(failure, now);
+                // Whoever is in a hurry says nothing about the deployment; the flight ends without a word.
+                let in_a_hurry = failure.kind == FailureKind::Timeout && asked.request.limits.are_own();
+                let consequence = match in_a_hurry {
+                    true => Consequence::Exempt,
+                    false => flight.fail(failure, now),
+                };
                 Err(Box::new(Failed { error, failure, consequence, route, reason, took, spent }))
             }
         }

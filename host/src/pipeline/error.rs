@@ -1,5 +1,6 @@
 //! Everything that can go wrong with a request.
 
+use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, ProviderError};
 use crate::plugin::{CallError, Operation};
@@ -31,9 +32,12 @@ pub enum GatewayError {
     /// The client's body did not come whole.
     #[error("the request body broke off: {0}")]
     BodyBroken(String),
-    /// The client fell silent in the middle of its body.
-    #[error("the request body stopped coming")]
+    /// The client fell silent in the middle of its body, or sends it too slowly.
+    #[error("the request body stopped coming, or came too slowly")]
     BodySlow,
+    /// The gateway doesn't take on more.
+    #[error(transparent)]
+    Overloaded(Shed),
     /// The client's body is no request.
     #[error(transparent)]
     Body(#[from] BadBody),

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use super::answer::Answer;
 use super::attempt::{Asked, Failed};
 use super::backoff;
+use super::fit::Fit;
 use super::journey::Journey;
 use super::request::Request;
 use super::{GatewayError, Pipeline};
 use crate::canonical::RequestBody;
-use crate::router::{Cure, Misfit, NoDeployment, Pick, Query, Resolved, Target};
+use crate::router::{Cure, Misfit, NoDeployment, Pick, Resolved, Route};
 
 /// A look at a group that is all busy or cooling isn't repeated sooner.
 const SOONEST_LOOK: Duration = Duration::from_millis(10);
@@ -56,8 +57,9 @@ impl Pipeline {
         journey: &mut Journey<'_>,
     ) -> Result<Answer, GatewayError> {
         let mut trail = Trail::default();
+        let fit = Fit::new(self, request, body, group);
         group.group.retry_budget.deposit();
-        let mut next = self.find(request, group, &[], false, patient, journey).await;
+        let mut next = self.find(&fit, group, (&[], false), patient, journey).await;
         loop {
             let pick = match (next, trail.told.take()) {
                 (Ok(pick), told) => {
@@ -70,11 +72,15 @@ impl Pipeline {
             let deadline = journey.deadline(&request.limits, &pick.route.target.deployment);
             let asked = Asked { request, body, deadline };
             journey.begin_attempt(&pick);
-            let failed = match self.attempt_or_hedge(asked, group, pick, &mut trail, journey).await {
-                Ok(answer) => return Ok(answer),
+            let named = self.config.routing.model_successors.then(|| pick.route.model.clone());
+            let failed = match self.attempt_or_hedge(asked, &fit, group, pick, &mut trail, journey).await {
+                Ok((answer, route)) => {
+                    journey.end(&route, named.as_deref());
+                    return Ok(answer);
+                }
                 Err(failed) => failed,
             };
-            next = match self.next_step(request, group, failed, patient, &mut trail, journey).await {
+            next = match self.next_step(request, &fit, group, failed, patient, &mut trail, journey).await {
                 Some(next) => next,
                 None => return Err(self.untold(trail, group, request)),
             };
@@ -85,6 +91,7 @@ impl Pipeline {
     async fn next_step(
         &self,
         request: &Request,
+        fit: &Fit<'_>,
         group: &Resolved,
         failed: Box<Failed>,
         patient: bool,
@@ -99,7 +106,7 @@ impl Pipeline {
         }
         // Another deployment is asked at once, and as often as there is one: that is what a group is for.
         let now = Instant::now();
-        if let Ok(pick) = self.choose(request, group, &trail.tried, false, now) {
+        if let Ok(pick) = fit.choose(&trail.tried, false, now) {
             group.group.retry_budget.withdraw_anyway(now);
             trail.retries += 1;
             journey.entry.retries += 1;
@@ -116,7 +123,7 @@ impl Pipeline {
         journey.sleep(wait).await;
         trail.retries += 1;
         journey.entry.retries += 1;
-        Some(self.find(request, group, &trail.tried, true, patient, journey).await)
+        Some(self.find(fit, group, (&trail.tried, true), patient, journey).await)
     }
 
     /// How often a call may be retried after this failure: the client's word, the deployment's, the policy for such
@@ -129,32 +136,18 @@ impl Pipeline {
         own.or_else(policy).or_else(|| kind.of(&retries.policy)).unwrap_or(retries.count)
     }
 
-    fn choose(
-        &self,
-        request: &Request,
-        group: &Resolved,
-        tried: &[usize],
-        again: bool,
-        now: Instant,
-    ) -> Result<Pick, NoDeployment> {
-        let fits = |target: &Target, _: &str| self.usable(target, request.operation);
-        let query = Query { streaming: request.streaming, tried, again, fits: &fits, tokens: request.tokens() };
-        self.router.choose(group, &query, now)
-    }
-
     /// A deployment for the next attempt; where the group is all busy or cooling, once that has passed.
     async fn find(
         &self,
-        request: &Request,
+        fit: &Fit<'_>,
         group: &Resolved,
-        tried: &[usize],
-        again: bool,
+        (tried, again): (&[usize], bool),
         patient: bool,
         journey: &mut Journey<'_>,
     ) -> Result<Pick, NoDeployment> {
         let max_wait = self.config.routing.retries.max_wait;
         loop {
-            let none = match self.choose(request, group, tried, again, Instant::now()) {
+            let none = match fit.choose(tried, again, Instant::now()) {
                 Ok(pick) => return Ok(pick),
                 Err(none) => none,
             };
@@ -181,30 +174,31 @@ impl Pipeline {
     async fn attempt_or_hedge(
         &self,
         asked: Asked<'_>,
+        fit: &Fit<'_>,
         group: &Resolved,
         pick: Pick,
         trail: &mut Trail,
         journey: &mut Journey<'_>,
-    ) -> Result<Answer, Box<Failed>> {
+    ) -> Result<(Answer, Route), Box<Failed>> {
         let hedging = self.config.routing.hedging.as_ref();
         let delay = hedging.and_then(|hedging| {
             let slow = pick.route.target.vitals.first_byte_quantile(hedging.quantile)?;
             Some(slow.max(hedging.min_delay))
         });
         let Some(delay) = delay else {
-            return self.attempt(asked, pick).await.map(|(answer, _)| answer);
+            return self.attempt(asked, pick).await;
         };
         let (first_route, began) = (pick.route.clone(), Instant::now());
         let mut first = pin!(self.attempt(asked, pick));
         if let Ok(result) = tokio::time::timeout(delay, &mut first).await {
-            return result.map(|(answer, _)| answer);
+            return result;
         }
         let mut tried = trail.tried.clone();
         tried.push(first_route.target.position);
         let now = Instant::now();
-        let second = match self.choose(asked.request, group, &tried, false, now) {
+        let second = match fit.choose(&tried, false, now) {
             Ok(second) if group.group.retry_budget.try_withdraw(now) => second,
-            _ => return first.await.map(|(answer, _)| answer),
+            _ => return first.await,
         };
         let (second_route, second_began) = (second.route.clone(), now);
         journey.hedge();
@@ -217,7 +211,7 @@ impl Pipeline {
             Ok((answer, route)) => {
                 journey.lose_hedge(loser.0, loser.1.elapsed());
                 journey.win_hedge(&route, first_is_left);
-                Ok(answer)
+                Ok((answer, route))
             }
             Err(failed) => {
                 journey.end_attempt(&failed);
@@ -225,7 +219,7 @@ impl Pipeline {
                 let other = if first_is_left { first.await } else { second.await };
                 other.map(|(answer, route)| {
                     journey.win_hedge(&route, !first_is_left);
-                    answer
+                    (answer, route)
                 })
             }
         }

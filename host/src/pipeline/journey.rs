@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::Failed;
+use super::lifecycle;
 use super::patience::Limits;
 use crate::config::Deployment;
 use crate::plugin::Usage;
@@ -68,6 +69,14 @@ impl<'a> Journey<'a> {
         self.entry.attempts += 1;
         self.entry.reason = Some(pick.reason);
         self.serve_by(&pick.route);
+    }
+
+    /// An answer is here.
+    pub(super) fn end(&mut self, route: &Route, named: Option<&str>) {
+        self.entry.successor = lifecycle::told(route, named);
+        if let (Some(by), true) = (&mut self.entry.served_by, self.entry.successor.is_some()) {
+            by.model.clone_from(&route.model);
+        }
     }
 
     /// A second attempt begins beside the one under way.

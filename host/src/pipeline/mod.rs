@@ -20,8 +20,10 @@ mod exchange;
 mod failover;
 mod failure;
 mod fallbacks;
+mod fit;
 pub mod framing;
 mod journey;
+mod lifecycle;
 mod mock;
 mod native;
 pub mod outbound;
@@ -38,6 +40,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::canonical::RequestBody;
 use crate::config::Config;
 use crate::plugin::{Operation, Plugin, Registry};
+use crate::precall::Abilities;
 use crate::router::{Route, Router};
 use crate::upstream::Upstream;
 
@@ -60,6 +63,8 @@ pub struct Pipeline {
     upstream: Upstream,
     /// What each deployment and its plugin come to, in the order of the deployments.
     bindings: Vec<Result<Binding, Unbound>>,
+    /// What the model of each deployment can; empty where nobody asks.
+    abilities: Vec<Abilities>,
 }
 
 /// A call on its way to one deployment.
@@ -93,12 +98,14 @@ impl Pipeline {
     /// deployments that stay goes on.
     pub fn with_config(&self, config: Config) -> Self {
         let router = Arc::new(Router::new(&config, Some(&self.router)));
-        Self::assemble(router, Arc::new(config), self.plugins.clone(), self.upstream.clone())
+        let upstream = self.upstream.with_connect_timeout(config.routing.connect_timeout);
+        Self::assemble(router, Arc::new(config), self.plugins.clone(), upstream)
     }
 
     fn assemble(router: Arc<Router>, config: Arc<Config>, plugins: Registry, upstream: Upstream) -> Self {
         let bindings = bind_all(&config, &plugins, &upstream);
-        Self { config, router, plugins, upstream, bindings }
+        let abilities = fit::abilities(&config);
+        Self { config, router, plugins, upstream, bindings, abilities }
     }
 }
 

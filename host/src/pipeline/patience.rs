@@ -35,6 +35,11 @@ pub(super) struct Limits {
 const LONGEST_CALL: Duration = Duration::from_secs(600);
 
 impl Limits {
+    /// Whether the client wants to wait for less, or more, than the operator.
+    pub(super) fn are_own(&self) -> bool {
+        self.total.is_some() || self.first.is_some()
+    }
+
     /// When the caller gives up. `first` is the deployment that is asked first: what it is allowed on its own is never
     /// cut short.
     pub(super) fn deadline(&self, began: Instant, first: &Deployment) -> Instant {

@@ -11,6 +11,7 @@ use crate::canonical::{Edits, RequestBody};
 use crate::config::Config;
 use crate::config::routing::Fallback;
 use crate::plugin::Operation;
+use crate::precall::tags::RequestTags;
 use crate::router::FailureKind;
 
 /// No model's name is longer; it goes into logs and messages.
@@ -40,8 +41,8 @@ pub struct Wishes {
     pub stream_timeout: Option<Duration>,
     /// `x-litellm-num-retries`.
     pub num_retries: Option<u32>,
-    /// `x-litellm-tags`.
-    pub tags: Vec<String>,
+    /// `x-litellm-tags`, a comma between two.
+    pub tags: Option<String>,
 }
 
 /// A call, read.
@@ -58,7 +59,8 @@ pub(super) struct Request {
     pub(super) include_usage: bool,
     pub(super) limits: Limits,
     pub(super) num_retries: Option<u32>,
-    pub(super) tags: Vec<String>,
+    /// Read with `enable_tag_filtering` only.
+    pub(super) tags: RequestTags,
     pub(super) fallbacks: ClientFallbacks,
 }
 
@@ -108,15 +110,13 @@ impl Request {
                 first: wishes.stream_timeout.or(seconds(&body, "stream_timeout")?),
             },
             num_retries: wishes.num_retries.or(num_retries(&body)?),
-            tags: wishes.tags,
+            tags: match config.routing.checks.tags {
+                Some(_) => RequestTags::read(&body, wishes.tags.as_deref().into_iter()),
+                None => RequestTags::default(),
+            },
             fallbacks: ClientFallbacks::read(&body)?,
             body,
         })
-    }
-
-    /// Tokens that the call is thought to take of a limit of tokens; a token has about four bytes.
-    pub(super) fn tokens(&self) -> u64 {
-        self.body.bytes().len() as u64 / 4
     }
 
     /// The same call for a fallback that wants some parameters otherwise.

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::config::{Environment, Origin, load};
 
 const OPERATIONS: [Operation; 4] =
     [Operation::ChatCompletions, Operation::Completions, Operation::Embeddings, Operation::ImagesGenerations];
@@ -142,6 +143,43 @@ fn what_cant_be_read_is_not_judged() {
     let request = RequestBody::parse(Bytes::from(text)).unwrap();
     let needs = Needs::read(&request, Operation::ChatCompletions);
     assert_eq!((needs.at_most(), needs.suits(&abilities(1))), (None, Ok(())));
+}
+
+fn deployment(provider: &str, model_info: &Json) -> Deployment {
+    let loaded = load(Origin::BuiltIn, &Environment::default()).expect("what is built in is right");
+    let mut deployment = loaded.config.deployments.first().expect("a model is built in").clone();
+    deployment.provider = provider.to_owned();
+    deployment.model_info = model_info.as_object().cloned().unwrap_or_default();
+    deployment
+}
+
+#[test]
+fn the_operators_word_wins_over_the_table() {
+    let request = body(&message(&json!([{"type": "image_url", "image_url": "x"}])));
+    let nothing = json!({});
+    for (provider, model, info, fits) in [
+        ("openai", "gpt-4o", &nothing, Ok(())),
+        ("openai", "o3-mini", &nothing, Err(Misfit::Lacks("take pictures"))),
+        ("openai", "o3-mini", &json!({"supports_vision": true}), Ok(())),
+        ("openai", "gpt-4o", &json!({"supports_vision": false}), Err(Misfit::Lacks("take pictures"))),
+        ("openai", "gpt-4o", &json!({"base_model": "openai/o3-mini"}), Err(Misfit::Lacks("take pictures"))),
+        ("openai", "no-such-model", &nothing, Ok(())),
+        ("nobody", "o3-mini", &nothing, Ok(())),
+    ] {
+        let needs = Needs::read(&request, Operation::ChatCompletions);
+        let said = needs.fits(&deployment(provider, info), model, ModelTable::embedded());
+        assert_eq!(said, fits, "{provider}/{model}, {info}");
+    }
+}
+
+#[test]
+fn the_window_is_the_operators_or_the_tables() {
+    let request = body(&message(&json!("hello world ".repeat(300))));
+    let needs = Needs::read(&request, Operation::ChatCompletions);
+    let fits = |info| needs.fits(&deployment("openai", &info), "gpt-4o", ModelTable::embedded());
+
+    assert!(matches!(fits(json!({"max_input_tokens": 500})), Err(Misfit::ContextWindow { tokens: 600.., limit: 500 })));
+    assert_eq!(fits(json!({})), Ok(()));
 }
 
 /// What is meant, read in the simplest way.

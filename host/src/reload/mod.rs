@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -114,7 +113,7 @@ pub async fn prepare(
         pipeline: Pipeline::new(config, registry, upstream),
     };
     let folder = Folder::choose(sources.folder.as_deref(), environment, &state.pipeline.config);
-    let live = Arc::new(Live { state: ArcSwap::from_pointee(state), commands: sender, metrics: Metrics::default() });
+    let live = Arc::new(Live::new(state, sender));
     live.metrics.config_loaded();
     let mut reloader = Reloader {
         live: live.clone(),
@@ -287,6 +286,7 @@ impl Reloader {
             folder: current.folder.clone(),
             config: self.config.status(),
         }));
+        self.live.admission.set_limits(self.live.state().pipeline.config.load.admission);
         self.live.metrics.config_reloaded(true);
         tell(&reloaded);
         Ok(reloaded)

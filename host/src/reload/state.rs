@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Metrics;
+use crate::admission::{Admission, Connections};
 use crate::auth::Authenticator;
 use crate::config::Changes;
 use crate::pipeline::Pipeline;
@@ -96,6 +97,10 @@ pub struct Live {
     pub(super) commands: mpsc::Sender<Command>,
     /// What reloads count.
     pub metrics: Metrics,
+    /// Who is in, whatever is reloaded meanwhile.
+    pub admission: Arc<Admission>,
+    /// Who is connected.
+    pub connections: Arc<Connections>,
 }
 
 /// What can be asked of the reloader.
@@ -112,7 +117,18 @@ impl Live {
     #[doc(hidden)]
     pub fn still(state: State) -> Self {
         let (commands, _) = mpsc::channel(1);
-        Self { state: ArcSwap::from_pointee(state), commands, metrics: Metrics::default() }
+        Self::new(state, commands)
+    }
+
+    pub(super) fn new(state: State, commands: mpsc::Sender<Command>) -> Self {
+        let admission = Arc::new(Admission::new(state.pipeline.config.load.admission));
+        Self {
+            state: ArcSwap::from_pointee(state),
+            commands,
+            metrics: Metrics::default(),
+            admission,
+            connections: Arc::default(),
+        }
     }
 
     /// The state to serve a request with, from its beginning to its end.

@@ -169,6 +169,7 @@ impl<'a> Survey<'a> {
     /// Looks at the deployments that have failed this call, or at those that haven't.
     fn look(&mut self, resolved: &'a Resolved, query: &Query<'_>, tried: bool, now: Instant) {
         let group = &resolved.group;
+        self.others.tried = 0;
         for target in &group.targets {
             if query.tried.contains(&target.position) != tried {
                 self.others.tried += u32::from(!tried);

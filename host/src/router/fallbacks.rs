@@ -55,11 +55,13 @@ fn chain<'a, 'n, N: Iterator<Item = &'n str>>(
     names: impl Fn() -> N,
     kind: FailureKind,
 ) -> Vec<&'a Fallback> {
-    let special = match kind {
-        FailureKind::ContextWindow => find(&config.context_window, names()),
-        FailureKind::ContentPolicy => find(&config.content_policy, names()),
+    let of_kind = match kind {
+        FailureKind::ContextWindow => Some(&config.context_window),
+        FailureKind::ContentPolicy => Some(&config.content_policy),
         _ => None,
     };
+    let for_every = |chains: &'a Chains| chains.get(Fallbacks::EVERY).map(Vec::as_slice);
+    let special = of_kind.and_then(|chains| find(chains, names()).or_else(|| for_every(chains)));
     let general = find(&config.general, names()).unwrap_or(&config.default);
     special.into_iter().flatten().chain(general).collect()
 }
@@ -114,6 +116,10 @@ mod tests {
         assert_eq!(walk(&config, None, "a", FailureKind::ContextWindow), ["long", "b"]);
         assert_eq!(walk(&config, None, "a", FailureKind::ContentPolicy), ["lax", "b"]);
         assert_eq!(walk(&config, None, "a", FailureKind::InvalidRequest), ["b"]);
+        let every =
+            Fallbacks { context_window: chains(&[("a", &["long"]), ("*", &["longest"])]), ..Fallbacks::default() };
+        assert_eq!(walk(&every, None, "a", FailureKind::ContextWindow), ["long", "longest"]);
+        assert_eq!(walk(&every, None, "x", FailureKind::ContextWindow), ["longest"]);
     }
 
     #[test]

@@ -67,11 +67,10 @@ impl RetryBudget {
             *trickled = Some(trickled.map_or(now, |last| last.max(now)));
         }
         let one = UNIT as i64;
-        let floor = least.min(one);
         let mut taken = false;
         let update = |amount: i64| {
             let there = amount.saturating_add(trickle).min(self.cap);
-            taken = there >= floor;
+            taken = there >= least;
             Some(if taken { (there - one).max(-self.cap) } else { there })
         };
         // It always updates: `update` never says no.

@@ -31,6 +31,8 @@ pub(super) struct CooldownRules {
     pub(super) time: Option<Duration>,
     /// No other deployment of its group may be called.
     pub(super) alone: bool,
+    /// Clients name the provider's model.
+    any_model: bool,
     own_policy: ByKind,
     own_allowed: Option<u32>,
     policy: ByKind,
@@ -70,6 +72,7 @@ impl Rules {
             cooldown: CooldownRules {
                 time: Some(time).filter(|time| cooldowns.enabled && !time.is_zero()),
                 alone: others == 0,
+                any_model: deployment.model.contains('*'),
                 own_policy: own.allowed_fails_policy,
                 own_allowed: own.allowed_fails,
                 policy: cooldowns.policy,
@@ -83,6 +86,12 @@ impl Rules {
 }
 
 impl CooldownRules {
+    /// Whether such a failure says something about the deployment. Where clients name the model, one that doesn't exist
+    /// is theirs.
+    pub(super) fn counts(&self, kind: FailureKind) -> bool {
+        kind.counts() && !(self.any_model && kind == FailureKind::NotFound)
+    }
+
     /// Whether a deployment that has failed in this way is to be left alone.
     pub(super) fn demand(&self, kind: FailureKind, lately: Lately) -> bool {
         match self.allowance(kind) {

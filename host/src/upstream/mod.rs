@@ -27,13 +27,12 @@ pub use target::{BadPath, BadQuery, Base, guest_query, join};
 use google::Accounts;
 use target::push_query;
 
-/// How long a connection may take to be made, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The client for all providers.
 #[derive(Clone)]
 pub struct Upstream {
     client: reqwest::Client,
+    /// How long a connection may take to be made, TLS included.
+    connect_timeout: Duration,
     /// Google's tokens outlive a configuration.
     accounts: Arc<Accounts>,
 }
@@ -57,26 +56,27 @@ pub struct Outbound {
 }
 
 impl Upstream {
-    /// Sets the client up.
+    /// Sets the client up. `connect_timeout`: how long a connection may take to be made, TLS included.
     ///
     /// # Errors
     /// The system's root certificates can't be used.
-    pub fn new() -> anyhow::Result<Self> {
-        // Somebody else in the process may have chosen a provider already; any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("ai-api/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry the key to a host that the operator didn't name.
-            .redirect(reqwest::redirect::Policy::none())
-            // Retrying is the router's business, which knows what was already said to the client.
-            .retry(reqwest::retry::never())
-            .tcp_nodelay(true)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(Duration::from_secs(90))
-            .http2_keep_alive_interval(Duration::from_secs(30))
-            .http2_adaptive_window(true)
-            .build()?;
-        Ok(Self { client, accounts: Arc::default() })
+    pub fn new(connect_timeout: Duration) -> anyhow::Result<Self> {
+        Ok(Self { client: client(connect_timeout)?, connect_timeout, accounts: Arc::default() })
+    }
+
+    /// The same with another limit; open connections stay with calls under way only.
+    #[must_use]
+    pub fn with_connect_timeout(&self, connect_timeout: Duration) -> Self {
+        if connect_timeout == self.connect_timeout {
+            return self.clone();
+        }
+        match client(connect_timeout) {
+            Ok(client) => Self { client, connect_timeout, accounts: self.accounts.clone() },
+            Err(error) => {
+                tracing::warn!(%error, "connect_timeout stays as it was: no new client can be made");
+                self.clone()
+            }
+        }
     }
 
     /// Sends a request and waits for the head of the answer, at most `timeout`.
@@ -94,4 +94,22 @@ impl Upstream {
             Err(_) => Err(UpstreamError::Timeout { waiting_for: "answer", after: timeout }),
         }
     }
+}
+
+fn client(connect_timeout: Duration) -> anyhow::Result<reqwest::Client> {
+    // Somebody else in the process may have chosen a provider already; any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("ai-api/", env!("CARGO_PKG_VERSION")))
+        // A redirect would carry the key to a host that the operator didn't name.
+        .redirect(reqwest::redirect::Policy::none())
+        // Retrying is the router's business, which knows what was already said to the client.
+        .retry(reqwest::retry::never())
+        .tcp_nodelay(true)
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(Duration::from_secs(90))
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .http2_adaptive_window(true)
+        .build()?;
+    Ok(client)
 }

@@ -40,6 +40,8 @@ pub struct Entry {
     pub retries: u32,
     /// Fallbacks asked.
     pub fallbacks: u32,
+    /// `old model -> its successor`, where the successor serves.
+    pub successor: Option<String>,
     /// Two attempts ran side by side.
     pub hedged: bool,
     /// The attempts that brought no answer: which deployment, and how it failed.
@@ -103,6 +105,7 @@ impl Entry {
             attempts: 0,
             retries: 0,
             fallbacks: 0,
+            successor: None,
             hedged: false,
             failed: Vec::new(),
             failed_usage: None,
@@ -166,6 +169,7 @@ impl Entry {
         line.formatted("chosen", self.reason);
         line.number("attempts", Some(self.attempts.into()).filter(|attempts| *attempts > 1));
         line.number("fallbacks", Some(self.fallbacks.into()).filter(|fallbacks| *fallbacks > 0));
+        line.text("successor", self.successor.as_deref());
         line.flag("hedged", self.hedged);
         line.flag("stream", self.streaming);
         line.number("prompt_tokens", tokens(|usage| usage.prompt_tokens));

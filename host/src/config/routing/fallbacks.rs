@@ -15,9 +15,6 @@ use super::names::Names;
 use super::settings::Settings;
 use super::{Chains, Fallback, Fallbacks};
 
-/// Stands for every model without a chain of its own.
-const EVERY: &str = "*";
-
 // === impl Fallbacks ===
 
 impl Fallbacks {
@@ -27,7 +24,7 @@ impl Fallbacks {
             |key: &str| settings.get_of_either(key).map(|at| chains(&at, names, report)).unwrap_or_default();
         let (mut general, context_window, content_policy) =
             (chains("fallbacks"), chains("context_window_fallbacks"), chains("content_policy_fallbacks"));
-        let for_every = general.remove(EVERY);
+        let for_every = general.remove(Self::EVERY);
         let own = settings.get_of_either("default_fallbacks").map(|at| chain(&at, names, report));
         let max = settings.get("max_fallbacks").and_then(|at| at.count(report));
         let on_unsupported_params = settings.flag("fallback_on_unsupported_params", report);
@@ -39,17 +36,6 @@ impl Fallbacks {
             max: max.unwrap_or(default.max),
             on_unsupported_params: on_unsupported_params.unwrap_or(default.on_unsupported_params),
         }
-    }
-
-    /// The chain of a model: its own, else that of its name without the provider, else that of `*`.
-    pub fn chain<'a>(chains: &'a Chains, model: &str) -> Option<&'a [Fallback]> {
-        let bare = || chains.get(model.split_once('/')?.1);
-        chains.get(model).or_else(bare).or_else(|| chains.get(EVERY)).map(Vec::as_slice)
-    }
-
-    /// The chain of `fallbacks` for a model, else the default one.
-    pub fn general(&self, model: &str) -> &[Fallback] {
-        Self::chain(&self.general, model).unwrap_or(&self.default)
     }
 }
 

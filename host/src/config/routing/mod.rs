@@ -90,7 +90,7 @@ pub struct Retries {
     pub count: u32,
     /// `retry_policy`.
     pub policy: ByKind,
-    /// `model_group_retry_policy`, by the name of the group: all of `policy` is nothing to a group that has one.
+    /// `model_group_retry_policy`, by the name of the group: before `policy`, for the kinds that it has a number for.
     pub group_policies: BTreeMap<String, ByKind>,
     /// `retry_after`: the least wait before the same deployment is called again.
     pub min_wait: Duration,
@@ -251,6 +251,9 @@ impl Default for Routing {
 }
 
 impl Fallbacks {
+    /// In [`Chains`], stands for every model that has none of its own. Those of [`Fallbacks::general`] are in `default`.
+    pub const EVERY: &str = "*";
+
     /// Whether nothing ever takes another's place.
     pub fn is_empty(&self) -> bool {
         self.general.is_empty()

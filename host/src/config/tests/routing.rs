@@ -6,8 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::routing::{
-    ByKind, Chains, Checks, Cooldowns, Fallback, Fallbacks, Hedging, Retries, RetryBudget, StrategyArgs, StrategyKind,
-    TagMatch,
+    ByKind, Checks, Cooldowns, Fallback, Hedging, Retries, RetryBudget, StrategyArgs, StrategyKind, TagMatch,
 };
 
 /// Models `a`, `b` and `c`, and `openai/*`, on the first two lines.
@@ -25,8 +24,8 @@ fn warnings(settings: &str) -> Vec<String> {
 }
 
 /// The names of a chain.
-fn names(chain: Option<&[Fallback]>) -> Vec<&str> {
-    chain.unwrap_or_default().iter().map(|fallback| fallback.model.as_str()).collect()
+fn names(chain: Option<&Vec<Fallback>>) -> Vec<&str> {
+    chain.into_iter().flatten().map(|fallback| fallback.model.as_str()).collect()
 }
 
 #[test]
@@ -142,7 +141,7 @@ fn the_routers_settings_win_over_litellms() {
         assert_eq!((deployment.timeout, deployment.stream_timeout), (span, Some(span)));
         assert_eq!(names(Some(&fallbacks.default)), [default]);
         for chains in [&fallbacks.general, &fallbacks.context_window, &fallbacks.content_policy] {
-            assert_eq!(names(Fallbacks::chain(chains, "a")), [fallback]);
+            assert_eq!(names(chains.get("a")), [fallback]);
         }
         assert_eq!(told(&report, Severity::Ignored), [""; 0]);
     }
@@ -158,8 +157,8 @@ fn fallbacks_may_be_written_in_all_the_ways_that_people_write_them() {
         "[{a: [b, null, c]}, null, {b: {model: c}}, {c: null}]",
     ] {
         let found = routing(&format!("{{fallbacks: {settings}}}")).fallbacks;
-        assert_eq!(names(Fallbacks::chain(&found.general, "a")), ["b", "c"], "{settings}");
-        assert_eq!(names(Fallbacks::chain(&found.general, "b")), ["c"], "{settings}");
+        assert_eq!(names(found.general.get("a")), ["b", "c"], "{settings}");
+        assert_eq!(names(found.general.get("b")), ["c"], "{settings}");
         assert_eq!(found.general.len(), 2, "{settings}");
         assert_eq!(warnings(&format!("{{fallbacks: {settings}}}")), [""; 0], "{settings}");
     }
@@ -171,9 +170,7 @@ fn a_fallback_may_change_parameters_but_has_no_key_and_no_address() {
         "{fallbacks: [{a: [{model: b, max_tokens: 5, temperature: 0.1, api_key: sk-7f3a, api_base: 'http://h'}]}]}";
     let Loaded { config, report } = loaded(&format!("{MODELS}router_settings: {settings}\n"), &[]);
 
-    let [fallback] = Fallbacks::chain(&config.routing.fallbacks.general, "a").expect("it is there") else {
-        panic!("{:?}", config.routing.fallbacks)
-    };
+    let [fallback] = &config.routing.fallbacks.general["a"][..] else { panic!("{:?}", config.routing.fallbacks) };
     assert_eq!(serde_json::Value::from(fallback.overrides.clone()), json!({"max_tokens": 5, "temperature": 0.1}));
     assert_eq!(
         told(&report, Severity::Warning),
@@ -194,15 +191,13 @@ fn a_star_stands_for_models_without_a_chain_of_their_own() {
     )
     .fallbacks;
 
-    assert_eq!((names(Some(found.general("a"))), names(Some(found.general("b")))), (vec!["b"], vec!["c"]));
-    for (model, chain) in [("gpt-4o", ["a"]), ("openai/gpt-4o", ["a"]), ("c", ["b"]), ("openai/gpt-5", ["b"])] {
-        assert_eq!(names(Fallbacks::chain(&found.context_window, model)), chain, "{model}");
-    }
+    assert_eq!(names(found.general.get("a")), ["b"]);
+    assert_eq!(names(Some(&found.default)), ["c"], "those of all models");
+    assert_eq!((found.general.len(), names(found.context_window.get("*"))), (1, vec!["b"]));
     assert_eq!((found.max, found.on_unsupported_params), (0, false));
-    assert_eq!(Fallbacks::chain(&Chains::new(), "a"), None);
 
     let both = routing("{fallbacks: [{'*': [c]}], default_fallbacks: b}").fallbacks;
-    assert_eq!(names(Some(both.general("a"))), ["b"], "default_fallbacks wins");
+    assert_eq!(names(Some(&both.default)), ["b"], "default_fallbacks wins");
 }
 
 #[test]

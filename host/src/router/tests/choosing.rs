@@ -21,6 +21,12 @@ fn the_untried_come_before_the_tried() {
         assert_eq!(pick.route.target.position, 1);
         assert_eq!(pick.reason.to_string(), "the only one left (2 tried)");
     }
+    bench.fail(&[1, 2], FailureKind::RateLimited, bench.start);
+    let pick = bench.ask(&Query { tried: &[1], again: true, ..ANY }, bench.start).expect("one is left untried");
+    assert_eq!(pick.reason.to_string(), "the only one left (1 cooling, 1 tried)");
+    let pick =
+        bench.ask(&Query { tried: &[1, 2, 2], again: true, ..ANY }, bench.start).expect("two may be called again");
+    assert!(matches!(pick.reason, Reason::Turn { .. }) && pick.route.target.position != 0);
     let query = Query { tried: &[0, 1, 2], again: true, ..ANY };
     assert!(bench.ask(&query, bench.start).is_ok());
     assert_eq!(bench.choose(&[2, 1, 0], bench.start).map(|_| ()), Err(NoDeployment::Exhausted));
@@ -73,4 +79,56 @@ fn a_lone_deployment_is_called_on_after_it_said_no() {
             assert_eq!(bench.fail(&[], kind, bench.start), Consequence::Counted, "{kind:?}");
         }
     }
+}
+
+/// What each deployment says to a request: that it fits, or why not.
+fn misfits(
+    bench: &Bench,
+    tried: &[usize],
+    said: &(dyn Fn(usize) -> Option<Misfit> + Sync),
+) -> Result<usize, NoDeployment> {
+    let fits = |target: &Target, _: &str| said(target.position).map_or(Ok(()), Err);
+    bench.ask(&Query { tried, fits: &fits, ..ANY }, bench.start).map(|pick| pick.route.target.position)
+}
+
+#[test]
+fn who_cant_serve_a_request_isnt_asked_and_the_nearest_of_all_tells_why() {
+    let bench = Bench::of(4);
+    let window = |limit| Misfit::ContextWindow { tokens: 9000, limit };
+    let said = [Some(Misfit::Tags), Some(window(8000)), Some(window(4000)), None];
+    assert_eq!(misfits(&bench, &[], &|position| said[position]), Ok(3));
+    assert_eq!(misfits(&bench, &[3], &|position| said[position]), Err(NoDeployment::Exhausted));
+    let none = |position: usize| said[position].or(Some(Misfit::Lacks("take pictures")));
+    assert_eq!(misfits(&bench, &[], &none), Err(NoDeployment::NoneFits(window(8000))));
+    bench.fail(&[0, 1, 2], FailureKind::RateLimited, bench.start);
+    let cooling = misfits(&bench, &[], &|position| said[position]);
+    assert!(matches!(cooling, Err(NoDeployment::Cooling { .. })), "the one that could serve will be back: {cooling:?}");
+}
+
+#[test]
+fn a_request_is_looked_at_with_the_providers_own_name_of_the_model() {
+    let name = |_: usize, deployment: &mut Deployment| {
+        deployment.model_name = "some-*".to_owned();
+        deployment.model = "their-*".to_owned();
+    };
+    let bench = Bench::with(Routing::default(), vec![DeploymentRouting::default(); 2], name);
+    let resolved = bench.router.resolve("some-model").expect("the wildcard takes it");
+    let fits = |_: &Target, model: &str| if model == "their-model" { Ok(()) } else { Err(Misfit::Tags) };
+    let pick = bench.router.choose(&resolved, &Query { fits: &fits, ..ANY }, bench.start).expect("it fits");
+    assert_eq!(pick.route.model, "their-model");
+    assert_eq!(bench.router.groups().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["some-*"]);
+}
+
+#[test]
+fn what_cant_be_called_at_all_is_chosen_only_to_tell_why() {
+    let no_provider = |broken: usize| {
+        move |index: usize, deployment: &mut Deployment| {
+            deployment.unusable = (index < broken).then(|| "its provider is unknown".to_owned());
+        }
+    };
+    let bench = Bench::with(Routing::default(), vec![DeploymentRouting::default(); 3], no_provider(2));
+    assert!((0..10).all(|_| bench.succeed(&[], bench.start) == 2));
+    assert_eq!(bench.choose(&[2], bench.start).map(|_| ()), Err(NoDeployment::Exhausted));
+    let bench = Bench::with(Routing::default(), vec![DeploymentRouting::default(); 3], no_provider(3));
+    assert!(bench.choose(&[], bench.start).is_ok());
 }

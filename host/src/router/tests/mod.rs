@@ -1,10 +1,22 @@
 //! Groups that are built by hand, and what is chosen of them.
 
 mod choosing;
+mod circuit;
+mod cooldowns;
+mod limits;
+mod strategies;
+
+use std::sync::LazyLock;
+
+use tokio::time::Instant;
 
 use super::*;
 use crate::config::routing::DeploymentRouting;
 use crate::config::{Environment, Origin, Routing, load};
+
+/// What the benches are made from.
+static BUILT_IN: LazyLock<Config> =
+    LazyLock::new(|| load(Origin::BuiltIn, &Environment::default()).expect("what is built in is right").config);
 
 /// Deployments of one name, `m`, with what each says of its routing.
 struct Bench {
@@ -12,8 +24,6 @@ struct Bench {
     router: Router,
     start: Instant,
 }
-
-use tokio::time::Instant;
 
 impl Bench {
     fn new(routing: Routing, deployments: impl IntoIterator<Item = DeploymentRouting>) -> Self {
@@ -29,8 +39,7 @@ impl Bench {
         deployments: impl IntoIterator<Item = DeploymentRouting>,
         change: impl Fn(usize, &mut Deployment),
     ) -> Self {
-        let loaded = load(Origin::BuiltIn, &Environment::default()).expect("what is built in is right");
-        let mut config = loaded.config;
+        let mut config = BUILT_IN.clone();
         let model = config.deployments.first().expect("a model is built in").clone();
         let deployment = |(index, routing): (usize, DeploymentRouting)| {
             let (id, model_name) = (format!("d{index}"), "m".to_owned());

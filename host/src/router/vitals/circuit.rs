@@ -85,6 +85,10 @@ impl Circuit {
         self.gate == Gate::Closed
     }
 
+    pub(super) fn is_cooling(&self) -> bool {
+        matches!(self.gate, Gate::Cooling { .. })
+    }
+
     pub(super) fn gate(&self) -> Gate {
         self.gate
     }

@@ -105,16 +105,16 @@ impl Flight {
             if kind == FailureKind::Timeout {
                 record.latency.timed_out(time, self.streaming, now);
             }
-            if !kind.counts() {
+            if !self.target.rules.cooldown.counts(kind) {
                 if probe {
                     record.circuit.told_nothing();
                 }
                 return Consequence::Exempt;
             }
+            let was_cooling = record.circuit.is_cooling();
             let consequence = record.circuit.failed(failure, probe, &self.target.rules.cooldown, now);
-            if matches!(consequence, Consequence::CooledDown(_)) {
-                record.counts.cooldowns += 1;
-            }
+            // One that is made longer is still the same.
+            record.counts.cooldowns += u64::from(!was_cooling && record.circuit.is_cooling());
             consequence
         })
     }

@@ -1,0 +1,81 @@
+//! Which of a group's deployments a call may go to at all, whatever their state.
+
+use super::Pipeline;
+use super::request::Request;
+use crate::canonical::RequestBody;
+use crate::plugin::Operation;
+use crate::precall::tags::Rule;
+use crate::precall::{Abilities, Needs};
+use crate::router::{Misfit, NoDeployment, Pick, Query, Resolved, Target};
+
+use tokio::time::Instant;
+
+/// What a call asks of a deployment of one group.
+pub(super) struct Fit<'a> {
+    pipeline: &'a Pipeline,
+    group: &'a Resolved,
+    operation: Operation,
+    streaming: bool,
+    /// Tokens that the call is thought to take of a limit of tokens.
+    tokens: u64,
+    /// With `enable_pre_call_checks`.
+    needs: Option<Needs<'a>>,
+    /// With `enable_tag_filtering`.
+    rule: Option<Rule<'a>>,
+}
+
+impl<'a> Fit<'a> {
+    pub(super) fn new(
+        pipeline: &'a Pipeline,
+        request: &'a Request,
+        body: &'a RequestBody,
+        group: &'a Resolved,
+    ) -> Self {
+        let checks = &pipeline.config.routing.checks;
+        let rule = checks.tags.map(|matching| {
+            let open = group.group.targets.iter().filter(|target| !target.deployment.routing.blocked);
+            request.tags.rule(open.map(|target| target.deployment.routing.tags.as_slice()), matching)
+        });
+        Self {
+            pipeline,
+            group,
+            operation: request.operation,
+            streaming: request.streaming,
+            // A token has about four bytes.
+            tokens: body.bytes().len() as u64 / 4,
+            needs: checks.before_calls.then(|| Needs::read(body, request.operation)),
+            rule,
+        }
+    }
+
+    /// A deployment for the next attempt.
+    pub(super) fn choose(&self, tried: &[usize], again: bool, now: Instant) -> Result<Pick, NoDeployment> {
+        let fits = |target: &Target, model: &str| self.fits(target, model);
+        let query = Query { streaming: self.streaming, tried, again, fits: &fits, tokens: self.tokens };
+        self.pipeline.router.choose(self.group, &query, now)
+    }
+
+    fn fits(&self, target: &Target, model: &str) -> Result<(), Misfit> {
+        self.pipeline.usable(target, self.operation)?;
+        if self.rule.is_some_and(|rule| !rule.permits(&target.deployment.routing.tags)) {
+            return Err(Misfit::Tags);
+        }
+        let Some(needs) = &self.needs else { return Ok(()) };
+        match self.pipeline.abilities.get(target.position) {
+            // What serves many models has no abilities of its own.
+            Some(abilities) if !target.deployment.is_wildcard() => needs.suits(abilities),
+            _ => needs.fits(&target.deployment, model, self.pipeline.config.models()),
+        }
+    }
+}
+
+/// What the model of each deployment can, where it is looked at.
+pub(super) fn abilities(config: &crate::config::Config) -> Vec<Abilities> {
+    if !config.routing.checks.before_calls {
+        return Vec::new();
+    }
+    // Its vocabulary is read while nobody waits for it.
+    std::thread::spawn(crate::precall::warm_up);
+    let table = config.models();
+    config.deployments.iter().map(|deployment| Abilities::of(deployment, &deployment.model, table)).collect()
+}
