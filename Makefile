@@ -39,7 +39,7 @@ test: plugins examples ## Every test in Rust: gateway, plugins, and end to end t
 
 chaos: plugins ## Providers that die, return, stall and fail under load, for longer than `make test` does; CALLS=, SEED=
 	@$(SETUP) cargo build --locked
-	@$(SETUP) AI_API_CHAOS_CALLS="$(or $(CALLS),20000)" AI_API_CHAOS_SEED="$(or $(SEED),5)" \
+	@$(SETUP) AI_API_CHAOS_CALLS="$(or $(CALLS),5000)" AI_API_CHAOS_SEED="$(or $(SEED),5)" \
 	cargo test --locked --package ai-api-e2e -- chaos --nocapture
 
 test-clients: ## OpenAI's own SDKs (Python, Node) and the README's commands against the binary

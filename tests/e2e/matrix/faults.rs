@@ -33,10 +33,14 @@ pub(crate) enum Fault {
     ResetMidway,
     /// In order, after a text; half a document.
     EndMidway,
+    /// In order, after a whole answer, without the event that says so.
+    EndUnsaid,
     StallBeforeHead,
     StallAfterHead,
     StallBeforeText,
     StallMidway,
+    /// After a whole answer, without the event that says so.
+    StallUnsaid,
     /// A piece now and then, for longer than the deployment's `timeout`.
     Drip,
     Malformed,
@@ -66,7 +70,7 @@ pub(crate) enum Fault {
 use Fault::*;
 
 /// In the order of the table.
-pub(super) const ALL: [Fault; 37] = [
+pub(super) const ALL: [Fault; 39] = [
     Refused,
     Tls,
     Dns,
@@ -76,10 +80,12 @@ pub(super) const ALL: [Fault; 37] = [
     ResetBeforeText,
     ResetMidway,
     EndMidway,
+    EndUnsaid,
     StallBeforeHead,
     StallAfterHead,
     StallBeforeText,
     StallMidway,
+    StallUnsaid,
     Drip,
     Malformed,
     MalformedMidway,
@@ -119,10 +125,12 @@ impl Fault {
             ResetBeforeText => "resets before the first text",
             ResetMidway => "resets midway",
             EndMidway => "ends midway, in order",
+            EndUnsaid => "ends without saying so",
             StallBeforeHead => "stalls before the head",
             StallAfterHead => "stalls after the head",
             StallBeforeText => "stalls before the first text",
             StallMidway => "stalls midway",
+            StallUnsaid => "stalls instead of saying that it ends",
             Drip => "drips for longer than `timeout`",
             Malformed => "no JSON",
             MalformedMidway => "no JSON midway",
@@ -143,7 +151,7 @@ impl Fault {
 
     /// Whether it is something other for a stream than for a whole answer, and only there.
     pub(crate) fn only_streams(self) -> bool {
-        matches!(self, ResetBeforeText | StallBeforeText | MalformedMidway | ErrorMidway)
+        matches!(self, ResetBeforeText | EndUnsaid | StallBeforeText | StallUnsaid | MalformedMidway | ErrorMidway)
     }
 
     /// Whether the provider says something that the client is to read.
@@ -155,9 +163,9 @@ impl Fault {
     pub(super) fn patience(self, streaming: bool) -> Value {
         match self {
             StallBeforeHead | StallAfterHead | StallBeforeText => json!({"timeout": 0.5, "stream_timeout": 0.5}),
-            StallMidway if streaming => json!({"timeout": 1, "stream_timeout": 20}),
+            StallMidway | StallUnsaid if streaming => json!({"timeout": 1, "stream_timeout": 20}),
             StallMidway => json!({"timeout": 0.5}),
-            Drip => json!({"timeout": 1, "stream_timeout": 20}),
+            Drip => json!({"timeout": 2, "stream_timeout": 20}),
             _ => json!({"timeout": 20}),
         }
     }
@@ -174,6 +182,8 @@ impl Fault {
             ResetMidway => begun().step(Step::Reset),
             EndMidway if streaming => begun(),
             EndMidway => begun().framing(Framing::UntilClose),
+            EndUnsaid => unsaid(wire),
+            StallUnsaid => unsaid(wire).step(Step::Stall),
             StallBeforeHead => Reply::silence(),
             StallAfterHead => empty(streaming).step(Step::Stall),
             StallBeforeText => Reply::events(wire.opening()).step(Step::Stall),
@@ -226,9 +236,18 @@ fn broken_event(wire: Wire) -> &'static str {
     }
 }
 
-/// 16 pieces, 100 ms apart.
+/// A stream without its last event: `[DONE]`, `message_stop`. Gemini has no such event, its finish reason says it.
+fn unsaid(wire: Wire) -> Reply {
+    let mut events = wire.stream(&[WHOLE]);
+    if wire != Wire::Gemini {
+        events.pop();
+    }
+    Reply::events(events)
+}
+
+/// 16 pieces, 200 ms apart.
 fn drip(wire: Wire, streaming: bool) -> Reply {
-    let pause = Step::Pause(Duration::from_millis(100));
+    let pause = Step::Pause(Duration::from_millis(200));
     if !streaming {
         let document = wire.answer(WHOLE).to_string().into_bytes();
         let pieces = document.chunks(document.len().div_ceil(16));
