@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::api::{Gateway, server};
 use crate::config::{Config, Environment, Loaded, Origin};
+use crate::health::Health;
 use crate::plugin::Runtime;
 use crate::record::{self, Recorder};
 use crate::reload::{self, Sources};
@@ -62,7 +63,9 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     writeln!(std::io::stdout(), "listening on http://{bound}{root_path}").context("writing to standard output")?;
     // It ends with the process.
     tokio::spawn(reloader.run());
-    server::serve(Arc::new(Gateway { live }), listener, stop).await;
+    let health = Arc::new(Health::default());
+    tokio::spawn(health.clone().watch(live.clone()));
+    server::serve(Arc::new(Gateway { live, health }), listener, stop).await;
     if let Some(recorder) = recorder {
         recorder.finish().await;
     }

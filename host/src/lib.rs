@@ -5,7 +5,7 @@
 //!
 //! Read [`pipeline`] first: it is the path of a request, and the only place that knows all steps. The modules, in the
 //! order in which a request meets them: [`api`], [`auth`], [`pipeline`], [`canonical`], [`precall`], [`router`], [`plugin`],
-//! [`upstream`], [`stream`], [`usage`]; around them [`cli`], [`config`], [`app`], [`reload`] and [`telemetry`].
+//! [`upstream`], [`stream`], [`usage`]; around them [`cli`], [`config`], [`app`], [`health`], [`reload`] and [`telemetry`].
 
 pub mod admission;
 pub mod api;
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod conformance;
 mod file;
+pub mod health;
 pub mod pipeline;
 pub mod plugin;
 pub mod precall;

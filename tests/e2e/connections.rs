@@ -64,6 +64,30 @@ async fn what_is_no_http_is_refused_with_words() {
 }
 
 #[tokio::test]
+async fn headers_may_be_so_long_and_so_many_and_no_more() {
+    let gateway = Gateway::builder().start().await;
+    let large = |bytes: usize| format!("x-large: {}\r\n", "x".repeat(bytes));
+    let many = |count: usize| (0..count).map(|index| format!("x-{index}: 1\r\n")).collect::<String>();
+    for (what, headers, status) in [
+        ("30 KiB", large(30 << 10), 200),
+        ("40 KiB", large(40 << 10), 431),
+        ("90 headers", many(90), 200),
+        ("120 headers", many(120), 431),
+    ] {
+        let request = format!("GET /health/liveliness HTTP/1.1\r\nconnection: close\r\n{headers}\r\n");
+        let answer = Raw::open(gateway.authority()).await.send_and_read_to_end(request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}");
+    }
+    let over_http2 = async |bytes: usize| {
+        let request = gateway.client().http2().request(reqwest::Method::GET, "/health/liveliness");
+        request.header("x-large", "x".repeat(bytes)).send().await.map(|answer| answer.status().as_u16())
+    };
+    assert_eq!(over_http2(30 << 10).await.ok(), Some(200));
+    // A client may be told by a status or by a reset; it must not be served.
+    assert_ne!(over_http2(40 << 10).await.ok(), Some(200));
+}
+
+#[tokio::test]
 async fn a_connection_serves_the_next_call_though_its_stream_was_over_before_its_body() {
     for wire in [Wire::OpenAi, Wire::Anthropic] {
         let gate = Gate::closed();

@@ -1,6 +1,6 @@
 //! What a model group can't answer another does, where the operator or the client says so.
 
-use ai_api_e2e::{FakeUpstream, Gateway, Reply, Wire};
+use ai_api_e2e::{FakeUpstream, Gateway, Reply, Step, Wire};
 use serde_json::{Value, json};
 
 use crate::trio::provider;
@@ -92,4 +92,39 @@ async fn a_client_can_test_its_fallbacks() {
     assert_eq!(ask(json!({"mock_testing_fallbacks": true})).await, "b");
     assert_eq!(ask(json!({"mock_testing_context_fallbacks": true})).await, "c");
     assert_eq!(ask(json!({})).await, "a");
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_is_gone_on_with_by_another_where_the_operator_wants_that() {
+    let half = Reply::events(Wire::OpenAi.opening()).send(Wire::OpenAi.text("one, two, ")).step(Step::Break);
+    for wire in Wire::ALL {
+        let (a, b) = (FakeUpstream::replying(half.clone()), provider(wire, "three"));
+        let builder = Gateway::builder().model("a", "openai/gpt-4o", &Wire::OpenAi.base(&a));
+        let builder = builder.model("b", wire.model(), &wire.base(&b));
+        let builder = builder.set("router_settings", "fallbacks", json!([{"a": ["b"]}]));
+        let builder = builder.set("router_settings", "enable_mid_stream_fallback_continuation", json!(true));
+        let gateway = builder.set("litellm_settings", "json_logs", json!(true)).start().await;
+
+        let mut stream = gateway.client().stream("a", "count").await;
+        let id = stream.header("x-litellm-call-id").expect("an id").to_owned();
+        let stream = stream.transcript().await;
+        assert_eq!(stream.flaws(false), [""; 0], "{wire:?}: {stream:#?}");
+        assert_eq!(stream.meaning().text, "one, two, three", "{wire:?}");
+        assert!(b.last().text().contains("one, two, "), "{}", b.last().text());
+        let entry = gateway.entry(&id).await;
+        assert_eq!((entry["continued"].clone(), entry["outcome"].clone()), (json!(true), json!("complete")), "{entry}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_in_a_tool_call_is_told_so() {
+    let call = json!({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta":
+        {"tool_calls": [{"index": 0, "id": "t", "type": "function", "function": {"name": "f", "arguments": "{"}}]}}]});
+    let half = Reply::events(Wire::OpenAi.opening()).send(format!("data: {call}\n\n")).step(Step::Break);
+    let (a, b) = (FakeUpstream::replying(half), provider(Wire::OpenAi, "b"));
+    let settings = json!({"fallbacks": [{"a": ["b"]}], "enable_mid_stream_fallback_continuation": true});
+    let gateway = gateway([&a, &b, &b], settings).await;
+    let stream = gateway.client().stream("a", "count").await.transcript().await;
+    assert!(!stream.done, "{stream:#?}");
+    assert_eq!(b.hits(), 0);
 }

@@ -62,7 +62,7 @@ async fn dripping(gateway: &Gateway, first: &str, byte: &[u8]) -> String {
 #[tokio::test]
 async fn headers_that_drip_are_cut_while_idle_connections_stay() {
     let upstream = FakeUpstream::replying(WIRE.reply("hello"));
-    let gateway = with_limits(&upstream, json!({"header_timeout_seconds": 0.3})).start().await;
+    let gateway = with_limits(&upstream, json!({"header_timeout_seconds": 0.5})).start().await;
     let models = Raw::request("GET", "/v1/models", MASTER_KEY, None);
     let mut idle = Raw::open(gateway.authority()).await;
     idle.send(&models).await;
@@ -125,13 +125,13 @@ async fn a_body_that_stops_or_drips_is_cut_and_its_place_is_free_again() {
 #[tokio::test]
 async fn a_body_that_comes_slowly_but_fast_enough_is_served() {
     let upstream = FakeUpstream::replying(WIRE.reply("hello"));
-    let limits = json!({"body_timeout_seconds": 0.3, "min_body_bytes_per_second": 100});
+    let limits = json!({"body_timeout_seconds": 0.6, "min_body_bytes_per_second": 100});
     let gateway = with_limits(&upstream, limits).start().await;
     let body = json!({"model": "model", "messages": [{"role": "user", "content": "x".repeat(3000)}]});
     let request = Raw::request("POST", "/v1/chat/completions", MASTER_KEY, Some(&body));
     let mut raw = Raw::open(gateway.authority()).await;
     // Longer on the whole than a body may be silent.
-    for piece in request.as_bytes().chunks(request.len() / 30) {
+    for piece in request.as_bytes().chunks(request.len() / 60) {
         raw.send(piece).await;
         tokio::time::sleep(DRIP).await;
     }
@@ -149,7 +149,7 @@ fn large_stream(wire: Wire) -> Reply {
 async fn a_client_that_takes_nothing_of_its_stream_is_let_go_and_its_provider_too() {
     for wire in [Wire::OpenAi, Wire::Anthropic] {
         let upstream = FakeUpstream::replying(large_stream(wire));
-        let limits = json!({"write_timeout_seconds": 0.3});
+        let limits = json!({"write_timeout_seconds": 0.5});
         let gateway = with_limits(&upstream, limits).model("wired", wire.model(), &wire.base(&upstream)).start().await;
         let body = json!({"model": "wired", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
         let mut raw = Raw::open(gateway.authority()).await;
@@ -166,7 +166,7 @@ async fn a_client_that_takes_nothing_of_its_stream_is_let_go_and_its_provider_to
 #[tokio::test]
 async fn a_client_that_takes_nothing_of_a_whole_answer_is_let_go() {
     let upstream = FakeUpstream::replying(WIRE.reply(&"x".repeat(LARGE)));
-    let gateway = with_limits(&upstream, json!({"write_timeout_seconds": 0.3})).start().await;
+    let gateway = with_limits(&upstream, json!({"write_timeout_seconds": 0.5})).start().await;
     let body = json!({"model": "model", "messages": [{"role": "user", "content": "hi"}]});
     let mut raw = Raw::open(gateway.authority()).await;
     raw.send(Raw::request("POST", "/v1/chat/completions", MASTER_KEY, Some(&body))).await;
@@ -197,7 +197,7 @@ async fn a_whole_answer_that_is_not_taken_yet_keeps_its_place() {
 async fn a_stream_of_http2_that_nobody_takes_is_reset_and_the_others_of_its_connection_go_on() {
     for wire in [Wire::OpenAi, Wire::Anthropic] {
         let upstream = FakeUpstream::replying_in_turn(vec![large_stream(wire), wire.reply("hello")]);
-        let limits = json!({"write_timeout_seconds": 0.3});
+        let limits = json!({"write_timeout_seconds": 0.5});
         let gateway = with_limits(&upstream, limits).model("wired", wire.model(), &wire.base(&upstream)).start().await;
         let client = gateway.client().http2();
         let mut stream = client.stream("wired", "hi").await;

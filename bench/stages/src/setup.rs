@@ -59,13 +59,17 @@ general_settings: {{master_key: {MASTER_KEY}}}
 /// The configuration can't be loaded.
 pub fn gateway_without_plugins() -> anyhow::Result<Arc<Gateway>> {
     let Loaded { config, .. } = configuration("http://127.0.0.1:9")?;
-    Ok(Arc::new(Gateway { live: Arc::new(Live::still(state(config)?)) }))
+    Ok(Arc::new(Gateway { live: Arc::new(Live::still(state(config)?)), health: Arc::default() }))
 }
 
 fn state(config: Config) -> anyhow::Result<State> {
     Ok(State {
         authenticator: Authenticator::new(&config.general),
-        pipeline: Pipeline::new(config, Registry::default(), Upstream::new(std::time::Duration::from_secs(10))?),
+        pipeline: Arc::new(Pipeline::new(
+            config,
+            Registry::default(),
+            Upstream::new(std::time::Duration::from_secs(10))?,
+        )),
         plugins: Vec::new(),
         folder: None,
         config: ConfigStatus { loaded_at: SystemTime::UNIX_EPOCH, files: Vec::new(), error: None },

@@ -164,12 +164,12 @@ impl Drop for Slot {
 // === impl Waiting ===
 
 impl Waiting {
-    /// Waits for a place, as long as one may.
+    /// Waits for a place, as long as one may and no longer than `longest`.
     ///
     /// # Errors
     /// There was none in time, or it had to make room for another caller.
-    pub async fn admitted(mut self) -> Result<Slot, Shed> {
-        let told = tokio::time::timeout(self.patience, &mut self.told).await;
+    pub async fn admitted(mut self, longest: Duration) -> Result<Slot, Shed> {
+        let told = tokio::time::timeout(self.patience.min(longest), &mut self.told).await;
         let told = match told {
             Ok(Ok(told)) => told,
             // Whoever is in the queue is told before the sender is gone.
@@ -228,7 +228,7 @@ mod tests {
     async fn a_slot_that_is_given_back_goes_to_the_one_that_waits() {
         let admission = admission(1, 1);
         let first = enter(&admission);
-        let second = tokio::spawn(wait(&admission, 1).admitted());
+        let second = tokio::spawn(wait(&admission, 1).admitted(Duration::MAX));
         tokio::task::yield_now().await;
         assert_eq!(counts(&admission), (1, 1));
         drop(first);
@@ -243,12 +243,21 @@ mod tests {
         let admission = admission(1, 1);
         let slot = enter(&admission);
         let began = tokio::time::Instant::now();
-        let told = wait(&admission, 1).admitted().await;
+        let told = wait(&admission, 1).admitted(Duration::MAX).await;
         assert_eq!(told.err(), Some(Shed::QueueTimeout));
         assert_eq!(began.elapsed().as_secs(), 1);
         assert_eq!((counts(&admission), shed(&admission, "queue_timeout")), ((1, 0), 1));
         drop(slot);
         assert_eq!(counts(&admission), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_wants_to_wait_less_waits_less() {
+        let admission = admission(1, 1);
+        let _slot = enter(&admission);
+        let began = tokio::time::Instant::now();
+        let told = wait(&admission, 1).admitted(Duration::from_millis(300)).await;
+        assert_eq!((told.err(), began.elapsed().as_millis()), (Some(Shed::QueueTimeout), 300));
     }
 
     #[tokio::test(start_paused = true)]
@@ -265,7 +274,7 @@ mod tests {
         assert_eq!(counts(&admission), (1, 1));
         drop(second);
         assert_eq!(counts(&admission), (1, 0));
-        drop(third.admitted().await.expect("the slot went on"));
+        drop(third.admitted(Duration::MAX).await.expect("the slot went on"));
         assert_eq!((counts(&admission), shed(&admission, "queue_full")), ((0, 0), 1));
     }
 
@@ -273,7 +282,7 @@ mod tests {
     async fn one_that_has_to_make_room_is_told_at_once() {
         let admission = admission(1, 2);
         let _slot = enter(&admission);
-        let (_greedy, displaced) = (wait(&admission, 1), tokio::spawn(wait(&admission, 1).admitted()));
+        let (_greedy, displaced) = (wait(&admission, 1), tokio::spawn(wait(&admission, 1).admitted(Duration::MAX)));
         let began = tokio::time::Instant::now();
         let _modest = wait(&admission, 2);
         assert_eq!(displaced.await.expect("no panic").err(), Some(Shed::Displaced));
@@ -287,7 +296,8 @@ mod tests {
         let _slot = enter(&admission);
         let (one, other) = (wait(&admission, 1), wait(&admission, 2));
         admission.set_limits(AdmissionLimits { max_in_flight: 3, ..AdmissionLimits::default() });
-        let (_one, _other) = (one.admitted().await.expect("a slot"), other.admitted().await.expect("a slot"));
+        let (_one, _other) =
+            (one.admitted(Duration::MAX).await.expect("a slot"), other.admitted(Duration::MAX).await.expect("a slot"));
         assert_eq!(counts(&admission), (3, 0));
     }
 
@@ -304,7 +314,7 @@ mod tests {
                             if number % 5 == 0 {
                                 return drop(waiting);
                             }
-                            waiting.admitted().await.expect("all are quick")
+                            waiting.admitted(Duration::MAX).await.expect("all are quick")
                         }
                     };
                     assert!(admission.snapshot().in_flight <= 3);

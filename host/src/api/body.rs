@@ -1,29 +1,20 @@
-//! Bodies of answers, and reading those of requests.
+//! Bodies of answers.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::Stream;
-use http::HeaderMap;
-use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::time::Instant;
+use http_body::{Frame, SizeHint};
 
 use super::error;
 use super::patience::Call;
 use super::stalled::Progress;
 use crate::admission::Slot;
-use crate::config::ClientLimits;
-use crate::pipeline::{GatewayError, StreamReply};
+use crate::pipeline::StreamReply;
 use crate::usage::Entry;
-
-/// How long a body that was refused is read on.
-const LINGER: Duration = Duration::from_secs(10);
 
 /// What is handed out of a whole answer at a time: its call is under way until the last piece is, and a slow client's
 /// connection queues no more than one.
@@ -140,165 +131,11 @@ impl Body {
     }
 }
 
-/// Reads a request's body, in as many goes as one likes. Only waiting for the client counts against its time.
-pub(super) struct Reader {
-    /// Nothing where all of it is here.
-    incoming: Option<Incoming>,
-    announced: Option<usize>,
-    limit: usize,
-    /// A body that came in one piece is not copied.
-    first: Bytes,
-    all: BytesMut,
-    pace: Pace,
-}
-
-/// How fast a client has to be.
-struct Pace {
-    limits: ClientLimits,
-    /// How long the client has been waited for.
-    spent: Duration,
-}
-
-// === impl Reader ===
-
-impl Reader {
-    /// Of a body of at most `limit` bytes.
-    ///
-    /// # Errors
-    /// It says of itself that it is larger.
-    pub(super) fn new(
-        headers: &HeaderMap,
-        incoming: Incoming,
-        limit: usize,
-        limits: &ClientLimits,
-    ) -> Result<Self, GatewayError> {
-        let announced =
-            headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let pace = Pace { limits: *limits, spent: Duration::ZERO };
-        let incoming = Some(incoming);
-        let mut reader = Self { incoming, announced, limit, first: Bytes::new(), all: BytesMut::new(), pace };
-        if announced.is_some_and(|length| length > limit) {
-            return Err(reader.too_large());
-        }
-        Ok(reader)
-    }
-
-    /// Reads until there are `enough` bytes, or all.
-    pub(super) async fn fill(&mut self, enough: usize) -> Result<(), GatewayError> {
-        while self.length() < enough {
-            let Some(incoming) = &mut self.incoming else { return Ok(()) };
-            let length = self.first.len() + self.all.len();
-            let Some(frame) = self.pace.wait(length, incoming.frame()).await? else {
-                self.incoming = None;
-                return Ok(());
-            };
-            let frame = frame.map_err(|error| GatewayError::BodyBroken(error.to_string()))?;
-            if let Ok(data) = frame.into_data() {
-                self.add(data)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The whole body.
-    pub(super) async fn whole(mut self) -> Result<Bytes, GatewayError> {
-        // One more than it may have, so that it is read to its end.
-        self.fill(self.limit.saturating_add(1)).await?;
-        Ok(if self.all.is_empty() { self.first } else { self.all.freeze() })
-    }
-
-    /// Reads on for a while what nobody wants: a client that is still sending when its connection is closed sees a reset
-    /// instead of the answer.
-    pub(super) fn linger(&mut self) {
-        let Some(mut body) = self.incoming.take().filter(|body| !body.is_end_stream()) else { return };
-        tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));
-    }
-
-    fn length(&self) -> usize {
-        self.first.len() + self.all.len()
-    }
-
-    fn add(&mut self, data: Bytes) -> Result<(), GatewayError> {
-        if self.length() + data.len() > self.limit {
-            return Err(self.too_large());
-        }
-        if self.first.is_empty() && self.all.is_empty() {
-            self.first = data;
-            return Ok(());
-        }
-        if self.all.is_empty() {
-            self.all.reserve(self.announced.unwrap_or_default().max(self.first.len() + data.len()));
-            self.all.extend_from_slice(&std::mem::take(&mut self.first));
-        }
-        self.all.extend_from_slice(&data);
-        Ok(())
-    }
-
-    fn too_large(&mut self) -> GatewayError {
-        self.linger();
-        GatewayError::BodyTooLarge { limit: self.limit }
-    }
-}
-
-// === impl Pace ===
-
-impl Pace {
-    /// Waits for the next piece of a body of which `length` bytes are here.
-    async fn wait<T>(&mut self, length: usize, next: impl Future<Output = T>) -> Result<T, GatewayError> {
-        let began = Instant::now();
-        let next = tokio::time::timeout(self.left(length), next).await.map_err(|_| GatewayError::BodySlow)?;
-        self.spent += began.elapsed();
-        Ok(next)
-    }
-
-    /// How long the next piece may take.
-    fn left(&self, length: usize) -> Duration {
-        let ClientLimits { body_timeout, min_body_rate, .. } = self.limits;
-        if min_body_rate == 0 {
-            return body_timeout;
-        }
-        let earned = Duration::from_secs_f64(length as f64 / f64::from(min_body_rate));
-        body_timeout.min((body_timeout + earned).saturating_sub(self.spent))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http_body::Body as _;
+
     use super::*;
-
-    fn pace(min_body_rate: u32, spent: u64) -> Pace {
-        let limits = ClientLimits { body_timeout: Duration::from_secs(60), min_body_rate, ..ClientLimits::default() };
-        Pace { limits, spent: Duration::from_secs(spent) }
-    }
-
-    #[test]
-    fn a_body_may_be_silent_for_a_while_and_slow_on_the_whole_for_no_longer_than_its_bytes_earn() {
-        for (rate, spent, length, left) in [
-            (500, 0, 0, 60),
-            (500, 50, 0, 10),
-            (500, 60, 0, 0),
-            (500, 60, 500, 1),
-            (500, 60, 500_000, 60),
-            (500, 900, 500 * 1000, 60),
-            (500, 1_050, 500 * 1000, 10),
-            (500, 1_061, 500 * 1000, 0),
-            (0, 100_000, 1, 60),
-        ] {
-            let found = pace(rate, spent).left(length);
-            assert_eq!(found, Duration::from_secs(left), "{length} bytes in {spent} s at {rate} a second");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_byte_every_ten_seconds_is_too_slow() {
-        let mut pace = pace(500, 0);
-        let mut bytes = 0;
-        let began = Instant::now();
-        while pace.wait(bytes, tokio::time::sleep(Duration::from_secs(10))).await.is_ok() {
-            bytes += 1;
-        }
-        assert!((60..=61).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
-    }
 
     #[test]
     fn a_long_answer_is_handed_out_in_pieces() {

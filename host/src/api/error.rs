@@ -52,6 +52,12 @@ pub(super) fn event(error: &GatewayError) -> Bytes {
     data_frame(json!({"error": public(error).error}).to_string().as_bytes())
 }
 
+/// What a client is told, in words.
+pub(super) fn message(error: &GatewayError) -> String {
+    let message = public(error).error.get("message").and_then(Value::as_str).map(str::to_owned);
+    message.unwrap_or_default()
+}
+
 fn public(error: &GatewayError) -> Public {
     let plain = |status: u16, code: Option<&str>, message: String| new(status, code, None, message);
     let at = |status: u16, code: Option<&str>, param: &str, message: String| new(status, code, Some(param), message);
@@ -63,8 +69,8 @@ fn public(error: &GatewayError) -> Public {
             Some("unknown_url"),
             format!(
                 "There is nothing at {path}. Served are /v1/chat/completions, /v1/completions, /v1/embeddings, \
-                 /v1/images/generations, /v1/models, /v1/model/info, /plugins, /config/reload, /metrics, \
-                 /health/liveliness and /health/readiness."
+                 /v1/images/generations, /v1/models, /v1/model/info, /plugins, /router, /config/reload, \
+                 /metrics, /health, /health/liveliness, /health/readiness and /health/drain."
             ),
         ),
         GatewayError::WrongMethod { allowed } => {

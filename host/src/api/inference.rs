@@ -5,35 +5,28 @@ use std::sync::Arc;
 use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
-use super::body::Reader;
+use super::reader::Reader;
 use super::{Body, admit, respond, wishes};
-use crate::admission::{Admission, Tenant};
 use crate::pipeline::{AnswerBody, GatewayError, Incoming as Call, Pipeline};
 use crate::plugin::Operation;
 use crate::usage::Entry;
 
 const WARNINGS: HeaderName = HeaderName::from_static("x-ai-api-translation-warnings");
 
-/// What a call is taken on by, and for whom.
-pub(super) struct Entering<'a> {
-    pub(super) admission: &'a Arc<Admission>,
-    pub(super) caller: Tenant,
-}
-
 /// Answers one call, once it is taken on. It counts as under way until the answer is out.
 pub(super) async fn call(
-    pipeline: &Pipeline,
-    entering: Entering<'_>,
+    pipeline: &Arc<Pipeline>,
+    entering: admit::Entering<'_>,
     operation: Operation,
     model: Option<String>,
     request: Request<Incoming>,
     entry: &mut Entry,
 ) -> Result<Response<Body>, GatewayError> {
     let (parts, incoming) = request.into_parts();
-    let wishes = wishes::read(&parts.headers)?;
+    let mut wishes = wishes::read(&parts.headers)?;
     let config = &pipeline.config;
     let mut reader = Reader::new(&parts.headers, incoming, config.general.max_request_bytes, &config.load.client)?;
-    let slot = match admit::enter(entering.admission, entering.caller, &mut reader).await {
+    let slot = match admit::enter(entering, &mut reader, &mut wishes.timeout).await {
         Ok(slot) => slot,
         Err(error) => {
             reader.linger();

@@ -4,7 +4,7 @@ use http::Response;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use super::{Body, load_metrics, plugin_metrics, respond};
+use super::{Body, load_metrics, plugin_metrics, respond, router_metrics};
 use crate::reload::{Live, State};
 
 /// All metrics, as OpenMetrics text. The registry is made for each reading: what is counted lives with what counts it,
@@ -14,6 +14,7 @@ pub(super) fn text(live: &Live, state: &State) -> Response<Body> {
     live.metrics.register(&mut registry, state);
     plugin_metrics::register(&mut registry, state);
     load_metrics::register(&mut registry, &live.admission, &live.connections);
+    router_metrics::register(&mut registry, state);
     let mut text = String::new();
     // Writing to a text never fails.
     let _ = encode(&mut text, &registry);

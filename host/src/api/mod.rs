@@ -13,9 +13,13 @@ mod models;
 mod patience;
 mod plugin_metrics;
 mod plugins;
+mod reader;
 mod reload;
 mod respond;
 mod route;
+mod router_html;
+mod router_metrics;
+mod router_page;
 pub mod server;
 mod stalled;
 mod wishes;
@@ -29,6 +33,7 @@ pub use body::Body;
 use route::{Endpoint, Found};
 
 use crate::admission::{Shed, Tenant};
+use crate::health::Health;
 use crate::pipeline::GatewayError;
 use crate::reload::{Live, State};
 use crate::usage::Entry;
@@ -48,6 +53,8 @@ struct Surplus;
 pub struct Gateway {
     /// What requests are served with, each from its beginning to its end.
     pub live: Arc<Live>,
+    /// How it does, and how its deployments do.
+    pub health: Arc<Health>,
 }
 
 impl Gateway {
@@ -80,7 +87,7 @@ impl Gateway {
 
     async fn answer(
         &self,
-        state: &State,
+        state: &Arc<State>,
         request: Request<Incoming>,
         entry: &mut Entry,
     ) -> Result<Response<Body>, GatewayError> {
@@ -115,7 +122,10 @@ impl Gateway {
         match endpoint {
             Endpoint::Home => Ok(home::page()),
             Endpoint::Alive => Ok(health::alive()),
-            Endpoint::Ready => Ok(health::ready()),
+            Endpoint::Ready => Ok(health::ready(&self.health, state)),
+            Endpoint::Drain => Ok(health::drain(&self.health)),
+            Endpoint::Health => health::check(&self.health, state, request.uri().query()).await,
+            Endpoint::Router => Ok(router_page::show(&self.health, state, request.headers())),
             Endpoint::Models => Ok(models::list(pipeline)),
             Endpoint::Model(id) => models::one(pipeline, &id),
             Endpoint::ModelInfo => Ok(models::info(pipeline)),
@@ -123,7 +133,7 @@ impl Gateway {
             Endpoint::ReloadConfig => reload::config(&self.live).await,
             Endpoint::Metrics => Ok(metrics::text(&self.live, state)),
             Endpoint::Call { operation, model } => {
-                let entering = inference::Entering { admission: &self.live.admission, caller };
+                let entering = admit::Entering { admission: &self.live.admission, caller };
                 inference::call(pipeline, entering, operation, model, request, entry).await
             }
         }

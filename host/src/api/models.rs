@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Body, respond};
 use crate::pipeline::{GatewayError, Pipeline};
-use crate::router::Target;
+use crate::router::{Resolved, Target};
 
 /// LiteLLM's constant; nobody knows when a model was made.
 const CREATED: u64 = 1_677_610_602;
@@ -35,13 +35,18 @@ pub(super) fn list(pipeline: &Pipeline) -> Response<Body> {
 
 /// `GET /v1/models/{id}`
 pub(super) fn one(pipeline: &Pipeline, id: &str) -> Result<Response<Body>, GatewayError> {
-    let resolved = pipeline.router.resolve(id).map_err(|unknown| GatewayError::UnknownModel {
-        model: id.chars().take(200).collect(),
-        suggestion: unknown.suggestion,
-    })?;
+    let resolved = resolved(pipeline, id)?;
     let target = &resolved.group.first;
     let provider = &target.deployment.provider;
     Ok(respond::json(StatusCode::OK, &model(pipeline, id, target, &resolved.model(target), provider)))
+}
+
+/// The deployments that a client's name for a model stands for.
+pub(super) fn resolved(pipeline: &Pipeline, name: &str) -> Result<Resolved, GatewayError> {
+    pipeline.router.resolve(name).map_err(|unknown| GatewayError::UnknownModel {
+        model: name.chars().take(200).collect(),
+        suggestion: unknown.suggestion,
+    })
 }
 
 /// `GET /model/info`

@@ -52,6 +52,15 @@ pub(super) fn html(page: &'static str) -> Response<Body> {
     with_type(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), Body::whole(page))
 }
 
+/// A page that was made for this request. It loads nothing and runs nothing, and nobody may frame it.
+pub(super) fn page(page: String) -> Response<Body> {
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    let mut response = with_type(StatusCode::OK, kind, Body::whole(page));
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
 /// No body.
 pub(super) fn empty(status: StatusCode, headers: HeaderMap) -> Response<Body> {
     let mut response = Response::new(Body::whole(Bytes::new()));

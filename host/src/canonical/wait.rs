@@ -12,7 +12,7 @@ const MOST: Duration = Duration::from_secs(24 * 3600);
 /// (`x-ratelimit-reset-requests: 6m0s`, <https://platform.openai.com/docs/guides/rate-limits>).
 pub(super) fn read(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let milliseconds = text("retry-after-ms").and_then(|text| seconds(text)).map(|thousand| thousand / 1000);
+    let milliseconds = text("retry-after-ms").and_then(seconds).map(|thousand| thousand / 1000);
     let told = milliseconds.or_else(|| {
         let text = text("retry-after")?;
         seconds(text).or_else(|| Some(httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default()))

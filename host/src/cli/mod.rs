@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod explain;
 mod health;
 mod paint;
 mod plugin;
@@ -29,6 +30,8 @@ pub struct Cli {
 enum Command {
     /// Say, key by key, what of a configuration is honoured, what is ignored and why
     Check(check::Check),
+    /// Say what the router would do with a request, and why, without sending it anywhere
+    Explain(explain::Explain),
     /// Ask a gateway on this machine whether it is alive: for container health checks
     Health(health::Health),
     /// Write, check and try out provider plugins
@@ -64,6 +67,7 @@ impl Cli {
             Some(Command::Check(check)) => return check.run(&environment),
             Some(Command::Plugin(command)) => return command.run(&environment),
             Some(Command::Record(record)) => record.run(&environment),
+            Some(Command::Explain(explain)) => explain.run(&environment),
             Some(Command::Health(health)) => health.run(&environment),
             None => self.serve.run(&environment),
         };

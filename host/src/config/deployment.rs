@@ -10,6 +10,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 use url::Url;
 
 use super::cloud::Cloud;
+use super::health::DeploymentHealth;
 use super::models::{Capabilities, ModelLimits, ModelTable};
 use super::routing::DeploymentRouting;
 use super::secret::Secret;
@@ -74,6 +75,8 @@ pub struct Deployment {
     pub weight: Option<f64>,
     /// What else it says of its routing.
     pub routing: DeploymentRouting,
+    /// What `model_info` says of its probes.
+    pub health: DeploymentHealth,
     /// Why it can't serve calls, as a client may be told. It stays in the list, so that a call gets this
     /// for an answer and not "no such model".
     pub unusable: Option<String>,

@@ -11,6 +11,7 @@ use super::cloud::Cloud;
 use super::credential::{self, Wanted};
 use super::deployment::{Credential, Deployment};
 use super::environment::Environment;
+use super::health::DeploymentHealth;
 use super::known::{self, Section, Support};
 use super::model_list::Context;
 use super::node::{Value, holds_a_secret};
@@ -146,6 +147,7 @@ impl<'a> Entry<'a> {
             model_info: self.model_info.clone(),
             weight: self.weight(report),
             routing,
+            health: DeploymentHealth::read(&self.at, report),
             unusable,
             file: self.at.place().file.clone(),
             line: self.at.place().line,

@@ -13,7 +13,6 @@ const DATABASE: Support = NotYet("there is no database yet: no virtual keys, no 
 const CALLBACKS: Support = NotYet("there are no callbacks yet");
 const CACHE: Support = NotYet("there is no response cache yet");
 const ALERTS: Support = NotYet("there are no alerts yet");
-const HEALTH: Support = NotYet("there are no background health checks yet");
 const HEADERS: Support = NotYet("headers of clients are not forwarded yet");
 const GUARDRAILS: Support = Unguarded("there are no guardrails yet");
 const SIGN_IN: Support = NotYet("the master key is the only way in so far");
@@ -46,7 +45,7 @@ pub(super) const CREDENTIAL: Rows =
     &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
 
 /// AI-API's own section.
-pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits client_limits")];
+pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -126,7 +125,7 @@ pub(super) const MODEL_INFO: Rows = &[
     (COSTS, "cache_read_input_token_cost cache_creation_input_token_cost"),
     (Unguarded("access groups are not enforced yet"), "access_groups team_id"),
     (Unguarded("the model is served all the same"), "supported_environments"),
-    (HEALTH, "disable_background_health_check health_check_model health_check_timeout"),
+    (Honoured(""), "disable_background_health_check health_check_model health_check_timeout"),
 ];
 
 /// `general_settings`.
@@ -135,6 +134,11 @@ pub(super) const GENERAL: Rows = &[
         Honoured(""),
         "master_key litellm_key_header_name max_request_size_mb max_response_size_mb always_include_stream_usage \
          dangerously_permit_weak_or_unset_master_key",
+    ),
+    (
+        Honoured(""),
+        "background_health_checks health_check_interval health_check_details health_check_concurrency \
+         enable_health_check_routing",
     ),
     (NoEffect("no spend logs are written"), "disable_spend_logs disable_spend_updates store_prompts_in_spend_logs"),
     (NoEffect("no error logs are written to a database"), "disable_error_logs"),
@@ -181,10 +185,10 @@ pub(super) const GENERAL: Rows = &[
          max_queued_requests_per_worker admission_queue_timeout_seconds",
     ),
     (ALERTS, "alerting alerting_threshold alert_types alerting_args alert_to_webhook_url spend_report_frequency"),
+    (REDIS, "use_shared_health_check"),
     (
-        HEALTH,
-        "background_health_checks health_check_interval health_check_details health_check_concurrency \
-         use_shared_health_check",
+        NoEffect("a probe's result counts until the next one, and a rate limit never takes a deployment out"),
+        "health_check_staleness_threshold health_check_ignore_transient_errors",
     ),
     (
         HEADERS,
@@ -284,7 +288,11 @@ pub(super) const ROUTER: Rows = &[
     (BUDGETS, "provider_budget_config"),
     (CACHE, "cache_responses cache_kwargs caching_groups"),
     (NoEffect("connections are pooled for all deployments"), "client_ttl"),
-    (HEALTH, "enable_health_check_routing health_check_interval health_check_concurrency"),
+    (
+        Honoured(""),
+        "background_health_checks health_check_interval health_check_details health_check_concurrency \
+         enable_health_check_routing",
+    ),
     (NoEffect("an invalid deployment is told at start-up and answers with an error"), "ignore_invalid_deployments"),
     (NoEffect("the level of the log is LITELLM_LOG"), "set_verbose debug_level"),
     (LATER, "default_litellm_params model_list assistants_config alerting_config router_general_settings search_tools"),

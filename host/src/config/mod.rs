@@ -28,6 +28,7 @@ mod environment;
 mod fingerprint;
 mod general;
 mod headers;
+mod health;
 mod include;
 mod known;
 mod known_keys;
@@ -62,6 +63,7 @@ pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
+pub use health::{DeploymentHealth, HealthChecks, Probe};
 pub use load::{AdmissionLimits, ClientLimits, Load};
 pub use models::{Capabilities, ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
@@ -106,6 +108,8 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// How deployments are probed.
+    pub health: HealthChecks,
     /// How much is taken on at a time.
     pub load: Load,
     /// How to log.
@@ -193,6 +197,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let aliases = aliases::read(root, &deployments, report);
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
+    let health = HealthChecks::read(root, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
@@ -203,6 +208,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        health,
         load,
         logging,
         root_path,

@@ -8,10 +8,11 @@ use futures_util::Stream;
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
+use super::continuation::Continuation;
 use super::relay::{End, Relay};
 use super::{GatewayError, failure};
 use crate::plugin::Usage;
-use crate::router::Flight;
+use crate::router::{Consequence, Flight};
 use crate::usage::Entry;
 
 /// An answer, and what its headers tell.
@@ -45,6 +46,15 @@ pub struct StreamReply {
     pub(super) relay: Option<Relay>,
     /// The attempt, whose deployment is told how the stream ends.
     pub(super) flight: Option<Flight>,
+    /// What it takes to go on should it break, where the operator wants that.
+    pub(super) continuation: Option<Box<Continuation>>,
+}
+
+impl StreamReply {
+    /// A stream that begins with `first`.
+    pub(super) fn new(first: Bytes, end: Option<End>, relay: Option<Relay>) -> Self {
+        Self { first, end, relay, flight: None, continuation: None }
+    }
 }
 
 impl Answer {
@@ -67,25 +77,47 @@ impl StreamReply {
         error_event: fn(&GatewayError) -> Bytes,
     ) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
         Box::pin(stream! {
-            let Self { first, mut end, mut relay, mut flight } = self;
+            let Self { mut first, mut end, mut relay, mut flight, mut continuation } = self;
             entry.mark_first_byte();
+            if let Some(continuation) = &mut continuation {
+                first = continuation.pass(first);
+            }
             yield first;
             while end.is_none() {
-                let Some(relay) = &mut relay else { break };
-                match relay.next().await {
+                let Some(under_way) = &mut relay else { break };
+                match under_way.next().await {
                     Ok(piece) => {
                         entry.usage = piece.usage.or(entry.usage);
                         end = piece.end;
-                        if !piece.bytes.is_empty() {
-                            yield piece.bytes;
+                        let bytes = match &mut continuation {
+                            Some(continuation) if !piece.bytes.is_empty() => continuation.pass(piece.bytes),
+                            _ => piece.bytes,
+                        };
+                        if !bytes.is_empty() {
+                            yield bytes;
                         }
                     }
                     Err(error) => {
-                        end = Some(End::Failed(error.to_string()));
-                        if let Some(flight) = flight.take() {
-                            flight.fail(failure::of(&error), Instant::now());
+                        let failed = flight.take().map(|flight| flight.fail(failure::of(&error), Instant::now()));
+                        // The broken connection isn't kept while another answer is waited for.
+                        relay = None;
+                        let resumed = match &mut continuation {
+                            Some(next) => next.resume(&error, failed.unwrap_or(Consequence::Exempt), &mut entry).await,
+                            None => None,
+                        };
+                        match (resumed, &mut continuation) {
+                            (Some(reply), Some(continuation)) => {
+                                (end, relay, flight) = (reply.end, reply.relay, reply.flight);
+                                let bytes = continuation.pass(reply.first);
+                                if !bytes.is_empty() {
+                                    yield bytes;
+                                }
+                            }
+                            _ => {
+                                end = Some(End::Failed(error.to_string()));
+                                yield error_event(&error);
+                            }
                         }
-                        yield error_event(&error);
                     }
                 }
             }

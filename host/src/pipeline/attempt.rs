@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::answer::{Answer, AnswerBody};
 use super::binding::{Binding, Unbound};
+use super::journey::Ending;
 use super::request::Request;
 use super::{Call, GatewayError, Pipeline, failure, lifecycle, mock};
 use crate::canonical::RequestBody;
@@ -33,6 +34,21 @@ pub(super) struct Failed {
     pub(super) took: Duration,
     /// What the provider says that it used all the same.
     pub(super) spent: Option<Usage>,
+}
+
+impl Failed {
+    /// What is told of it.
+    pub(super) fn ending(&self) -> Ending<'_> {
+        Ending {
+            error: &self.error,
+            kind: self.failure.kind,
+            consequence: self.consequence,
+            route: &self.route,
+            reason: self.reason,
+            took: self.took,
+            spent: self.spent,
+        }
+    }
 }
 
 impl Pipeline {

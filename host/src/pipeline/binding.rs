@@ -85,6 +85,11 @@ impl Binding {
         self.base.as_ref().ok_or_else(|| missing().error(model))
     }
 
+    /// Whether its provider speaks the canonical wire itself.
+    pub(super) fn speaks_canonical(&self) -> bool {
+        !self.native.is_empty()
+    }
+
     /// Where calls for `operation` go as they are.
     pub(super) fn native_url(&self, operation: Operation) -> Option<Result<&Url, &BadPath>> {
         self.native.iter().find(|(known, _)| *known == operation).map(|(_, url)| url.as_ref())

@@ -19,6 +19,7 @@ const MAX_FOLLOW_UPS: u32 = 1_000;
 const SOONEST_FOLLOW_UP: Duration = Duration::from_millis(100);
 
 /// What one request to the provider came to.
+#[allow(clippy::large_enum_variant, reason = "the large one is what nearly every request comes to")]
 enum Asked {
     Answered(Answer),
     /// There is no answer yet.
@@ -165,7 +166,7 @@ impl Pipeline {
 fn ready(batch: Batch, spent: &mut Option<Usage>) -> StreamReply {
     let piece = frame(Batch { done: true, ..batch });
     *spent = piece.usage;
-    StreamReply { first: piece.bytes, end: piece.end, relay: None, flight: None }
+    StreamReply::new(piece.bytes, piece.end, None)
 }
 
 fn whole(completion: Completion, spent: &mut Option<Usage>) -> Answer {

@@ -20,9 +20,16 @@ const SOONEST_LOOK: Duration = Duration::from_millis(10);
 /// Calls that wait for a free slot of one group; more are refused at once.
 const MOST_WAITING: usize = 1_000;
 
-/// What a call's attempts at one group have come to.
-#[derive(Default)]
-struct Trail {
+/// A call at one group.
+pub(super) struct Serving<'a> {
+    pipeline: &'a Pipeline,
+    request: &'a Request,
+    /// The request's own, or what a fallback wants instead.
+    body: &'a RequestBody,
+    group: &'a Resolved,
+    fit: Fit<'a>,
+    /// Nobody else could serve the call, so a group that is all busy or cooling is waited for.
+    patient: bool,
     /// Positions of the deployments that failed, in order.
     tried: Vec<usize>,
     /// Attempts after the first one.
@@ -31,123 +38,96 @@ struct Trail {
     told: Option<Box<Failed>>,
 }
 
-impl Trail {
-    /// Adds a failure.
-    fn push(&mut self, failed: Box<Failed>) {
-        self.tried.push(failed.route.target.position);
-        self.told = match self.told.take() {
-            Some(before) if rank(&before) > rank(&failed) => Some(before),
-            _ => Some(failed),
-        };
+impl<'a> Serving<'a> {
+    pub(super) fn new(
+        pipeline: &'a Pipeline,
+        request: &'a Request,
+        body: &'a RequestBody,
+        group: &'a Resolved,
+        patient: bool,
+    ) -> Self {
+        let fit = Fit::new(pipeline, request, body, group);
+        Self { pipeline, request, body, group, fit, patient, tried: Vec::new(), retries: 0, told: None }
     }
-}
 
-impl Pipeline {
-    /// Answers a call by one of the group's deployments. `patient`: nobody else could serve it, so a group that is all
-    /// busy or cooling is waited for.
+    /// The deployment at this position has failed the call before.
+    pub(super) fn without(mut self, position: usize) -> Self {
+        self.tried.push(position);
+        self
+    }
+
+    /// Answers the call by one of the group's deployments.
     ///
     /// # Errors
     /// The failure that says most: one that time may cure before one that only the operator can.
-    pub(super) async fn serve(
-        &self,
-        request: &Request,
-        body: &RequestBody,
-        group: &Resolved,
-        patient: bool,
-        journey: &mut Journey<'_>,
-    ) -> Result<Answer, GatewayError> {
-        let mut trail = Trail::default();
-        let fit = Fit::new(self, request, body, group);
-        group.group.retry_budget.deposit();
-        let mut next = self.find(&fit, group, (&[], false), patient, journey).await;
+    pub(super) async fn run(mut self, journey: &mut Journey<'_>) -> Result<(Answer, Route), GatewayError> {
+        self.group.group.retry_budget.deposit();
+        let mut next = self.find(false, journey).await;
         loop {
-            let pick = match (next, trail.told.take()) {
+            let pick = match (next, self.told.take()) {
                 (Ok(pick), told) => {
-                    trail.told = told;
+                    self.told = told;
                     pick
                 }
                 (Err(_), Some(failed)) => return Err(failed.error),
-                (Err(none), None) => return Err(self.no_deployment(none, group, request)),
+                (Err(none), None) => return Err(self.no_deployment(none)),
             };
-            let deadline = journey.deadline(&request.limits, &pick.route.target.deployment);
-            let asked = Asked { request, body, deadline };
+            let deadline = journey.deadline(&self.request.limits, &pick.route.target.deployment);
+            let asked = Asked { request: self.request, body: self.body, deadline };
             journey.begin_attempt(&pick);
-            let named = self.config.routing.model_successors.then(|| pick.route.model.clone());
-            let failed = match self.attempt_or_hedge(asked, &fit, group, pick, &mut trail, journey).await {
+            let named = self.pipeline.config.routing.model_successors.then(|| pick.route.model.clone());
+            let failed = match self.attempt_or_hedge(asked, pick, journey).await {
                 Ok((answer, route)) => {
                     journey.end(&route, named.as_deref());
-                    return Ok(answer);
+                    return Ok((answer, route));
                 }
                 Err(failed) => failed,
             };
-            next = match self.next_step(request, &fit, group, failed, patient, &mut trail, journey).await {
+            next = match self.next_step(failed, journey).await {
                 Some(next) => next,
-                None => return Err(self.untold(trail, group, request)),
+                None => return Err(self.last_word()),
             };
         }
     }
 
     /// What is tried after a failure, once the wait is over that it takes; `None`: nothing.
     async fn next_step(
-        &self,
-        request: &Request,
-        fit: &Fit<'_>,
-        group: &Resolved,
+        &mut self,
         failed: Box<Failed>,
-        patient: bool,
-        trail: &mut Trail,
         journey: &mut Journey<'_>,
     ) -> Option<Result<Pick, NoDeployment>> {
-        let (failure, allowed) = (failed.failure, self.allowed_retries(request, group, &failed));
-        journey.end_attempt(&failed);
-        trail.push(failed);
+        let (failure, allowed) = (failed.failure, self.allowed_retries(&failed));
+        self.note(failed, journey);
         if failure.kind.cure() == Cure::Nothing || allowed == 0 {
             return None;
         }
         // Another deployment is asked at once, and as often as there is one: that is what a group is for.
         let now = Instant::now();
-        if let Ok(pick) = fit.choose(&trail.tried, false, now) {
-            group.group.retry_budget.withdraw_anyway(now);
-            trail.retries += 1;
-            journey.entry.retries += 1;
+        let budget = &self.group.group.retry_budget;
+        if let Ok(pick) = self.fit.choose(&self.tried, false, now) {
+            budget.withdraw_anyway(now);
+            self.count_retry(journey);
             return Some(Ok(pick));
         }
-        if failure.kind.cure() != Cure::Time || trail.retries >= allowed {
+        if failure.kind.cure() != Cure::Time || self.retries >= allowed {
             return None;
         }
-        let retries = &self.config.routing.retries;
-        let wait = backoff::wait(trail.retries, failure.retry_after, retries.min_wait, &request.id);
-        if wait > journey.may_wait(retries.max_wait) || !group.group.retry_budget.try_withdraw(now) {
+        let retries = &self.pipeline.config.routing.retries;
+        let wait = backoff::wait(self.retries, failure.retry_after, retries.min_wait, &self.request.id);
+        if wait > journey.may_wait(retries.max_wait) || !budget.try_withdraw(now) {
             return None;
         }
         journey.sleep(wait).await;
-        trail.retries += 1;
-        journey.entry.retries += 1;
-        Some(self.find(fit, group, (&trail.tried, true), patient, journey).await)
+        self.count_retry(journey);
+        Some(self.find(true, journey).await)
     }
 
-    /// How often a call may be retried after this failure: the client's word, the deployment's, the policy for such
-    /// failures (the group's before the general one), else `num_retries`.
-    fn allowed_retries(&self, request: &Request, group: &Resolved, failed: &Failed) -> u32 {
-        let retries = &self.config.routing.retries;
-        let kind = failed.failure.kind;
-        let own = request.num_retries.or(failed.route.target.deployment.routing.num_retries);
-        let policy = || retries.group_policies.get(&group.group.name).and_then(|policy| kind.of(policy));
-        own.or_else(policy).or_else(|| kind.of(&retries.policy)).unwrap_or(retries.count)
-    }
-
-    /// A deployment for the next attempt; where the group is all busy or cooling, once that has passed.
-    async fn find(
-        &self,
-        fit: &Fit<'_>,
-        group: &Resolved,
-        (tried, again): (&[usize], bool),
-        patient: bool,
-        journey: &mut Journey<'_>,
-    ) -> Result<Pick, NoDeployment> {
-        let max_wait = self.config.routing.retries.max_wait;
+    /// A deployment for the next attempt; where the group is all busy or cooling, once that has passed. `again`: it may
+    /// be one that has failed the call.
+    async fn find(&self, again: bool, journey: &mut Journey<'_>) -> Result<Pick, NoDeployment> {
+        let max_wait = self.pipeline.config.routing.retries.max_wait;
         loop {
-            let none = match fit.choose(tried, again, Instant::now()) {
+            let none = match self.fit.choose(&self.tried, again, Instant::now()) {
                 Ok(pick) => return Ok(pick),
                 Err(none) => none,
             };
@@ -155,14 +135,14 @@ impl Pipeline {
             match none {
                 NoDeployment::Cooling { back_in, .. } | NoDeployment::RateLimited { back_in } => {
                     let wait = back_in.max(SOONEST_LOOK);
-                    if !patient || wait > left {
+                    if !self.patient || wait > left {
                         return Err(none);
                     }
                     journey.sleep(wait).await;
                 }
-                NoDeployment::Full if patient && !left.is_zero() => {
-                    let Some(_place) = group.queue(MOST_WAITING) else { return Err(none) };
-                    journey.wait_for(left, group.freed()).await.map_err(|()| none)?;
+                NoDeployment::Full if self.patient && !left.is_zero() => {
+                    let Some(_place) = self.group.queue(MOST_WAITING) else { return Err(none) };
+                    journey.wait_for(left, self.group.freed()).await.map_err(|()| none)?;
                 }
                 _ => return Err(none),
             }
@@ -172,69 +152,95 @@ impl Pipeline {
     /// One attempt, and a second one beside it where the first is slow and the operator wants that. Whichever answers
     /// first wins; the other is cancelled.
     async fn attempt_or_hedge(
-        &self,
+        &mut self,
         asked: Asked<'_>,
-        fit: &Fit<'_>,
-        group: &Resolved,
         pick: Pick,
-        trail: &mut Trail,
         journey: &mut Journey<'_>,
     ) -> Result<(Answer, Route), Box<Failed>> {
-        let hedging = self.config.routing.hedging.as_ref();
-        let delay = hedging.and_then(|hedging| {
-            let slow = pick.route.target.vitals.first_byte_quantile(hedging.quantile)?;
-            Some(slow.max(hedging.min_delay))
-        });
-        let Some(delay) = delay else {
-            return self.attempt(asked, pick).await;
-        };
+        let pipeline = self.pipeline;
+        let Some(delay) = self.hedge_after(&pick) else { return pipeline.attempt(asked, pick).await };
         let (first_route, began) = (pick.route.clone(), Instant::now());
-        let mut first = pin!(self.attempt(asked, pick));
+        let mut first = pin!(pipeline.attempt(asked, pick));
         if let Ok(result) = tokio::time::timeout(delay, &mut first).await {
             return result;
         }
-        let mut tried = trail.tried.clone();
-        tried.push(first_route.target.position);
-        let now = Instant::now();
-        let second = match fit.choose(&tried, false, now) {
-            Ok(second) if group.group.retry_budget.try_withdraw(now) => second,
-            _ => return first.await,
-        };
-        let (second_route, second_began) = (second.route.clone(), now);
+        let Some(second) = self.beside(&first_route) else { return first.await };
+        let (second_route, second_began) = (second.route.clone(), Instant::now());
         journey.hedge();
-        let mut second = pin!(self.attempt(asked, second));
-        let (result, loser, first_is_left) = tokio::select! {
-            result = &mut first => (result, (&second_route, second_began), false),
-            result = &mut second => (result, (&first_route, began), true),
+        let mut second = pin!(pipeline.attempt(asked, second));
+        let (result, (loser, loser_began), first_is_left) = tokio::select! {
+            result = &mut first => (result, (second_route, second_began), false),
+            result = &mut second => (result, (first_route, began), true),
         };
         match result {
             Ok((answer, route)) => {
-                journey.lose_hedge(loser.0, loser.1.elapsed());
+                journey.lose_hedge(&loser, loser_began.elapsed());
                 journey.win_hedge(&route, first_is_left);
                 Ok((answer, route))
             }
             Err(failed) => {
-                journey.end_attempt(&failed);
-                trail.push(failed);
+                self.note(failed, journey);
                 let other = if first_is_left { first.await } else { second.await };
-                other.map(|(answer, route)| {
-                    journey.win_hedge(&route, !first_is_left);
-                    (answer, route)
-                })
+                other.inspect(|(_, route)| journey.win_hedge(route, !first_is_left))
             }
         }
     }
 
-    /// The failure that a caller is told.
-    fn untold(&self, trail: Trail, group: &Resolved, request: &Request) -> GatewayError {
-        let none = || self.no_deployment(NoDeployment::Exhausted, group, request);
-        trail.told.map_or_else(none, |failed| failed.error)
+    /// How long an attempt may show nothing until a second one begins, if one ever does.
+    fn hedge_after(&self, pick: &Pick) -> Option<Duration> {
+        let hedging = self.pipeline.config.routing.hedging.as_ref()?;
+        let slow = pick.route.target.vitals.first_byte_quantile(hedging.quantile)?;
+        Some(slow.max(hedging.min_delay))
     }
 
-    fn no_deployment(&self, none: NoDeployment, group: &Resolved, request: &Request) -> GatewayError {
+    /// A deployment for an attempt beside the one at `first`, paid for from the budget of retries.
+    fn beside(&self, first: &Route) -> Option<Pick> {
+        let mut tried = self.tried.clone();
+        tried.push(first.target.position);
+        let now = Instant::now();
+        let second = self.fit.choose(&tried, false, now).ok()?;
+        self.group.group.retry_budget.try_withdraw(now).then_some(second)
+    }
+
+    /// How often a call may be retried after this failure: the client's word, the deployment's, the policy for such
+    /// failures (the group's before the general one), else `num_retries`.
+    fn allowed_retries(&self, failed: &Failed) -> u32 {
+        let retries = &self.pipeline.config.routing.retries;
+        let kind = failed.failure.kind;
+        let own = self.request.num_retries.or(failed.route.target.deployment.routing.num_retries);
+        let policy = || retries.group_policies.get(&self.group.group.name).and_then(|policy| kind.of(policy));
+        own.or_else(policy).or_else(|| kind.of(&retries.policy)).unwrap_or(retries.count)
+    }
+
+    fn count_retry(&mut self, journey: &mut Journey<'_>) {
+        self.retries += 1;
+        journey.entry.retries += 1;
+    }
+
+    /// An attempt failed.
+    fn note(&mut self, failed: Box<Failed>, journey: &mut Journey<'_>) {
+        journey.end_attempt(&failed.ending());
+        self.tried.push(failed.route.target.position);
+        self.told = match self.told.take() {
+            Some(before) if rank(&before) > rank(&failed) => Some(before),
+            _ => Some(failed),
+        };
+    }
+
+    /// The failure that a caller is told.
+    fn last_word(self) -> GatewayError {
+        match self.told {
+            Some(failed) => failed.error,
+            None => self.no_deployment(NoDeployment::Exhausted),
+        }
+    }
+
+    fn no_deployment(&self, none: NoDeployment) -> GatewayError {
         match none {
-            NoDeployment::NoneFits(Misfit::Unusable) => self.why_unusable(&group.group.first, request),
-            why => GatewayError::NoDeployment { model: request.model.clone(), why },
+            NoDeployment::NoneFits(Misfit::Unusable) => {
+                self.pipeline.why_unusable(&self.group.group.first, self.request)
+            }
+            why => GatewayError::NoDeployment { model: self.request.model.clone(), why },
         }
     }
 }

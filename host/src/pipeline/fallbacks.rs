@@ -1,17 +1,20 @@
 //! From model group to model group: what serves a call that its own group can't.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::HeaderMap;
 use serde_json::json;
 
-use super::answer::Answer;
+use super::answer::{Answer, AnswerBody};
+use super::continuation::Continuation;
+use super::failover::Serving;
 use super::journey::Journey;
 use super::request::{Incoming, Request};
 use super::{GatewayError, Pipeline, failure};
 use crate::canonical::{ProviderError, RequestBody};
 use crate::config::routing::Fallback;
-use crate::router::{FailureKind, FallbackPlan, Resolved};
+use crate::router::{FailureKind, FallbackPlan, Resolved, Route};
 use crate::usage::Entry;
 
 impl Pipeline {
@@ -20,7 +23,7 @@ impl Pipeline {
     /// # Errors
     /// Nothing was sent to the client yet; it gets this error instead. Where fallbacks failed too it is that of the
     /// model that the client named.
-    pub async fn call(&self, incoming: Incoming, entry: &mut Entry) -> Result<Answer, GatewayError> {
+    pub async fn call(self: &Arc<Self>, incoming: Incoming, entry: &mut Entry) -> Result<Answer, GatewayError> {
         let request = Request::read(incoming, &entry.call_id, &self.config)?;
         entry.model = Some(request.model.clone());
         entry.streaming = request.streaming;
@@ -30,15 +33,32 @@ impl Pipeline {
             Some(kind) => Err(mocked(kind)),
             None => {
                 let patient = !self.has_fallback(&request, &group);
-                self.serve(&request, &request.body, &group, patient, &mut journey).await
+                Serving::new(self, &request, &request.body, &group, patient).run(&mut journey).await
             }
         };
-        let answer = match first {
+        let (mut answer, route) = match first {
             Err(error) if !request.fallbacks.disabled => self.fall_back(&request, &group, error, &mut journey).await,
             first => first,
         }?;
         journey.entry.usage = answer.spent;
+        if let AnswerBody::Stream(reply) = &mut answer.body {
+            reply.continuation = Continuation::of(self, &request, &route);
+        }
         Ok(answer)
+    }
+
+    /// Answers a request by anybody but the deployment at `position`, which has failed it.
+    pub(super) async fn go_on(
+        &self,
+        request: &Request,
+        position: usize,
+        journey: &mut Journey<'_>,
+    ) -> Result<(Answer, Route), GatewayError> {
+        let group = self.resolve(&request.model)?;
+        match Serving::new(self, request, &request.body, &group, false).without(position).run(journey).await {
+            Err(error) if !request.fallbacks.disabled => self.fall_back(request, &group, error, journey).await,
+            first => first,
+        }
     }
 
     /// Asks one fallback after another.
@@ -48,7 +68,7 @@ impl Pipeline {
         group: &Resolved,
         error: GatewayError,
         journey: &mut Journey<'_>,
-    ) -> Result<Answer, GatewayError> {
+    ) -> Result<(Answer, Route), GatewayError> {
         let mut kind = failure::of(&error).kind;
         let config = &self.config.routing.fallbacks;
         if kind == FailureKind::Unsupported && !config.on_unsupported_params {
@@ -74,7 +94,7 @@ impl Pipeline {
         request: &Request,
         fallback: &Fallback,
         journey: &mut Journey<'_>,
-    ) -> Result<Answer, GatewayError> {
+    ) -> Result<(Answer, Route), GatewayError> {
         journey.fall_back(&fallback.model);
         let group = match self.resolve(&fallback.model) {
             Ok(group) => group,
@@ -87,7 +107,7 @@ impl Pipeline {
             true => Cow::Borrowed(&request.body),
             false => Cow::Owned(request.with_overrides(&fallback.overrides)?),
         };
-        self.serve(request, &body, &group, false, journey).await
+        Serving::new(self, request, &body, &group, false).run(journey).await
     }
 
     /// Whether another group could serve a call that its own can't serve at the moment.

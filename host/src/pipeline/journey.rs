@@ -1,17 +1,15 @@
 //! What a call has been through: its attempts, told in the log as they end, and what of its time is left.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::Failed;
-use super::lifecycle;
 use super::patience::Limits;
+use super::{GatewayError, lifecycle};
 use crate::config::Deployment;
 use crate::plugin::Usage;
-use crate::router::{Consequence, Pick, Reason, Route};
-use crate::telemetry;
+use crate::router::{Consequence, FailureKind, Pick, Reason, Route};
+use crate::telemetry::{self, Line};
 use crate::usage::{Entry, ServedBy};
 
 /// A call on its way from deployment to deployment.
@@ -103,10 +101,10 @@ impl<'a> Journey<'a> {
     }
 
     /// An attempt failed: its line, and what it used although it did.
-    pub(super) fn end_attempt(&mut self, failed: &Failed) {
-        let kind = failed.failure.kind.name();
-        self.entry.note_failed(&failed.route.target.deployment.id, kind, failed.spent);
-        let consequence = match failed.consequence {
+    pub(super) fn end_attempt(&mut self, ending: &Ending<'_>) {
+        let kind = ending.kind.name();
+        self.entry.note_failed(&ending.route.target.deployment.id, kind, ending.spent);
+        let consequence = match ending.consequence {
             Consequence::Exempt => None,
             Consequence::Counted => Some("counted against the deployment".to_owned()),
             Consequence::CooledDown(until) => {
@@ -114,45 +112,46 @@ impl<'a> Journey<'a> {
                 Some(format!("left alone for {:.1} s", wait.as_secs_f64()))
             }
         };
-        let error = failed.error.to_string();
-        self.log(&failed.route, failed.reason, failed.took, kind, failed.spent, Some(&error), consequence.as_deref());
+        self.log(ending.route, ending.reason, ending.took, |line| {
+            line.text("kind", Some(kind));
+            line.text("consequence", consequence.as_deref());
+            line.number("prompt_tokens", ending.spent.map(|usage| usage.prompt_tokens));
+            line.number("completion_tokens", ending.spent.map(|usage| usage.completion_tokens));
+            line.text("error", Some(&ending.error.to_string()));
+        });
     }
 
     /// The other attempt was faster.
     pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration) {
-        self.entry.note_failed(&route.target.deployment.id, "hedge_lost", None);
-        self.log(route, Reason::Hedge, took, "hedge_lost", None, None, None);
+        let kind = "hedge_lost";
+        self.entry.note_failed(&route.target.deployment.id, kind, None);
+        self.log(route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of one line")]
-    fn log(
-        &self,
-        route: &Route,
-        reason: Reason,
-        took: Duration,
-        kind: &str,
-        spent: Option<Usage>,
-        error: Option<&str>,
-        consequence: Option<&str>,
-    ) {
+    fn log(&self, route: &Route, reason: Reason, took: Duration, outcome: impl FnOnce(&mut Line)) {
         let deployment = &route.target.deployment;
         telemetry::log_attempt(|line| {
-            let mut why = String::new();
-            // Writing to a text never fails.
-            let _ = write!(why, "{reason}");
             line.text("call_id", Some(&self.entry.call_id));
             line.number("attempt", Some(self.entry.attempts.into()));
             line.text("group", Some(&self.group));
             line.text("deployment", Some(&deployment.id));
             line.text("provider", Some(&deployment.provider));
             line.text("provider_model", Some(&route.model));
-            line.text("chosen", Some(&why));
-            line.text("kind", Some(kind));
-            line.text("consequence", consequence);
-            line.number("prompt_tokens", spent.map(|usage| usage.prompt_tokens));
-            line.number("completion_tokens", spent.map(|usage| usage.completion_tokens));
+            line.formatted("chosen", Some(reason));
             line.milliseconds("duration_ms", Some(took));
-            line.text("error", error);
+            outcome(line);
         });
     }
+}
+
+/// How an attempt ended that brought no answer, or half of one.
+pub(super) struct Ending<'a> {
+    pub(super) error: &'a GatewayError,
+    pub(super) kind: FailureKind,
+    pub(super) consequence: Consequence,
+    pub(super) route: &'a Route,
+    pub(super) reason: Reason,
+    pub(super) took: Duration,
+    /// What the provider says that it used all the same.
+    pub(super) spent: Option<Usage>,
 }

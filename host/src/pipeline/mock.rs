@@ -55,5 +55,5 @@ pub(super) fn answer(text: &str, request: &Request, spent: &mut Option<Usage>) -
         push(json!([]), Some(usage));
     }
     out.extend_from_slice(DONE);
-    Ok(Answer::stream(StreamReply { first: Bytes::from(out), end: Some(End::Complete), relay: None, flight: None }))
+    Ok(Answer::stream(StreamReply::new(Bytes::from(out), Some(End::Complete), None)))
 }

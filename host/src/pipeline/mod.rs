@@ -15,6 +15,7 @@ mod answer;
 mod attempt;
 mod backoff;
 mod binding;
+mod continuation;
 mod error;
 mod exchange;
 mod failover;
@@ -29,6 +30,7 @@ mod native;
 pub mod outbound;
 mod patience;
 mod prepare;
+mod probe;
 mod relay;
 mod request;
 mod translated;
@@ -49,6 +51,7 @@ use binding::{Binding, Unbound, bind_all};
 pub use answer::{Answer, AnswerBody, StreamReply};
 pub use error::{GatewayError, no_deployment};
 use patience::Patience;
+pub use probe::Probed;
 pub use request::{Incoming, MAX_RETRIES, Wishes};
 
 /// Everything that a call needs. Made from a config once; calls in flight keep the one that they began with.

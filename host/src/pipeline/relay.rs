@@ -83,7 +83,7 @@ impl Relay {
             Ok(first) => first?,
             Err(_) => return Err(GatewayError::upstream(provider, patience.no_first())),
         };
-        Ok(StreamReply { first, end, relay: Some(self), flight: None })
+        Ok(StreamReply::new(first, end, Some(self)))
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Wishes {
 }
 
 /// A call, read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) operation: Operation,
     pub(super) body: RequestBody,
@@ -65,7 +65,7 @@ pub(super) struct Request {
 }
 
 /// What the client says about fallbacks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ClientFallbacks {
     /// `disable_fallbacks`.
     pub(super) disabled: bool,
@@ -178,7 +178,7 @@ fn fallbacks(body: &RequestBody, key: &'static str) -> Result<Vec<Fallback>, Gat
             Value::String(model) => found.push(Fallback { model, overrides: Map::new() }),
             Value::Object(mut overrides) => match overrides.shift_remove("model") {
                 Some(Value::String(model)) => {
-                    for banned in prepare::BANNED.iter().filter(|banned| overrides.contains_key(**banned)) {
+                    if let Some(banned) = prepare::BANNED.iter().find(|banned| overrides.contains_key(**banned)) {
                         let message = format!("'{banned}' can't be set by a client of this gateway.");
                         return Err(GatewayError::invalid(*banned, message));
                     }

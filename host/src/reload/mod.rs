@@ -110,7 +110,7 @@ pub async fn prepare(
         folder: None,
         plugins,
         config: file.status(),
-        pipeline: Pipeline::new(config, registry, upstream),
+        pipeline: Arc::new(Pipeline::new(config, registry, upstream)),
     };
     let folder = Folder::choose(sources.folder.as_deref(), environment, &state.pipeline.config);
     let live = Arc::new(Live::new(state, sender));
@@ -234,7 +234,7 @@ impl Reloader {
         let (registry, plugins) = self.shelf.arrange();
         tell_shadowed(&current.plugins, &plugins);
         self.live.state.store(Arc::new(State {
-            pipeline: current.pipeline.with_plugins(registry),
+            pipeline: Arc::new(current.pipeline.with_plugins(registry)),
             authenticator: current.authenticator.clone(),
             plugins,
             folder,
@@ -278,7 +278,7 @@ impl Reloader {
         }
         // One swap for both: no call sees the new configuration with the old limits.
         let (registry, plugins) = self.shelf.arrange();
-        let pipeline = current.pipeline.with_plugins(registry).with_config(config);
+        let pipeline = Arc::new(current.pipeline.with_plugins(registry).with_config(config));
         self.live.state.store(Arc::new(State {
             authenticator: Authenticator::new(&pipeline.config.general),
             pipeline,
@@ -296,7 +296,7 @@ impl Reloader {
     fn publish_config(&self, current: &State) {
         self.live.state.store(Arc::new(State {
             authenticator: current.authenticator.clone(),
-            pipeline: current.pipeline.with_plugins(current.pipeline.plugins.clone()),
+            pipeline: current.pipeline.clone(),
             plugins: current.plugins.clone(),
             folder: current.folder.clone(),
             config: self.config.status(),

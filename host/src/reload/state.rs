@@ -18,7 +18,7 @@ use crate::plugin::Plugin;
 #[derive(Debug)]
 pub struct State {
     /// Answers calls.
-    pub pipeline: Pipeline,
+    pub pipeline: Arc<Pipeline>,
     /// Checks keys.
     pub authenticator: Authenticator,
     /// All plugins, those that don't serve too.

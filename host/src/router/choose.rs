@@ -120,6 +120,7 @@ impl Router {
             if survey.candidates.is_empty() && query.again {
                 survey.look(resolved, query, true, now);
             }
+            survey.heed_probes();
             let Some((target, reason)) = self.pick(&mut survey, resolved, query, now) else {
                 return Err(survey.nothing(resolved));
             };
@@ -196,6 +197,15 @@ impl<'a> Survey<'a> {
                     self.obstacles.add(obstacle);
                 }
             }
+        }
+    }
+
+    /// Leaves out whom a probe found unwell; where it found all so, one of them may serve all the same.
+    fn heed_probes(&mut self) {
+        let unwell = self.candidates.iter().filter(|target| target.vitals.found_unwell()).count();
+        if unwell > 0 && unwell < self.candidates.len() {
+            self.candidates.retain(|target| !target.vitals.found_unwell());
+            self.others.unwell += u32::try_from(unwell).unwrap_or(u32::MAX);
         }
     }
 

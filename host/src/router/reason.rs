@@ -70,6 +70,8 @@ pub struct Others {
     pub rate_limited: u32,
     /// They have failed this call.
     pub tried: u32,
+    /// A probe without a call found them unwell.
+    pub unwell: u32,
     /// They can't serve such a request.
     pub unfit: u32,
     /// The operator has blocked them, or they can't be called at all.
@@ -108,6 +110,7 @@ impl fmt::Display for Others {
             (self.full, "full"),
             (self.rate_limited, "over its rate limit"),
             (self.tried, "tried"),
+            (self.unwell, "found unwell by a probe"),
             (self.unfit, "unfit"),
             (self.unusable, "unusable"),
         ];

@@ -57,6 +57,15 @@ impl RetryBudget {
         self.withdraw(-self.cap, now);
     }
 
+    /// Repeats that could be made now.
+    pub fn left(&self, now: Instant) -> f64 {
+        let trickled = *self.saved.trickled.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = trickled.map_or(SAVED_SECONDS, |last| now.saturating_duration_since(last).as_secs_f64());
+        let trickle = (seconds * self.per_second * UNIT) as i64;
+        let there = self.saved.amount.load(Ordering::Acquire).saturating_add(trickle).min(self.cap);
+        there.max(0) as f64 / UNIT
+    }
+
     /// Takes one if at least `least` is there.
     fn withdraw(&self, least: i64, now: Instant) -> bool {
         let mut trickled = self.saved.trickled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,6 +112,7 @@ mod tests {
         (0..50).for_each(|_| budget.deposit());
         assert_eq!(repeats(&budget, now), 10);
         (0..5000).for_each(|_| budget.deposit());
+        assert!((budget.left(now) - 20.0).abs() < 0.01, "{}", budget.left(now));
         assert_eq!(repeats(&budget, now), 20, "no more is saved up than 100 attempts' share");
     }
 

@@ -42,6 +42,8 @@ pub struct Entry {
     pub fallbacks: u32,
     /// `old model -> its successor`, where the successor serves.
     pub successor: Option<String>,
+    /// Its stream broke, and another deployment went on with it.
+    pub continued: bool,
     /// Two attempts ran side by side.
     pub hedged: bool,
     /// The attempts that brought no answer: which deployment, and how it failed.
@@ -106,6 +108,7 @@ impl Entry {
             retries: 0,
             fallbacks: 0,
             successor: None,
+            continued: false,
             hedged: false,
             failed: Vec::new(),
             failed_usage: None,
@@ -170,6 +173,7 @@ impl Entry {
         line.number("attempts", Some(self.attempts.into()).filter(|attempts| *attempts > 1));
         line.number("fallbacks", Some(self.fallbacks.into()).filter(|fallbacks| *fallbacks > 0));
         line.text("successor", self.successor.as_deref());
+        line.flag("continued", self.continued);
         line.flag("hedged", self.hedged);
         line.flag("stream", self.streaming);
         line.number("prompt_tokens", tokens(|usage| usage.prompt_tokens));

@@ -16,6 +16,11 @@ const STRATEGIES: [(&str, StrategyKind); 7] = [
 ];
 
 impl StrategyKind {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        STRATEGIES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
+
     /// One that isn't there is a warning: calls are served all the same, only by others.
     pub(super) fn read(settings: &Settings<'_>, report: &mut Report) -> Self {
         let Some(at) = settings.get("routing_strategy") else { return Self::default() };

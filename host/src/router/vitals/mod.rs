@@ -36,6 +36,8 @@ pub struct Vitals {
     in_flight: AtomicU32,
     /// It isn't called as usual: the lock knows more.
     unwell: AtomicBool,
+    /// A probe without a call found it so, and the operator wants that to be heeded.
+    found_unwell: AtomicBool,
     record: Mutex<Record>,
 }
 
@@ -125,6 +127,17 @@ impl Vitals {
     /// Attempts under way.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// What a probe without a call found, for those who have `enable_health_check_routing`: a deployment that it found
+    /// unwell gets no calls while another one can take them.
+    pub fn set_probe_result(&self, unwell: bool) {
+        self.found_unwell.store(unwell, Ordering::Relaxed);
+    }
+
+    /// What it found.
+    pub fn found_unwell(&self) -> bool {
+        self.found_unwell.load(Ordering::Relaxed)
     }
 
     fn unwell(&self) -> bool {
