@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::patience::Limits;
+use super::request::Request;
 use super::{GatewayError, lifecycle};
 use crate::config::Deployment;
 use crate::plugin::Usage;
-use crate::router::{Consequence, FailureKind, Pick, Reason, Route};
+use crate::router::{Consequence, Cure, FailureKind, Pick, Reason, Route};
 use crate::telemetry::{self, Line};
 use crate::usage::{Entry, ServedBy};
 
@@ -23,8 +24,11 @@ pub(super) struct Journey<'a> {
 }
 
 impl<'a> Journey<'a> {
-    pub(super) fn new(entry: &'a mut Entry, model: &str) -> Self {
-        Self { entry, group: model.to_owned(), began: Instant::now(), deadline: None, waited: Duration::ZERO }
+    pub(super) fn new(entry: &'a mut Entry, request: &Request) -> Self {
+        let began = Instant::now();
+        // Without a word of the client's it depends on the deployment that is asked first.
+        let deadline = request.limits.total.map(|total| began + total);
+        Self { entry, group: request.model.clone(), began, deadline, waited: Duration::ZERO }
     }
 
     /// A fallback takes over.
@@ -112,7 +116,9 @@ impl<'a> Journey<'a> {
                 Some(format!("left alone for {:.1} s", wait.as_secs_f64()))
             }
         };
-        self.log(ending.route, ending.reason, ending.took, |line| {
+        // What a client did wrong is nothing to warn its operator of.
+        let level = if ending.kind.cure() == Cure::Nothing { "INFO" } else { "WARN" };
+        self.log(level, ending.route, ending.reason, ending.took, |line| {
             line.text("kind", Some(kind));
             line.text("consequence", consequence.as_deref());
             line.number("prompt_tokens", ending.spent.map(|usage| usage.prompt_tokens));
@@ -125,12 +131,12 @@ impl<'a> Journey<'a> {
     pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration) {
         let kind = "hedge_lost";
         self.entry.note_failed(&route.target.deployment.id, kind, None);
-        self.log(route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
+        self.log("INFO", route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
     }
 
-    fn log(&self, route: &Route, reason: Reason, took: Duration, outcome: impl FnOnce(&mut Line)) {
+    fn log(&self, level: &str, route: &Route, reason: Reason, took: Duration, outcome: impl FnOnce(&mut Line)) {
         let deployment = &route.target.deployment;
-        telemetry::log_attempt(|line| {
+        telemetry::log_attempt(level, |line| {
             line.text("call_id", Some(&self.entry.call_id));
             line.number("attempt", Some(self.entry.attempts.into()));
             line.text("group", Some(&self.group));
