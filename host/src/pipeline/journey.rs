@@ -1,5 +1,6 @@
 //! What a call has been through: its attempts, told in the log as they end, and what of its time is left.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,30 +18,34 @@ use crate::usage::{Entry, ServedBy};
 pub(super) struct Journey<'a> {
     pub(super) entry: &'a mut Entry,
     /// Whom the attempts are made for: the client's model, then each fallback.
-    group: String,
+    group: Cow<'a, str>,
     began: Instant,
     deadline: Option<Instant>,
     waited: Duration,
 }
 
 impl<'a> Journey<'a> {
-    pub(super) fn new(entry: &'a mut Entry, request: &Request) -> Self {
+    pub(super) fn new(entry: &'a mut Entry, request: &'a Request) -> Self {
         let began = Instant::now();
         // Without a word of the client's it depends on the deployment that is asked first.
         let deadline = request.limits.total.map(|total| began + total);
-        Self { entry, group: request.model.clone(), began, deadline, waited: Duration::ZERO }
+        Self { entry, group: Cow::Borrowed(&request.model), began, deadline, waited: Duration::ZERO }
     }
 
     /// A fallback takes over.
     pub(super) fn fall_back(&mut self, model: &str) {
-        self.group = model.to_owned();
+        self.group = Cow::Owned(model.to_owned());
         self.entry.fallbacks += 1;
         self.entry.group = Some(model.to_owned());
     }
 
     /// Nobody serves the fallback that has taken over.
     pub(super) fn log_missing(&self) {
-        tracing::warn!(call_id = self.entry.call_id, fallback = self.group, "no deployment has the name of a fallback");
+        tracing::warn!(
+            call_id = self.entry.call_id,
+            fallback = &*self.group,
+            "no deployment has the name of a fallback"
+        );
     }
 
     /// When the caller gives up.
