@@ -39,6 +39,11 @@ pub(super) fn expected(case: Case, wire: Wire) -> Cell {
     let Case { fault, streaming, arrangement } = case;
     let (told, kind) = match end(fault, streaming, wire) {
         End::Answer => return cell(Seen::Whole, [1, 0], log("complete", 0, TOKENS)),
+        End::Midway { .. } if arrangement == Arrangement::Continuation => {
+            let (kind, failed_tokens) = (kind_midway(fault, wire), tokens_midway(wire));
+            let log = Log { attempts: 2, kinds: vec![kind.to_owned()], failed_tokens, ..log("complete", 0, TOKENS) };
+            return cell(Seen::GoneOnWith, [1, 1], log);
+        }
         End::Midway { code } => {
             let seen = Seen::Midway { code: code.map(str::to_owned) };
             return cell(seen, [1, 0], log("failed", 0, tokens_midway(wire)));
@@ -47,7 +52,8 @@ pub(super) fn expected(case: Case, wire: Wire) -> Cell {
         End::Failure { told, kind } => (told, kind),
     };
     let cure = cure(fault, kind);
-    let tries = if cure == Cure::Time && arrangement != Arrangement::Group { ATTEMPTS } else { 1 };
+    let alone = matches!(arrangement, Arrangement::Lone | Arrangement::Fallback);
+    let tries = if cure == Cure::Time && alone { ATTEMPTS } else { 1 };
     let failed = Log {
         attempts: tries as u64,
         kinds: vec![kind.to_owned(); tries],
@@ -66,7 +72,7 @@ pub(super) fn expected(case: Case, wire: Wire) -> Cell {
     match arrangement {
         Arrangement::Lone => cell(told, [calls, 0], failed),
         Arrangement::Group if cure == Cure::AnotherModel => cell(told, [calls, 0], failed),
-        Arrangement::Group => cell(Seen::Whole, [calls, 1], saved(0)),
+        Arrangement::Group | Arrangement::Continuation => cell(Seen::Whole, [calls, 1], saved(0)),
         Arrangement::Fallback => cell(Seen::Whole, [calls, 1], saved(1)),
     }
 }
@@ -98,6 +104,16 @@ fn tokens_midway(wire: Wire) -> Tokens {
         Wire::OpenAi => [None, None],
         Wire::Anthropic => [Some(5), Some(1)],
         Wire::Gemini => [Some(5), Some(0)],
+    }
+}
+
+/// How such an attempt is told in the log, where another one goes on with its stream.
+fn kind_midway(fault: Fault, wire: Wire) -> &'static str {
+    match (fault, wire) {
+        (StallMidway, _) => "timeout",
+        (ErrorMidway, Wire::OpenAi) => "server_error",
+        (ErrorMidway, _) => "overloaded",
+        _ => "malformed",
     }
 }
 
