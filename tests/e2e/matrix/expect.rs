@@ -19,8 +19,8 @@ enum End {
     Failure { told: Seen, kind: &'static str },
     /// The client has seen a text already.
     Midway { code: Option<&'static str> },
-    /// The client has seen the whole text already.
-    Late { seen: Seen },
+    /// The client has seen the whole text already, with its finish reason.
+    Late { code: Option<&'static str> },
 }
 
 /// What may bring an answer after a failure.
@@ -48,7 +48,11 @@ pub(super) fn expected(case: Case, wire: Wire) -> Cell {
             let seen = Seen::Midway { code: code.map(str::to_owned) };
             return cell(seen, [1, 0], log("failed", 0, tokens_midway(wire)));
         }
-        End::Late { seen } => return cell(seen, [1, 0], log("failed", 0, TOKENS)),
+        // Also where a broken stream may be gone on with: there is nothing to go on with.
+        End::Late { code } => {
+            let seen = Seen::AtTheEnd { code: code.map(str::to_owned) };
+            return cell(seen, [1, 0], log("failed", 0, TOKENS));
+        }
         End::Failure { told, kind } => (told, kind),
     };
     let cure = cure(fault, kind);
@@ -132,17 +136,11 @@ fn end(fault: Fault, streaming: bool, wire: Wire) -> End {
     let malformed = if native { Some("upstream_malformed") } else { None };
     match fault {
         Drip if streaming => End::Answer,
-        // Every choice has its finish reason, and the connection is at its end: nothing is missing. But Anthropic's
-        // streams are over when they say so.
-        EndUnsaid if wire != Wire::Anthropic => End::Answer,
-        EndUnsaid => End::Late { seen: Seen::AtTheEnd { code: None } },
-        // Something might follow, usage for one; nothing does.
-        StallUnsaid => {
-            let code = Some("upstream_timeout".to_owned());
-            // Gemini's finish reason may come more than once: only the end tells which was the last.
-            let seen = if wire == Wire::Gemini { Seen::Midway { code } } else { Seen::AtTheEnd { code } };
-            End::Late { seen }
-        }
+        // Every choice has its finish reason, and no more comes: nothing is missing. But Anthropic's streams are over
+        // when they say so.
+        EndUnsaid | StallUnsaid if wire != Wire::Anthropic => End::Answer,
+        EndUnsaid => End::Late { code: None },
+        StallUnsaid => End::Late { code: Some("upstream_timeout") },
         ResetMidway if streaming => End::Midway { code: Some("upstream_broken") },
         StallMidway if streaming => End::Midway { code: Some("upstream_timeout") },
         EndMidway | MalformedMidway if streaming => End::Midway { code: malformed },

@@ -188,8 +188,6 @@ fn of_transcript(fault: Fault, transcript: &Transcript) -> Seen {
     let code = error["code"].as_str().map(str::to_owned);
     match (text.as_str(), transcript.meaning().finish_reason.as_deref()) {
         (SAID, None) => Seen::Midway { code },
-        // A plugin may keep a finish reason until it knows that nothing follows.
-        (WHOLE, None) if fault == Fault::StallUnsaid => Seen::Midway { code },
         (WHOLE, Some("stop")) => Seen::AtTheEnd { code },
         _ => panic!("neither a part nor the whole: {transcript:#?}"),
     }
