@@ -17,6 +17,9 @@ pub(super) enum Arrangement {
     Group,
     /// A healthy deployment in another group, its fallback.
     Fallback,
+    /// A healthy deployment in the same group, which may go on with a stream that broke: an operator has to want that,
+    /// for all models of a gateway.
+    Continuation,
 }
 
 /// A cell of the matrix, for any wire.
@@ -45,7 +48,7 @@ const HEALTHY: &str = "healthy";
 // === impl Arrangement ===
 
 impl Arrangement {
-    pub(super) const ALL: [Self; 3] = [Self::Lone, Self::Group, Self::Fallback];
+    pub(super) const ALL: [Self; 4] = [Self::Lone, Self::Group, Self::Fallback, Self::Continuation];
 }
 
 // === impl Case ===
@@ -56,11 +59,21 @@ impl Case {
         let mut all = Vec::new();
         for arrangement in Arrangement::ALL {
             for fault in faults::ALL {
-                let modes = [false, true].into_iter().filter(|streaming| *streaming || !fault.only_streams());
+                let own = |streaming: &bool| match arrangement {
+                    // It is for nothing else.
+                    Arrangement::Continuation => *streaming && fault.shows_text(),
+                    _ => *streaming || !fault.only_streams(),
+                };
+                let modes = [false, true].into_iter().filter(own);
                 all.extend(modes.map(|streaming| Case { fault, streaming, arrangement }));
             }
         }
         all
+    }
+
+    /// Whether streams that break are gone on with.
+    pub(super) fn continues(self) -> bool {
+        self.arrangement == Arrangement::Continuation
     }
 
     /// The model that its client names.
@@ -73,8 +86,8 @@ impl Case {
 // === impl House ===
 
 impl House {
-    /// Starts it.
-    pub(super) async fn open(wire: Wire, cases: &[Case]) -> Self {
+    /// Starts it; `continues`: streams that break are gone on with.
+    pub(super) async fn open(wire: Wire, cases: &[Case], continues: bool) -> Self {
         let gates: HashMap<String, Gate> = cases.iter().map(|case| (case.name(), Gate::closed())).collect();
         let gates = Arc::new(gates);
         let upstream = provider(wire, cases, &gates);
@@ -99,7 +112,7 @@ impl House {
             builder = builder.model_with(&name, wire.model(), &wire.base_of(&faulty), params);
             match case.arrangement {
                 Arrangement::Lone => {}
-                Arrangement::Group => {
+                Arrangement::Group | Arrangement::Continuation => {
                     builder = builder.model_with(&name, wire.model(), &healthy, json!({"order": 2}));
                 }
                 Arrangement::Fallback => {
@@ -111,6 +124,7 @@ impl House {
         }
         // The default, which the harness turns off.
         let builder = builder.set("router_settings", "num_retries", json!(2));
+        let builder = builder.set("router_settings", "enable_mid_stream_fallback_continuation", json!(continues));
         let gateway = builder.set("router_settings", "fallbacks", Value::Array(fallbacks)).start().await;
         Self { gateway, upstream, gates, no_tls, closed }
     }

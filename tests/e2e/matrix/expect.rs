@@ -19,8 +19,8 @@ enum End {
     Failure { told: Seen, kind: &'static str },
     /// The client has seen a text already.
     Midway { code: Option<&'static str> },
-    /// The client has seen the whole text already.
-    Late { seen: Seen },
+    /// The client has seen the whole text already, with its finish reason.
+    Late { code: Option<&'static str> },
 }
 
 /// What may bring an answer after a failure.
@@ -39,15 +39,25 @@ pub(super) fn expected(case: Case, wire: Wire) -> Cell {
     let Case { fault, streaming, arrangement } = case;
     let (told, kind) = match end(fault, streaming, wire) {
         End::Answer => return cell(Seen::Whole, [1, 0], log("complete", 0, TOKENS)),
+        End::Midway { .. } if arrangement == Arrangement::Continuation => {
+            let (kind, failed_tokens) = (kind_midway(fault, wire), tokens_midway(wire));
+            let log = Log { attempts: 2, kinds: vec![kind.to_owned()], failed_tokens, ..log("complete", 0, TOKENS) };
+            return cell(Seen::GoneOnWith, [1, 1], log);
+        }
         End::Midway { code } => {
             let seen = Seen::Midway { code: code.map(str::to_owned) };
             return cell(seen, [1, 0], log("failed", 0, tokens_midway(wire)));
         }
-        End::Late { seen } => return cell(seen, [1, 0], log("failed", 0, TOKENS)),
+        // Also where a broken stream may be gone on with: there is nothing to go on with.
+        End::Late { code } => {
+            let seen = Seen::AtTheEnd { code: code.map(str::to_owned) };
+            return cell(seen, [1, 0], log("failed", 0, TOKENS));
+        }
         End::Failure { told, kind } => (told, kind),
     };
     let cure = cure(fault, kind);
-    let tries = if cure == Cure::Time && arrangement != Arrangement::Group { ATTEMPTS } else { 1 };
+    let alone = matches!(arrangement, Arrangement::Lone | Arrangement::Fallback);
+    let tries = if cure == Cure::Time && alone { ATTEMPTS } else { 1 };
     let failed = Log {
         attempts: tries as u64,
         kinds: vec![kind.to_owned(); tries],
@@ -66,7 +76,7 @@ pub(super) fn expected(case: Case, wire: Wire) -> Cell {
     match arrangement {
         Arrangement::Lone => cell(told, [calls, 0], failed),
         Arrangement::Group if cure == Cure::AnotherModel => cell(told, [calls, 0], failed),
-        Arrangement::Group => cell(Seen::Whole, [calls, 1], saved(0)),
+        Arrangement::Group | Arrangement::Continuation => cell(Seen::Whole, [calls, 1], saved(0)),
         Arrangement::Fallback => cell(Seen::Whole, [calls, 1], saved(1)),
     }
 }
@@ -101,6 +111,16 @@ fn tokens_midway(wire: Wire) -> Tokens {
     }
 }
 
+/// How such an attempt is told in the log, where another one goes on with its stream.
+fn kind_midway(fault: Fault, wire: Wire) -> &'static str {
+    match (fault, wire) {
+        (StallMidway, _) => "timeout",
+        (ErrorMidway, Wire::OpenAi) => "server_error",
+        (ErrorMidway, _) => "overloaded",
+        _ => "malformed",
+    }
+}
+
 /// The same before any text.
 fn tokens_before_text(fault: Fault, wire: Wire) -> Tokens {
     match (fault, wire) {
@@ -116,17 +136,11 @@ fn end(fault: Fault, streaming: bool, wire: Wire) -> End {
     let malformed = if native { Some("upstream_malformed") } else { None };
     match fault {
         Drip if streaming => End::Answer,
-        // Every choice has its finish reason, and the connection is at its end: nothing is missing. But Anthropic's
-        // streams are over when they say so.
-        EndUnsaid if wire != Wire::Anthropic => End::Answer,
-        EndUnsaid => End::Late { seen: Seen::AtTheEnd { code: None } },
-        // Something might follow, usage for one; nothing does.
-        StallUnsaid => {
-            let code = Some("upstream_timeout".to_owned());
-            // Gemini's finish reason may come more than once: only the end tells which was the last.
-            let seen = if wire == Wire::Gemini { Seen::Midway { code } } else { Seen::AtTheEnd { code } };
-            End::Late { seen }
-        }
+        // Every choice has its finish reason, and no more comes: nothing is missing. But Anthropic's streams are over
+        // when they say so.
+        EndUnsaid | StallUnsaid if wire != Wire::Anthropic => End::Answer,
+        EndUnsaid => End::Late { code: None },
+        StallUnsaid => End::Late { code: Some("upstream_timeout") },
         ResetMidway if streaming => End::Midway { code: Some("upstream_broken") },
         StallMidway if streaming => End::Midway { code: Some("upstream_timeout") },
         EndMidway | MalformedMidway if streaming => End::Midway { code: malformed },

@@ -154,6 +154,11 @@ impl Fault {
         matches!(self, ResetBeforeText | EndUnsaid | StallBeforeText | StallUnsaid | MalformedMidway | ErrorMidway)
     }
 
+    /// Whether the client of a stream sees a text before anything goes wrong.
+    pub(super) fn shows_text(self) -> bool {
+        matches!(self, ResetMidway | EndMidway | EndUnsaid | StallMidway | StallUnsaid | MalformedMidway | ErrorMidway)
+    }
+
     /// Whether the provider says something that the client is to read.
     pub(super) fn in_its_words(self) -> bool {
         matches!(self, Status(_) | RateLimitedShort | RateLimitedLong | Quota | ContextWindow | ErrorBody | ErrorMidway)

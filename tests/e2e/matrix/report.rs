@@ -55,6 +55,10 @@ fn title(arrangement: Arrangement) -> &'static str {
         Arrangement::Lone => "\n## A lone deployment\n\n",
         Arrangement::Group => "\n## A group with a second, healthy deployment\n\n",
         Arrangement::Fallback => "\n## A lone deployment, and a fallback to another group\n\n",
+        Arrangement::Continuation => {
+            "\n## A group with a second deployment, and `enable_mid_stream_fallback_continuation`\n\nOnly what differs \
+             from the group without it: streams that break after a text.\n\n"
+        }
     }
 }
 
