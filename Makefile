@@ -2,7 +2,7 @@
 SHELL := bash
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint plugins examples test-clients bench bench-isolation bench-stages instructions clean
+.PHONY: help run build test chaos lint plugins examples test-clients bench bench-isolation bench-stages instructions clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Where cargo puts what it builds is what the rest of this file counts on.
@@ -36,6 +36,11 @@ test: plugins examples ## Every test in Rust: gateway, plugins, and end to end t
 	@echo "test: plugins, natively"
 	@$(SETUP) cargo test --locked --features ai-api-plugin-sdk/testing $(foreach package,sdk openai anthropic gemini echo,--package ai-api-plugin-$(package))
 	@$(SETUP) cargo test --locked --manifest-path plugins/examples/rust/Cargo.toml --target-dir "$(TARGET)/examples/rust-native"
+
+chaos: plugins ## Providers that die, return, stall and fail under load, for longer than `make test` does; CALLS=, SEED=
+	@$(SETUP) cargo build --locked
+	@$(SETUP) AI_API_CHAOS_CALLS="$(or $(CALLS),5000)" AI_API_CHAOS_SEED="$(or $(SEED),5)" \
+	cargo test --locked --package ai-api-e2e -- chaos --nocapture
 
 test-clients: ## OpenAI's own SDKs (Python, Node) and the README's commands against the binary
 	@. scripts/setup.sh clients && \

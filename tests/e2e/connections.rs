@@ -5,6 +5,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::trio::{Trio, provider};
+
 /// Begins with `first`, then waits for the gate.
 fn held(wire: Wire, gate: &Gate) -> Reply {
     let begun = Reply::events(wire.opening()).send(wire.text("first")).step(Step::Wait(gate.clone()));
@@ -172,5 +174,31 @@ async fn http2_by_prior_knowledge_is_understood_though_its_preface_comes_in_piec
         let client = Client::new(&proxy, MASTER_KEY).http2();
         let list = within("an answer over HTTP/2", client.get("/v1/models")).await;
         assert_eq!(list.ok()["object"], "list", "{first} bytes first");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_provider_closed_between_two_calls_is_no_failure() {
+    let trio = Trio::replying(|wire| wire.reply("again").closing_quietly()).await;
+    for case in trio.cases() {
+        for call in 1..=5 {
+            let answer = case.client.chat(&case.name, "hi").await;
+            assert_eq!(answer.content(), "again", "call {call}");
+            case.upstream.closed(call).await;
+        }
+        assert_eq!(case.upstream.hits(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_for_the_next_call() {
+    let trio = Trio::with(json!({}), |wire| provider(wire, "hello")).await;
+    for case in trio.cases() {
+        for _ in 0..3 {
+            assert_eq!(case.client.chat(&case.name, "hi").await.content(), "hello");
+            case.client.stream(&case.name, "hi").await.transcript().await;
+        }
+        // A stream may leave its connection behind: what follows `[DONE]` isn't waited for.
+        assert!(case.upstream.connections() <= 4, "{} connections for 6 calls", case.upstream.connections());
     }
 }

@@ -1,7 +1,9 @@
 //! The harness itself, without a gateway: what the fake upstream is told to do is what a client sees.
 
+use std::net::TcpStream;
+
 use ai_api_e2e::{
-    Client, Event, FakeUpstream, Framing, Gate, Meaning, Recording, Reply, Step, Transcript, Wire, recordings,
+    Client, Event, FakeUpstream, Framing, Gate, Meaning, Port, Recording, Reply, Step, Transcript, Wire, recordings,
 };
 
 #[tokio::test]
@@ -47,18 +49,47 @@ async fn a_broken_answer_looks_broken_in_every_framing() {
         assert!(response.bytes().await.is_err(), "{framing:?}");
         upstream.closed(1).await;
     }
-    let upstream = FakeUpstream::replying(Reply::hang_up());
+    for reply in [Reply::hang_up(), Reply::reset()] {
+        let upstream = FakeUpstream::replying(reply);
+        let client = Client::new(&upstream.origin(), "sk-test");
+        assert!(client.request(reqwest::Method::POST, "/").send().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_goes_down_drops_its_calls_and_comes_back_at_its_port() {
+    let upstream = FakeUpstream::replying_in_turn(vec![Reply::silence(), Wire::OpenAi.reply("hello")]);
     let client = Client::new(&upstream.origin(), "sk-test");
-    assert!(client.request(reqwest::Method::POST, "/").send().await.is_err());
+    let waiting = client.request(reqwest::Method::POST, "/").send();
+    let waiting = tokio::spawn(waiting);
+    upstream.asked(1).await;
+    upstream.go_down().await;
+    assert!(waiting.await.expect("no panic").is_err());
+    let refused = client.request(reqwest::Method::POST, "/").send().await;
+    assert!(refused.is_err_and(|error| error.is_connect()));
+    upstream.come_back().await;
+    assert_eq!(client.chat("gpt", "hi").await.content(), "hello");
+}
+
+#[tokio::test]
+async fn a_reserved_port_refuses_until_somebody_listens() {
+    let port = Port::reserve();
+    assert!(TcpStream::connect(port.address()).is_err());
+    let listener = port.listen();
+    assert!(TcpStream::connect(port.address()).is_ok());
+    drop(listener);
+    assert!(TcpStream::connect(port.address()).is_err());
 }
 
 #[tokio::test]
 async fn a_connection_that_closes_quietly_had_a_whole_answer() {
     let upstream = FakeUpstream::replying(Wire::OpenAi.reply("hello").closing_quietly());
-    let client = Client::new(&upstream.origin(), "sk-test");
-    assert_eq!(client.chat("gpt", "hi").await.content(), "hello");
-    upstream.closed(1).await;
-    assert_eq!(client.chat("gpt", "hi").await.content(), "hello");
+    for call in 1..=2 {
+        // Another client each time, for one that hasn't seen the end yet would use the connection again.
+        let client = Client::new(&upstream.origin(), "sk-test");
+        assert_eq!(client.chat("gpt", "hi").await.content(), "hello");
+        upstream.closed(call).await;
+    }
     assert_eq!(upstream.connections(), 2);
 }
 

@@ -94,3 +94,15 @@ async fn one_clock_runs_for_a_whole_answer() {
         case.upstream.left_alone(1).await;
     }
 }
+
+#[tokio::test]
+async fn an_answer_of_10_mb_arrives_whole() {
+    // A leak would not fit, a quadratic decoder would not end.
+    let text: String = (0..10_000_000 / 8).map(|index| format!("{index:07} ")).collect();
+    let trio = Trio::replying(|wire| wire.reply(&text)).await;
+    for case in trio.cases() {
+        let answer = case.client.chat(&case.name, "hi").await;
+        assert_eq!(answer.status, 200, "{}", &answer.text()[..answer.text().len().min(2000)]);
+        assert!(answer.content() == text, "changed on the way: {} bytes", answer.body.len());
+    }
+}

@@ -189,6 +189,20 @@ impl Gateway {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// How many files and sockets the process has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process runs").count()
+    }
+
+    /// The log's lines that say `message`; needs `JSON_LOGS`.
+    pub fn lines(&self, message: &str) -> Vec<Value> {
+        // Not every line is worth parsing.
+        let message_field = format!("\"message\":\"{message}\"");
+        let log = self.log();
+        let lines = log.lines().filter(|line| line.contains(&message_field));
+        lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// Whether the process still runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child can be waited for").is_none()

@@ -1,5 +1,7 @@
 //! What the fake upstream answers, step by step.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -33,8 +35,12 @@ pub enum Step {
     Wait(Gate),
     /// Sends nothing any more and keeps the connection, until the gateway gives up.
     Stall,
+    /// Lets time pass: for providers that are slow.
+    Pause(Duration),
     /// Drops the connection: the body stays incomplete.
     Break,
+    /// The same with a reset instead of an orderly end.
+    Reset,
 }
 
 /// How the end of the body is marked.
@@ -91,6 +97,11 @@ impl Reply {
     /// Accepts the call and drops the connection.
     pub fn hang_up() -> Self {
         Self { before_head: vec![Step::Break], ..Self::status(200) }
+    }
+
+    /// Accepts the call and resets the connection.
+    pub fn reset() -> Self {
+        Self { before_head: vec![Step::Reset], ..Self::status(200) }
     }
 
     /// Adds a header.

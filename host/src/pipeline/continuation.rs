@@ -85,6 +85,8 @@ impl Continuation {
         let choices = chunk.get_mut("choices").and_then(Value::as_array_mut);
         for choice in choices.into_iter().flatten() {
             self.is_over |= choice.get("index").is_some_and(|index| index.as_u64() != Some(0));
+            // It is whole: what broke was only its end.
+            self.is_over |= choice.get("finish_reason").is_some_and(|reason| !reason.is_null());
             let Some(delta) = choice.get_mut("delta").and_then(Value::as_object_mut) else { continue };
             self.is_over |= ["tool_calls", "function_call", "audio", "refusal"]
                 .iter()
@@ -127,7 +129,7 @@ impl Continuation {
         self.resumed += 1;
         self.decoder = Decoder::sse();
         let spent = entry.usage.take();
-        let mut journey = Journey::new(entry, &request.model);
+        let mut journey = Journey::new(entry, &request);
         journey.end_attempt(&Ending {
             error,
             kind: failure.kind,

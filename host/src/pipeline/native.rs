@@ -134,7 +134,14 @@ impl Native {
             return Err(error);
         }
         let read = read_events(&mut self.source, self.patience, &mut self.decoder, &mut self.events).await;
-        let read = read.map_err(|error| GatewayError::upstream(&self.provider, error))?;
+        let read = match read {
+            Ok(read) => read,
+            // Every choice has its finish reason: what is missing is `[DONE]`, at most the usage.
+            Err(_) if self.finished != 0 && self.is_whole() => {
+                return Ok(Piece { bytes: DONE.into(), has_content: true, end: Some(End::Complete), usage: None });
+            }
+            Err(error) => return Err(GatewayError::upstream(&self.provider, error)),
+        };
         if read.is_end {
             self.events.extend(self.decoder.finish());
         }

@@ -128,14 +128,18 @@ impl Translated {
         }
     }
 
-    /// The stream broke. What was used by then the plugin may know.
+    /// The stream broke. The answer may be whole all the same, as far as the plugin knows; else it may know what was used.
     async fn broke(&mut self, error: UpstreamError) -> Result<Piece, GatewayError> {
         let ending = match error {
             UpstreamError::Timeout { .. } => Ending::Stalled,
             _ => Ending::Cut,
         };
+        let ended = self.exchange.end(ending).await.ok();
+        let usage = match ended {
+            Some(rest) if rest.done => return Ok(self.frame(rest)),
+            rest => rest.and_then(|batch| batch.usage),
+        };
         self.pending = Some(GatewayError::upstream(&self.provider, error));
-        let usage = self.exchange.end(ending).await.ok().and_then(|batch| batch.usage);
         Ok(Piece { usage, ..Piece::default() })
     }
 }
