@@ -180,3 +180,68 @@ async fn one_line_tells_of_each_attempt_why_and_what_came_of_it() {
     assert_eq!((attempt["kind"].clone(), attempt["attempt"].clone()), (json!("rate_limited"), json!(1)), "{attempt}");
     assert!(attempt["consequence"].as_str().is_some_and(|what| what.starts_with("left alone for")), "{attempt}");
 }
+
+#[tokio::test]
+async fn when_all_are_left_alone_for_a_moment_a_call_waits_for_the_first_to_come_back() {
+    let once =
+        || FakeUpstream::replying_in_turn(vec![refusing(429).header("retry-after", "1"), Wire::OpenAi.reply("hello")]);
+    let (one, two) = (once(), once());
+    let gateway = group(&[&one, &two], json!({})).await;
+    let hurried = gateway.client().chat_with("m", "hi", json!({"timeout": 0.5})).await;
+    assert_eq!((hurried.status, hurried.header("retry-after")), (429, Some("1")), "{}", hurried.text());
+    assert_eq!(gateway.client().chat("m", "hi").await.content(), "hello");
+    assert_eq!(one.hits() + two.hits(), 3);
+}
+
+/// The first model of the operator's own config that was shut down.
+const GONE: &str = "anthropic/claude-sonnet-4-20250514";
+
+#[tokio::test]
+async fn a_provider_that_has_shut_a_model_down_is_explained() {
+    let upstream =
+        FakeUpstream::replying(Reply::json(404, &Wire::Anthropic.error(404, "model: claude-sonnet-4-20250514")));
+    let gateway = Gateway::builder().model("claude-4", GONE, &Wire::Anthropic.base(&upstream)).start().await;
+    let answer = gateway.client().chat("claude-4", "hi").await;
+    assert_eq!(answer.status, 404);
+    let expected = "claude-sonnet-4-20250514 was shut down on 2026-06-15; successor anthropic/claude-sonnet-4-6.";
+    assert!(answer.message().ends_with(expected), "{}", answer.text());
+    assert_eq!(answer.header("x-ai-api-model-successor"), None);
+}
+
+#[tokio::test]
+async fn a_model_that_was_shut_down_is_served_by_its_successor_where_the_operator_wants_that() {
+    let upstream = provider(Wire::Anthropic, "hello");
+    let builder = Gateway::builder().set("router_settings", "model_successors", json!(true));
+    let builder = builder.model("claude-4", GONE, &Wire::Anthropic.base(&upstream));
+    let gateway = builder.model("anthropic/*", "anthropic/*", &Wire::Anthropic.base(&upstream)).start().await;
+    for name in ["claude-4", GONE] {
+        let answer = gateway.client().chat(name, "hi").await;
+        assert_eq!(answer.content(), "hello");
+        assert_eq!(upstream.last().json()["model"], "claude-sonnet-4-6", "{name}");
+        let told = format!("{GONE} -> anthropic/claude-sonnet-4-6");
+        assert_eq!(answer.header("x-ai-api-model-successor"), Some(told.as_str()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_has_no_more_calls_under_way_than_it_may_and_a_call_waits_for_its_turn() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let upstream = FakeUpstream::answering(move |_| Wire::OpenAi.reply("hello").head_after(&held));
+    let more = json!({"max_parallel_requests": 1});
+    let builder = Gateway::builder().model_with("m", "openai/gpt-4o", &Wire::OpenAi.base(&upstream), more);
+    let gateway = builder.start().await;
+    let call = |more: Value| {
+        let client = gateway.client();
+        tokio::spawn(async move { client.chat_with("m", "hi", more).await })
+    };
+    let first = call(json!({}));
+    upstream.asked(1).await;
+    let refused = call(json!({"timeout": 0.2})).await.expect("no panic");
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")), "{}", refused.text());
+    let second = call(json!({}));
+    gate.open();
+    assert_eq!(first.await.expect("no panic").content(), "hello");
+    assert_eq!(second.await.expect("no panic").content(), "hello");
+    assert_eq!(upstream.hits(), 2);
+}

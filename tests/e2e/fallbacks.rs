@@ -128,3 +128,35 @@ async fn a_stream_that_breaks_in_a_tool_call_is_told_so() {
     assert!(!stream.done, "{stream:#?}");
     assert_eq!(b.hits(), 0);
 }
+
+#[tokio::test]
+async fn a_prompt_too_long_for_the_model_goes_to_the_fallback_for_such_without_a_call() {
+    let (small, large) = (provider(Wire::OpenAi, "small"), provider(Wire::OpenAi, "large"));
+    let builder = Gateway::builder().set("router_settings", "enable_pre_call_checks", json!(true)).set(
+        "router_settings",
+        "context_window_fallbacks",
+        json!([{"small": ["large"]}]),
+    );
+    let builder = builder.model("small", "openai/gpt-4", &Wire::OpenAi.base(&small));
+    let gateway = builder.model("large", "openai/gpt-4o", &Wire::OpenAi.base(&large)).start().await;
+    assert_eq!(gateway.client().chat("small", "hi").await.content(), "small");
+    let long = "a word and another ".repeat(5_000);
+    assert_eq!(gateway.client().chat("small", &long).await.content(), "large");
+    let alone = gateway.client().chat_with("small", &long, json!({"disable_fallbacks": true})).await;
+    assert_eq!((alone.status, alone.error()["code"].clone()), (400, json!("context_length_exceeded")));
+    assert_eq!(small.hits(), 1);
+}
+
+#[tokio::test]
+async fn tags_decide_who_may_serve() {
+    let (free, paid) = (provider(Wire::OpenAi, "free"), provider(Wire::OpenAi, "paid"));
+    let builder = Gateway::builder().set("router_settings", "enable_tag_filtering", json!(true));
+    let builder = builder.model_with("m", "openai/gpt-4o", &Wire::OpenAi.base(&free), json!({"tags": ["free"]}));
+    let more = json!({"tags": ["paid", "default"]});
+    let gateway = builder.model_with("m", "openai/gpt-4o", &Wire::OpenAi.base(&paid), more).start().await;
+    let ask = async |more: Value| gateway.client().chat_with("m", "hi", more).await;
+    assert_eq!(ask(json!({"tags": ["free"]})).await.content(), "free");
+    assert_eq!(ask(json!({"metadata": {"tags": ["paid"]}})).await.content(), "paid");
+    assert_eq!(ask(json!({})).await.content(), "paid");
+    assert_eq!(ask(json!({"tags": ["!paid", "!free"]})).await.status, 401);
+}

@@ -112,7 +112,7 @@ fn failures(own: &Value) -> String {
     }
     let cooldowns = at(own, "cooldowns");
     if cooldowns != "0" {
-        parts.push(format!("<small>left alone {cooldowns} times</small>"));
+        parts.push(format!("<small>cooldowns: {cooldowns}</small>"));
     }
     parts.join("<br>")
 }
@@ -128,8 +128,8 @@ fn latency(own: &Value) -> String {
 
 fn used(own: &Value, key: &str) -> String {
     let of = own.get(key).unwrap_or(&Value::Null);
-    let unit = if key == "rpm" { "calls" } else { "tokens" };
-    format!("{} {unit}", with_limit(&text(of, "used"), &text(of, "limit")))
+    let what = if key == "rpm" { "calls" } else { "tokens" };
+    format!("{what}: {}", with_limit(&text(of, "used"), &text(of, "limit")))
 }
 
 fn price(own: &Value) -> String {
@@ -164,6 +164,11 @@ fn text(value: &Value, key: &str) -> String {
     match value.get(key) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
+        // Whole ones as they are, others to a tenth.
+        Some(Value::Number(number)) if number.is_f64() => {
+            let tenths = (number.as_f64().unwrap_or_default() * 10.0).round() / 10.0;
+            tenths.to_string()
+        }
         Some(other) => other.to_string(),
     }
 }
@@ -171,4 +176,25 @@ fn text(value: &Value, key: &str) -> String {
 /// Names are the operator's, and may hold what HTML reads.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_html_would_read_is_escaped_and_numbers_are_short() {
+        let own = json!({"name": "<b a='1'>&\"", "left": 599.9977, "whole": 2.0, "count": 7, "none": null});
+        assert_eq!(at(&own, "name"), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;");
+        let shown = ["left", "whole", "count", "none", "missing"].map(|key| at(&own, key));
+        assert_eq!(shown, ["600", "2", "7", "", ""]);
+    }
+
+    #[test]
+    fn a_view_without_what_is_wanted_still_makes_a_page() {
+        let page = page(&json!({"groups": [{"deployments": [{}, 7]}, null]}));
+        assert!(page.ends_with("</main></html>\n"), "{page}");
+    }
 }

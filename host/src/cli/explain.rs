@@ -206,10 +206,7 @@ fn deployment(target: &Target, model: &str, environment: &Environment) -> Map<St
 
 /// What follows a failure of this kind at the first deployment, and at all of them.
 fn after(config: &Config, group: &str, asked: &str, first: &Target, kind: FailureKind) -> Value {
-    let retries = &config.routing.retries;
-    let own = first.deployment.routing.num_retries;
-    let policy = || retries.group_policies.get(group).and_then(|policy| kind.of(policy));
-    let allowed = own.or_else(policy).or_else(|| kind.of(&retries.policy)).unwrap_or(retries.count);
+    let allowed = kind.retries(&config.routing.retries, group, first.deployment.routing.num_retries);
     let (next, retries) = match kind.cure() {
         Cure::Nothing => ("no other deployment", 0),
         Cure::AnotherDeployment => ("another deployment", allowed),

@@ -82,11 +82,17 @@ mod tests {
 
     fn live() -> Arc<Live> {
         let loaded = config::load(Origin::BuiltIn, &Environment::default()).expect("it is built in");
-        let upstream = Upstream::new().expect("a client needs nothing");
+        let upstream = Upstream::new(std::time::Duration::from_secs(10)).expect("a client needs nothing");
         let pipeline = Pipeline::new(loaded.config, Registry::default(), upstream);
         let config = ConfigStatus { loaded_at: SystemTime::UNIX_EPOCH, files: Vec::new(), error: None };
         let authenticator = Authenticator::new(&pipeline.config.general);
-        Arc::new(Live::still(State { pipeline, authenticator, plugins: Vec::new(), folder: None, config }))
+        Arc::new(Live::still(State {
+            pipeline: Arc::new(pipeline),
+            authenticator,
+            plugins: Vec::new(),
+            folder: None,
+            config,
+        }))
     }
 
     #[tokio::test]

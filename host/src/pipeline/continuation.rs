@@ -129,7 +129,7 @@ impl Continuation {
         self.resumed += 1;
         self.decoder = Decoder::sse();
         let spent = entry.usage.take();
-        let mut journey = Journey::new(entry, &request.model);
+        let mut journey = Journey::new(entry, &request);
         journey.end_attempt(&Ending {
             error,
             kind: failure.kind,

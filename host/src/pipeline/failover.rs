@@ -202,14 +202,10 @@ impl<'a> Serving<'a> {
         self.group.group.retry_budget.try_withdraw(now).then_some(second)
     }
 
-    /// How often a call may be retried after this failure: the client's word, the deployment's, the policy for such
-    /// failures (the group's before the general one), else `num_retries`.
+    /// How often the call may be retried after this failure.
     fn allowed_retries(&self, failed: &Failed) -> u32 {
-        let retries = &self.pipeline.config.routing.retries;
-        let kind = failed.failure.kind;
         let own = self.request.num_retries.or(failed.route.target.deployment.routing.num_retries);
-        let policy = || retries.group_policies.get(&self.group.group.name).and_then(|policy| kind.of(policy));
-        own.or_else(policy).or_else(|| kind.of(&retries.policy)).unwrap_or(retries.count)
+        failed.failure.kind.retries(&self.pipeline.config.routing.retries, &self.group.group.name, own)
     }
 
     fn count_retry(&mut self, journey: &mut Journey<'_>) {

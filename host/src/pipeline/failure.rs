@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::GatewayError;
 use crate::canonical::ProviderError;
 use crate::plugin::{self, CallError};
-use crate::router::{Failure, FailureKind};
+use crate::router::{Failure, FailureKind, Misfit, NoDeployment};
 use crate::upstream::UpstreamError;
 
 /// Phrases by which providers that have no code for it say that a prompt is too long, lower case. LiteLLM's list
@@ -57,9 +57,27 @@ pub(super) fn of(error: &GatewayError) -> Failure {
         GatewayError::UnsupportedOperation { .. }
         | GatewayError::UnsupportedParams { .. }
         | GatewayError::Strict { .. } => (FailureKind::Unsupported, None),
+        GatewayError::NoDeployment { why, .. } => of_no_deployment(why),
         _ => (FailureKind::InvalidRequest, None),
     };
     Failure { kind, retry_after }
+}
+
+/// Nobody was asked, so nobody is blamed; but what could serve the call instead depends on it.
+fn of_no_deployment(why: &NoDeployment) -> (FailureKind, Option<Duration>) {
+    match why {
+        NoDeployment::NoneFits(Misfit::ContextWindow { .. }) => (FailureKind::ContextWindow, None),
+        NoDeployment::NoneFits(Misfit::Lacks(_)) => (FailureKind::Unsupported, None),
+        NoDeployment::NoneFits(Misfit::Tags) => (FailureKind::Permission, None),
+        NoDeployment::Cooling { back_in, rate_limited: true } | NoDeployment::RateLimited { back_in } => {
+            (FailureKind::RateLimited, Some(*back_in))
+        }
+        NoDeployment::Cooling { back_in, rate_limited: false } => (FailureKind::Overloaded, Some(*back_in)),
+        NoDeployment::Full => (FailureKind::Overloaded, None),
+        NoDeployment::NoneFits(Misfit::Unusable) | NoDeployment::Exhausted | NoDeployment::Blocked => {
+            (FailureKind::Unavailable, None)
+        }
+    }
 }
 
 fn of_upstream(error: &UpstreamError) -> FailureKind {

@@ -28,7 +28,7 @@ impl Pipeline {
         entry.model = Some(request.model.clone());
         entry.streaming = request.streaming;
         let group = self.resolve(&request.model)?;
-        let mut journey = Journey::new(entry, &request.model);
+        let mut journey = Journey::new(entry, &request);
         let first = match request.fallbacks.mocked_failure {
             Some(kind) => Err(mocked(kind)),
             None => {

@@ -41,8 +41,10 @@ impl<'a> Fit<'a> {
             group,
             operation: request.operation,
             streaming: request.streaming,
-            // A token has about four bytes.
-            tokens: body.bytes().len() as u64 / 4,
+            tokens: match group.group.targets.iter().any(|target| target.deployment.routing.tpm.is_some()) {
+                true => Needs::read(body, request.operation).estimate(),
+                false => 0,
+            },
             needs: checks.before_calls.then(|| Needs::read(body, request.operation)),
             rule,
         }

@@ -1,14 +1,16 @@
 //! What a call has been through: its attempts, told in the log as they end, and what of its time is left.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::patience::Limits;
+use super::request::Request;
 use super::{GatewayError, lifecycle};
 use crate::config::Deployment;
 use crate::plugin::Usage;
-use crate::router::{Consequence, FailureKind, Pick, Reason, Route};
+use crate::router::{Consequence, Cure, FailureKind, Pick, Reason, Route};
 use crate::telemetry::{self, Line};
 use crate::usage::{Entry, ServedBy};
 
@@ -16,27 +18,34 @@ use crate::usage::{Entry, ServedBy};
 pub(super) struct Journey<'a> {
     pub(super) entry: &'a mut Entry,
     /// Whom the attempts are made for: the client's model, then each fallback.
-    group: String,
+    group: Cow<'a, str>,
     began: Instant,
     deadline: Option<Instant>,
     waited: Duration,
 }
 
 impl<'a> Journey<'a> {
-    pub(super) fn new(entry: &'a mut Entry, model: &str) -> Self {
-        Self { entry, group: model.to_owned(), began: Instant::now(), deadline: None, waited: Duration::ZERO }
+    pub(super) fn new(entry: &'a mut Entry, request: &'a Request) -> Self {
+        let began = Instant::now();
+        // Without a word of the client's it depends on the deployment that is asked first.
+        let deadline = request.limits.total.map(|total| began + total);
+        Self { entry, group: Cow::Borrowed(&request.model), began, deadline, waited: Duration::ZERO }
     }
 
     /// A fallback takes over.
     pub(super) fn fall_back(&mut self, model: &str) {
-        self.group = model.to_owned();
+        self.group = Cow::Owned(model.to_owned());
         self.entry.fallbacks += 1;
         self.entry.group = Some(model.to_owned());
     }
 
     /// Nobody serves the fallback that has taken over.
     pub(super) fn log_missing(&self) {
-        tracing::warn!(call_id = self.entry.call_id, fallback = self.group, "no deployment has the name of a fallback");
+        tracing::warn!(
+            call_id = self.entry.call_id,
+            fallback = &*self.group,
+            "no deployment has the name of a fallback"
+        );
     }
 
     /// When the caller gives up.
@@ -112,7 +121,9 @@ impl<'a> Journey<'a> {
                 Some(format!("left alone for {:.1} s", wait.as_secs_f64()))
             }
         };
-        self.log(ending.route, ending.reason, ending.took, |line| {
+        // What a client did wrong is nothing to warn its operator of.
+        let level = if ending.kind.cure() == Cure::Nothing { "INFO" } else { "WARN" };
+        self.log(level, ending.route, ending.reason, ending.took, |line| {
             line.text("kind", Some(kind));
             line.text("consequence", consequence.as_deref());
             line.number("prompt_tokens", ending.spent.map(|usage| usage.prompt_tokens));
@@ -125,12 +136,12 @@ impl<'a> Journey<'a> {
     pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration) {
         let kind = "hedge_lost";
         self.entry.note_failed(&route.target.deployment.id, kind, None);
-        self.log(route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
+        self.log("INFO", route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
     }
 
-    fn log(&self, route: &Route, reason: Reason, took: Duration, outcome: impl FnOnce(&mut Line)) {
+    fn log(&self, level: &str, route: &Route, reason: Reason, took: Duration, outcome: impl FnOnce(&mut Line)) {
         let deployment = &route.target.deployment;
-        telemetry::log_attempt(|line| {
+        telemetry::log_attempt(level, |line| {
             line.text("call_id", Some(&self.entry.call_id));
             line.number("attempt", Some(self.entry.attempts.into()));
             line.text("group", Some(&self.group));

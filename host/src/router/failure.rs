@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::routing::ByKind;
+use crate::config::routing::{ByKind, Retries};
 
 /// How an attempt at a deployment failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +140,13 @@ impl FailureKind {
     /// against one.
     pub fn counts(self) -> bool {
         !matches!(self.cure(), Cure::Nothing) && self != Self::Unavailable
+    }
+
+    /// How often a call may be retried after it: `own` where the client or the deployment says so, else the policy's
+    /// number for such failures (the group's policy before the general one), else `num_retries`.
+    pub fn retries(self, retries: &Retries, group: &str, own: Option<u32>) -> u32 {
+        let policy = || retries.group_policies.get(group).and_then(|policy| self.of(policy));
+        own.or_else(policy).or_else(|| self.of(&retries.policy)).unwrap_or(retries.count)
     }
 
     /// The number that a policy has for it.

@@ -96,9 +96,9 @@ pub fn log_request(fields: impl FnOnce(&mut Line)) {
 }
 
 /// Writes the line of an attempt that brought no answer; a request's own line is that of its last one.
-pub fn log_attempt(fields: impl FnOnce(&mut Line)) {
+pub fn log_attempt(level: &str, fields: impl FnOnce(&mut Line)) {
     let Some(log) = LOG.get().filter(|log| log.requests) else { return };
-    let mut line = Line::new(log.format, "WARN", "attempt");
+    let mut line = Line::new(log.format, level, "attempt");
     fields(&mut line);
     log.sink.push(&line.finish());
 }
