@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use crate::pipeline::{GatewayError, MAX_RETRIES, Wishes};
+use crate::pipeline::{GatewayError, MAX_RETRIES, Wishes, waiting_time};
 
 /// Reads them.
 ///
@@ -25,9 +25,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 fn seconds(headers: &HeaderMap, name: &'static str) -> Result<Option<Duration>, GatewayError> {
     let Some(text) = text(headers, name) else { return Ok(None) };
-    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let duration = text.parse().ok().and_then(waiting_time);
     let wrong = || GatewayError::invalid(name, format!("The header '{name}' must be a number of seconds above 0."));
-    duration.filter(|duration| !duration.is_zero()).map(Some).ok_or_else(wrong)
+    duration.map(Some).ok_or_else(wrong)
 }
 
 fn retries(headers: &HeaderMap) -> Result<Option<u32>, GatewayError> {

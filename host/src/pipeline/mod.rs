@@ -52,7 +52,7 @@ pub use answer::{Answer, AnswerBody, StreamReply};
 pub use error::{GatewayError, no_deployment};
 use patience::Patience;
 pub use probe::Probed;
-pub use request::{Incoming, MAX_RETRIES, Wishes};
+pub use request::{Incoming, MAX_RETRIES, Wishes, waiting_time};
 
 /// Everything that a call needs. Made from a config once; calls in flight keep the one that they began with.
 #[derive(Debug)]

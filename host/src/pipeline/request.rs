@@ -214,9 +214,16 @@ fn num_retries(body: &RequestBody) -> Result<Option<u32>, GatewayError> {
 /// Nobody may ask for more retries.
 pub const MAX_RETRIES: f64 = 100.0;
 
+/// A client's number of seconds, above 0. Nobody waits for years, and a clock that far ahead has no name.
+pub fn waiting_time(seconds: f64) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())?;
+    Some(duration.min(LONGEST))
+}
+
 fn seconds(body: &RequestBody, key: &'static str) -> Result<Option<Duration>, GatewayError> {
     let Some(seconds) = body.number(key)? else { return Ok(None) };
-    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());
+    let duration = waiting_time(seconds);
     let wrong = || GatewayError::invalid(key, format!("'{key}' must be a number of seconds above 0."));
     duration.map(Some).ok_or_else(wrong)
 }
@@ -247,6 +254,15 @@ mod tests {
             let error = read(&format!(r#"{{"model":"a","fallbacks":{fallbacks}}}"#)).unwrap_err().to_string();
             assert!(error.contains("fallbacks") || error.contains("api_key"), "{fallbacks}: {error}");
         }
+    }
+
+    #[test]
+    fn a_wait_is_above_nothing_and_below_forever() {
+        for (seconds, expected) in [(0.5, Some(0.5)), (0.0, None), (-1.0, None), (f64::NAN, None), (1e300, None)] {
+            assert_eq!(waiting_time(seconds).map(|wait| wait.as_secs_f64()), expected, "{seconds}");
+        }
+        let longest = waiting_time(1e18).unwrap();
+        assert!(tokio::time::Instant::now().checked_add(longest).is_some());
     }
 
     #[test]
