@@ -25,7 +25,7 @@ mod wires;
 pub use client::{Answer, Client, LiveStream, check_error};
 pub use eventually::{eventually, eventually_async, within};
 pub use fake_upstream::{FakeUpstream, Received};
-pub use gateway::{Builder, Gateway, MASTER_KEY, Run, example, guest, shipped};
+pub use gateway::{Builder, Gateway, MASTER_KEY, Run, example, examples, guest, shipped};
 pub use meaning::{Meaning, ToolCall};
 pub use raw::Raw;
 pub use recordings::{Recording, recordings, shared_json};
