@@ -145,3 +145,25 @@ async fn assert_fails_and_counts(wire: Wire, what: &str, upstream: &FakeUpstream
     assert_eq!(entry["outcome"], "failed", "{wire:?}, {what}: {entry}");
     assert_eq!(entry["prompt_tokens"], 5, "{wire:?}, {what}: {entry}");
 }
+
+#[tokio::test]
+async fn what_a_deployment_used_that_goes_on_with_a_stream_is_counted_though_all_of_it_came_at_once() {
+    for wire in Wire::ALL {
+        let broken = FakeUpstream::replying(Reply::events([said(wire)]).step(Step::Break));
+        let rest = FakeUpstream::replying(Reply::events([wire.stream(&["the rest"]).concat()]));
+        let gateway = Gateway::builder()
+            .model_with("model", wire.model(), &wire.base(&broken), json!({"order": 1}))
+            .model_with("model", wire.model(), &wire.base(&rest), json!({"order": 2}))
+            .set("router_settings", "enable_mid_stream_fallback_continuation", json!(true))
+            .set("router_settings", "num_retries", json!(1))
+            .env("JSON_LOGS", "true")
+            .start()
+            .await;
+        let mut stream = gateway.client().stream("model", "hi").await;
+        let transcript = stream.transcript().await;
+        assert_eq!(transcript.meaning().text, "saidthe rest", "{wire:?}: {transcript:#?}");
+        let entry = gateway.entry(stream.header("x-litellm-call-id").expect("an id")).await;
+        let told = ["prompt_tokens", "completion_tokens", "failed_prompt_tokens"].map(|key| entry[key].as_u64());
+        assert_eq!(told, [Some(5), Some(2), Some(5)], "{wire:?}: {entry}");
+    }
+}

@@ -1,10 +1,11 @@
 //! The same provider in four languages: each keeps every case of `plugins/examples/cases`, in the sandbox, through the
 //! gateway.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use ai_api_e2e::{Answer, FakeUpstream, Gateway, Reply, TempDir, example};
+use ai_api_e2e::{Answer, FakeUpstream, Gateway, Reply, TempDir, example, examples};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -194,12 +195,16 @@ async fn serves_as_a_new_project(language: &'static str) {
     if example(language).is_none() {
         return;
     }
-    let home = TempDir::new();
-    let folder = home.path().display().to_string();
+    // Always the same place: to cargo a crate in another place is another crate, and what it left would pile up.
+    let home = examples().join("new").join(language);
+    let project = home.join("my_prov-2");
+    if let Err(error) = std::fs::remove_dir_all(&project) {
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{}: {error}", project.display());
+    }
+    let folder = home.display().to_string();
     run(&["plugin", "new", "my_prov-2", "--lang", language, "--into", &folder]).await;
-    let project = home.path().join("my_prov-2");
-    let said = run(&["plugin", "build", &project.display().to_string()]).await;
-    assert!(said.contains("plugin check"), "{said}");
+    let built = Gateway::build(&project).await;
+    assert!(built.success && built.said.contains("plugin check"), "{}", built.said);
     let acme = FakeUpstream::replying(Reply::json(200, &json!({"reply": "Hello!", "ended": "done"})));
     let gateway = Gateway::builder()
         .model("talker", "my_prov-2/acme-large", &format!("{}/v2", acme.origin()))
@@ -269,6 +274,16 @@ async fn calls_to_an_example_never_mix() {
     for language in ["rust", "python", "javascript", "c"] {
         keeps_calls_apart(language).await;
     }
+}
+
+#[tokio::test]
+async fn a_new_project_in_rust_builds_and_serves_under_its_own_name() {
+    serves_as_a_new_project("rust").await;
+}
+
+#[tokio::test]
+async fn a_new_project_in_python_builds_and_serves_under_its_own_name() {
+    serves_as_a_new_project("python").await;
 }
 
 #[tokio::test]

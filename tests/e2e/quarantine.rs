@@ -163,3 +163,41 @@ async fn it_can_be_switched_off() {
     }
     assert_eq!(house.quarantined().await, None);
 }
+
+#[tokio::test]
+async fn a_group_with_another_deployment_answers_while_a_plugin_traps_and_while_it_is_out() {
+    let gateway = Gateway::builder()
+        .plugin(&guest("hostile"))
+        .model_with("group", "hostile/trap", "http://127.0.0.1:9", json!({"order": 1}))
+        .model_with("group", "echo/any", "http://127.0.0.1:9", json!({"order": 2}))
+        .set("ai_api_settings", "plugin_limits", json!({"hostile": {"quarantine_after": 3}}))
+        .set("router_settings", "num_retries", json!(2))
+        // Else routing would leave the deployment alone after its first failure, and never see the quarantine.
+        .set("router_settings", "disable_cooldowns", json!(true))
+        .start()
+        .await;
+    let client = gateway.client();
+    for index in 0..3 {
+        let answer = client.chat("group", "are you fine?").await;
+        assert_eq!(answer.content(), "are you fine?");
+        assert_eq!(answer.header("x-litellm-attempted-retries"), Some("1"), "call {index} met the trap");
+    }
+    gateway.logged("in quarantine for 1 s").await;
+    // Now the guest isn't run; that is told apart from a trap, for a probe may be let through on a slow machine.
+    let turned_away = async || {
+        let metrics = client.get("/metrics").await.text();
+        let of = "ai_api_plugin_failures_total{plugin=\"hostile\",kind=\"quarantined\"} ";
+        let count = metrics.lines().find_map(|line| line.strip_prefix(of)).map(|count| count.parse::<usize>());
+        count.map_or(0, |count| count.expect("a number"))
+    };
+    assert_eq!(turned_away().await, 0);
+    let calls = async {
+        while turned_away().await < 10 {
+            assert_eq!(client.chat("group", "are you fine?").await.content(), "are you fine?");
+            let transcript = client.stream("group", "are you fine?").await.transcript().await;
+            assert!(transcript.done && transcript.error.is_none(), "{transcript:?}");
+            assert_eq!(transcript.meaning().text, "are you fine?");
+        }
+    };
+    within("calls during the quarantine", calls).await;
+}

@@ -8,15 +8,24 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Awaits `future`; panics with `what` when that takes suspiciously long.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(LIMIT, future).await {
+    within_limit(LIMIT, what, future).await
+}
+
+async fn within_limit<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(limit, future).await {
         Ok(value) => value,
-        Err(_) => panic!("gave up after {LIMIT:?} waiting: {what}"),
+        Err(_) => panic!("gave up after {limit:?} waiting: {what}"),
     }
 }
 
 /// Asks again and again until `probe` gives a value. Only for what offers nothing to await: logs, exit codes.
-pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    within(what, async {
+pub async fn eventually<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    eventually_within(LIMIT, what, probe).await
+}
+
+/// The same for what takes minutes: compilers.
+pub(crate) async fn eventually_within<T>(limit: Duration, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    within_limit(limit, what, async {
         loop {
             if let Some(value) = probe() {
                 return value;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use crate::client::Client;
-use crate::eventually::eventually;
+use crate::eventually::{eventually, eventually_within};
 use crate::temp_dir::TempDir;
 
 /// The master key of every gateway that doesn't say otherwise.
@@ -23,6 +23,25 @@ static WARM_UP: AsyncMutex<bool> = AsyncMutex::const_new(false);
 
 /// Compiling the plugins for the first time takes a while on a small machine.
 const START_LIMIT: Duration = Duration::from_secs(180);
+
+/// Compiling a plugin can mean to compile a language's standard library before it.
+const BUILD_LIMIT: Duration = Duration::from_secs(600);
+
+/// What compilers and package managers are told by the environment. All else stays outside, for a real key may be there.
+const OF_TOOLS: [&str; 12] = [
+    "HOME",
+    "CARGO_HOME",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "RUSTUP_",
+    "PIP_",
+    "NPM_CONFIG_",
+    "npm_config_",
+    "SSL_CERT_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+];
 
 /// A running gateway; killed on drop.
 #[derive(Debug)]
@@ -80,9 +99,7 @@ fn component(folder: &Path, name: &str) -> PathBuf {
 /// An example plugin in this language: `target/examples/LANGUAGE.wasm`. Nothing where it isn't built, which must not be
 /// in CI.
 pub fn example(language: &str) -> Option<PathBuf> {
-    let folder =
-        std::env::var_os("AI_API_EXAMPLES").map_or_else(|| target_dir(&binary()).join("examples"), PathBuf::from);
-    let file = folder.join(format!("{language}.wasm"));
+    let file = examples().join(format!("{language}.wasm"));
     if file.exists() {
         return Some(file);
     }
@@ -90,6 +107,11 @@ pub fn example(language: &str) -> Option<PathBuf> {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{missing}");
     eprintln!("not tested: {missing}");
     None
+}
+
+/// Where the example plugins are built.
+pub fn examples() -> PathBuf {
+    std::env::var_os("AI_API_EXAMPLES").map_or_else(|| target_dir(&binary()).join("examples"), PathBuf::from)
 }
 
 // === impl Gateway ===
@@ -164,6 +186,21 @@ impl Gateway {
         let mut command = command(&home);
         command.args(args).envs(env.iter().copied());
         let (mut gateway, _) = Self::spawn(command, home);
+        gateway.run_out().await
+    }
+
+    /// `ai-api plugin build PROJECT`, with the tools of whoever runs the tests. What a crate depends on comes from where
+    /// `make examples` left it, if that was compiled in the same way.
+    pub async fn build(project: &Path) -> Run {
+        let home = TempDir::new();
+        let mut command = command(&home);
+        let of_tools = |name: &str| OF_TOOLS.iter().any(|prefix| name.starts_with(prefix));
+        command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_tools)));
+        command.env("CARGO_TARGET_DIR", examples().join("rust-target"));
+        command.args(["plugin", "build"]).arg(project);
+        let (mut gateway, _) = Self::spawn(command, home);
+        let ended = || gateway.child.try_wait().expect("a child can be waited for");
+        eventually_within(BUILD_LIMIT, "a plugin to be built", ended).await;
         gateway.run_out().await
     }
 

@@ -26,7 +26,7 @@ mod wires;
 pub use client::{Answer, Client, LiveStream, check_error};
 pub use eventually::{eventually, eventually_async, within};
 pub use fake_upstream::{FakeUpstream, Received};
-pub use gateway::{Builder, Gateway, MASTER_KEY, Run, example, guest, shipped};
+pub use gateway::{Builder, Gateway, MASTER_KEY, Run, example, examples, guest, shipped};
 pub use meaning::{Meaning, ToolCall};
 pub use port::{NoTls, Port};
 pub use raw::Raw;

@@ -142,6 +142,8 @@ impl Continuation {
         journey.entry.continued = true;
         let (answer, route) = self.pipeline.go_on(&request, self.route.target.position, &mut journey).await.ok()?;
         self.route = route;
+        // What came with the first piece; of a short answer that is all.
+        journey.entry.usage = answer.spent;
         match answer {
             Answer { body: AnswerBody::Stream(reply), .. } => Some(reply),
             Answer { body: AnswerBody::Whole(_), .. } => None,

@@ -3,8 +3,8 @@
 use ai_api_e2e::Wire;
 
 use super::arrangements::{Arrangement, Case};
+use super::cell::{Cell, Log, Seen, Tokens};
 use super::faults::Fault::{self, *};
-use super::observe::{Cell, Log, Seen, Tokens};
 
 /// A call and its retries: `num_retries` is 2 where nobody says otherwise.
 const ATTEMPTS: usize = 3;

@@ -5,15 +5,18 @@
 //! change of behaviour is seen as a change of that file.
 
 mod arrangements;
+mod cell;
 mod expect;
 mod faults;
 mod observe;
+mod replies;
 mod report;
 
 use ai_api_e2e::Wire;
 
 use arrangements::{Case, House};
-use observe::{Cell, observe};
+use cell::Cell;
+use observe::observe;
 
 pub(crate) use faults::{Fault, SAID, WHOLE};
 

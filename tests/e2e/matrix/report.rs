@@ -7,8 +7,8 @@ use ai_api_e2e::Wire;
 
 use super::Observed;
 use super::arrangements::{Arrangement, Case};
+use super::cell::Cell;
 use super::faults::{self, Fault};
-use super::observe::Cell;
 
 const FILE: &str = "docs/reliability.md";
 const UPDATE: &str = "UPDATE_RELIABILITY";

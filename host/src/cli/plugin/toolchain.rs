@@ -14,9 +14,10 @@ use crate::config::Environment;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// A stack for JSON nested 127 levels deep, where the SDK's parser stops; Rust's own default is 1 MiB. Vectors, which this
-/// host has on every processor.
-const FLAGS: &str = "-C link-arg=-zstack-size=262144 -C target-feature=+simd128";
+/// A stack for JSON nested 127 levels deep, where the SDK's parser stops; Rust's own default is 1 MiB.
+const STACK: &str = "-C link-arg=-zstack-size=262144";
+/// Vectors, which this host has on every processor.
+const VECTORS: &str = "-C target-feature=+simd128";
 /// A heap from the start, so that a usual call never asks for more memory. LLVM's linkers before 18 don't know it.
 const HEAP: &str = "--initial-heap";
 const HEAP_BYTES: usize = 640 << 10;
@@ -108,7 +109,9 @@ impl Toolchain {
         // Flags of the caller are for the machine's own code, and would replace what the target is given.
         cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         let heap = if self.links_a_heap() { format!(" -C link-arg={HEAP}={HEAP_BYTES}") } else { String::new() };
-        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("{FLAGS}{heap}"));
+        // In the order that scripts/build-examples.sh has: to cargo another order is another build, of the standard
+        // library too.
+        cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("{STACK}{heap} {VECTORS}"));
         if let Self::Debian { linker } = self {
             cargo.args(["-Z", "build-std=std,panic_abort"]);
             cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc").env_remove("RUSTUP_TOOLCHAIN");
