@@ -245,3 +245,26 @@ async fn a_deployment_has_no_more_calls_under_way_than_it_may_and_a_call_waits_f
     assert_eq!(second.await.expect("no panic").content(), "hello");
     assert_eq!(upstream.hits(), 2);
 }
+
+#[tokio::test]
+async fn a_caller_that_has_waited_long_enough_costs_nobody_else_a_call() {
+    let (silent, good) = (FakeUpstream::replying(Reply::silence()), provider(Wire::OpenAi, "hello"));
+    let gateway = group(&[&silent, &good], json!({"cooldown_time": 60})).await;
+    for _ in 0..6 {
+        let answer = gateway.client().chat_with("m", "hi", json!({"timeout": 0.2})).await;
+        assert_eq!((answer.status, answer.error()["code"].clone()), (504, json!("upstream_timeout")));
+    }
+    // Six callers in a hurry say nothing about the deployment: it is asked as before.
+    assert_eq!((silent.hits(), good.hits()), (6, 0));
+}
+
+#[tokio::test]
+async fn a_client_cant_name_a_thousand_fallbacks() {
+    let bad = FakeUpstream::replying(refusing(500));
+    let gateway = group(&[&bad], json!({})).await;
+    let many: Vec<String> = (0..1000).map(|n| format!("m{n}")).collect();
+    for fallbacks in [json!(many), json!([{"m": many}]), json!(["m".repeat(300)])] {
+        let answer = gateway.client().chat_with("m", "hi", json!({"fallbacks": fallbacks})).await;
+        assert_eq!((answer.status, bad.hits()), (400, 0), "{}", answer.text());
+    }
+}

@@ -140,7 +140,7 @@ fn public(error: &GatewayError) -> Public {
             allow: None,
         },
         GatewayError::Upstream { provider, source } => match source {
-            UpstreamError::Timeout { .. } => {
+            UpstreamError::Timeout { .. } | UpstreamError::OutOfTime { .. } => {
                 plain(504, Some("upstream_timeout"), format!("The provider {provider} took too long: {source}."))
             }
             UpstreamError::Connect(_) => {

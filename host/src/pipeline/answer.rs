@@ -26,6 +26,8 @@ pub struct Answer {
     pub rate_limits: HeaderMap,
     /// What the provider says that it used, as far as it is known now.
     pub(super) spent: Option<Usage>,
+    /// `old model -> its successor`, where the successor answered.
+    pub(super) successor: Option<String>,
 }
 
 /// An answer, whole or in pieces.
@@ -59,11 +61,23 @@ impl StreamReply {
 
 impl Answer {
     pub(super) fn whole(body: Bytes) -> Self {
-        Self { body: AnswerBody::Whole(body), warnings: None, rate_limits: HeaderMap::new(), spent: None }
+        Self {
+            body: AnswerBody::Whole(body),
+            warnings: None,
+            rate_limits: HeaderMap::new(),
+            spent: None,
+            successor: None,
+        }
     }
 
     pub(super) fn stream(reply: StreamReply) -> Self {
-        Self { body: AnswerBody::Stream(reply), warnings: None, rate_limits: HeaderMap::new(), spent: None }
+        Self {
+            body: AnswerBody::Stream(reply),
+            warnings: None,
+            rate_limits: HeaderMap::new(),
+            spent: None,
+            successor: None,
+        }
     }
 }
 
@@ -98,12 +112,14 @@ impl StreamReply {
                         }
                     }
                     Err(error) => {
-                        let failed = flight.take().map(|flight| flight.fail(failure::of(&error), Instant::now()));
+                        let hurried = failure::is_others_hurry(&error);
+                        let failed = flight.take_if(|_| !hurried);
+                        let failed = failed.map(|flight| flight.fail(failure::of(&error), Instant::now()));
                         // The broken connection isn't kept while another answer is waited for.
                         relay = None;
                         let resumed = match &mut continuation {
-                            Some(next) => next.resume(&error, failed.unwrap_or(Consequence::Exempt), &mut entry).await,
-                            None => None,
+                            Some(next) if !hurried => next.resume(&error, failed.unwrap_or(Consequence::Exempt), &mut entry).await,
+                            _ => None,
                         };
                         match (resumed, &mut continuation) {
                             (Some(reply), Some(continuation)) => {
@@ -121,7 +137,7 @@ impl StreamReply {
                     }
                 }
             }
-            if let Some(flight) = flight.take() {
+            if let Some(flight) = flight.take_if(|_| matches!(end, Some(End::Complete) | None)) {
                 flight.succeed(entry.usage.as_ref(), Instant::now());
             }
             match end {

@@ -8,10 +8,11 @@ use super::answer::{Answer, AnswerBody};
 use super::binding::{Binding, Unbound};
 use super::journey::Ending;
 use super::request::Request;
-use super::{Call, GatewayError, Pipeline, failure, lifecycle, mock};
+use super::{Call, GatewayError, Patience, Pipeline, failure, lifecycle, mock};
 use crate::canonical::RequestBody;
 use crate::plugin::{Operation, Support, Usage};
-use crate::router::{Consequence, Failure, FailureKind, Misfit, Pick, Reason, Route, Target};
+use crate::router::{Consequence, Failure, Misfit, Pick, Reason, Route, Target};
+use crate::usage::Meter;
 
 /// What an attempt is made with.
 #[derive(Clone, Copy)]
@@ -21,6 +22,8 @@ pub(super) struct Asked<'a> {
     pub(super) body: &'a RequestBody,
     /// When the caller gives up.
     pub(super) deadline: Instant,
+    /// Shows what a stream has used before its first word, should nobody wait for that.
+    pub(super) meter: Option<&'a Meter>,
 }
 
 /// An attempt that brought no answer.
@@ -55,11 +58,15 @@ impl Pipeline {
     /// Makes one attempt. What becomes of a stream after its first piece is told to the deployment when it ends.
     pub(super) async fn attempt(&self, asked: Asked<'_>, pick: Pick) -> Result<(Answer, Route), Box<Failed>> {
         let Pick { mut route, reason, mut flight } = pick;
-        if self.config.routing.model_successors {
-            lifecycle::succeed(&mut route);
-        }
+        let successor = match self.config.routing.model_successors {
+            true => lifecycle::succeed(&mut route),
+            false => None,
+        };
+        let deployment = &route.target.deployment;
+        let Asked { request, deadline, .. } = asked;
+        let patience = request.limits.patience(deployment, request.streaming, Instant::now(), deadline);
         let mut spent = None;
-        let result = self.ask_deployment(asked, &route, &mut spent).await;
+        let result = self.ask_deployment(asked, &route, patience, &mut spent).await;
         let now = Instant::now();
         match result {
             Ok(mut answer) => {
@@ -69,15 +76,21 @@ impl Pipeline {
                     AnswerBody::Stream(_) | AnswerBody::Whole(_) => flight.succeed(spent.as_ref(), now),
                 }
                 answer.spent = spent;
+                answer.successor = successor;
                 Ok((answer, route))
             }
             Err(error) => {
+                let error = match error {
+                    GatewayError::Upstream { provider, source } => {
+                        GatewayError::Upstream { provider, source: patience.judge(source, false) }
+                    }
+                    error => error,
+                };
                 let failure = failure::of(&error);
                 let error = lifecycle::with_hint(error, failure.kind, &route);
                 let took = now.saturating_duration_since(flight.began);
-                // Whoever is in a hurry says nothing about the deployment; the flight ends without a word.
-                let in_a_hurry = failure.kind == FailureKind::Timeout && asked.request.limits.are_own();
-                let consequence = match in_a_hurry {
+                // Then the flight ends without a word.
+                let consequence = match failure::is_others_hurry(&error) {
                     true => Consequence::Exempt,
                     false => flight.fail(failure, now),
                 };
@@ -88,8 +101,9 @@ impl Pipeline {
 
     async fn ask_deployment(
         &self,
-        Asked { request, body, deadline }: Asked<'_>,
+        Asked { request, body, meter, .. }: Asked<'_>,
         route: &Route,
+        patience: Patience,
         spent: &mut Option<Usage>,
     ) -> Result<Answer, GatewayError> {
         let deployment = &route.target.deployment;
@@ -107,7 +121,8 @@ impl Pipeline {
             id: &request.id,
             streaming: request.streaming,
             include_usage: request.include_usage,
-            patience: request.limits.patience(deployment, Instant::now(), deadline),
+            patience,
+            meter,
         };
         match support.native_path(&route.model) {
             Some(_) => self.native(&call, spent).await,

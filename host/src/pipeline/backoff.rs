@@ -12,12 +12,17 @@ const JITTER: Duration = Duration::from_millis(750);
 /// than `least`. Some more, different for each call, so that calls that failed together don't come back together.
 pub(super) fn wait(retry: u32, told: Option<Duration>, least: Duration, call_id: &str) -> Duration {
     let wait = match told.filter(|told| !told.is_zero()) {
-        Some(told) => told.max(least),
-        None => FIRST.saturating_mul(2_u32.saturating_pow(retry)).max(least).min(MOST.max(least)),
+        // Said again and again, it is no longer taken at its word.
+        Some(told) => told.max(least).max(retry.checked_sub(1).map_or(Duration::ZERO, doubled)),
+        None => doubled(retry).max(least),
     };
     // Of a wait that was told, little: it is exact already.
     let most = JITTER.min(wait / 4);
     wait + most.mul_f64(share(call_id, retry))
+}
+
+fn doubled(retry: u32) -> Duration {
+    FIRST.saturating_mul(2_u32.saturating_pow(retry)).min(MOST)
 }
 
 /// From 0 to 1, always the same for a call's retry.

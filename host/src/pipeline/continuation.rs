@@ -66,6 +66,10 @@ impl Continuation {
 
     /// Looks at what goes to the client, and gives what follows a seam the first chunk's name.
     pub(super) fn pass(&mut self, bytes: Bytes) -> Bytes {
+        if self.is_over && self.resumed == 0 {
+            self.said = String::new();
+            return bytes;
+        }
         if self.decoder.push(&bytes, &mut self.events).is_err() {
             self.is_over = true;
             return bytes;
@@ -91,7 +95,7 @@ impl Continuation {
             self.is_over |= ["tool_calls", "function_call", "audio", "refusal"]
                 .iter()
                 .any(|key| delta.get(*key).is_some_and(|value| !value.is_null()));
-            if let Some(text) = delta.get("content").and_then(Value::as_str) {
+            if let (Some(text), false) = (delta.get("content").and_then(Value::as_str), self.is_over) {
                 self.said.push_str(text);
             }
             if self.resumed > 0 {

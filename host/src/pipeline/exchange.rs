@@ -156,7 +156,7 @@ impl Pipeline {
                 }
                 let translated = Translated::new(call, exchange, source, framing);
                 let relay = Relay::Translated(Box::new(translated));
-                Ok(Asked::Answered(Answer::stream(relay.start(call.patience, provider, spent).await?)))
+                Ok(Asked::Answered(Answer::stream(relay.start(call.patience, provider, spent, call.meter).await?)))
             }
         }
     }

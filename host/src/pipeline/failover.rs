@@ -14,6 +14,7 @@ use super::request::Request;
 use super::{GatewayError, Pipeline};
 use crate::canonical::RequestBody;
 use crate::router::{Cure, Misfit, NoDeployment, Pick, Resolved, Route};
+use crate::usage::Meter;
 
 /// A look at a group that is all busy or cooling isn't repeated sooner.
 const SOONEST_LOOK: Duration = Duration::from_millis(10);
@@ -28,8 +29,8 @@ pub(super) struct Serving<'a> {
     body: &'a RequestBody,
     group: &'a Resolved,
     fit: Fit<'a>,
-    /// Nobody else could serve the call, so a group that is all busy or cooling is waited for.
-    patient: bool,
+    /// It is the group that the client named, not a fallback.
+    is_first: bool,
     /// Positions of the deployments that failed, in order.
     tried: Vec<usize>,
     /// Attempts after the first one.
@@ -44,10 +45,10 @@ impl<'a> Serving<'a> {
         request: &'a Request,
         body: &'a RequestBody,
         group: &'a Resolved,
-        patient: bool,
+        is_first: bool,
     ) -> Self {
         let fit = Fit::new(pipeline, request, body, group);
-        Self { pipeline, request, body, group, fit, patient, tried: Vec::new(), retries: 0, told: None }
+        Self { pipeline, request, body, group, fit, is_first, tried: Vec::new(), retries: 0, told: None }
     }
 
     /// The deployment at this position has failed the call before.
@@ -73,12 +74,12 @@ impl<'a> Serving<'a> {
                 (Err(none), None) => return Err(self.no_deployment(none)),
             };
             let deadline = journey.deadline(&self.request.limits, &pick.route.target.deployment);
-            let asked = Asked { request: self.request, body: self.body, deadline };
             journey.begin_attempt(&pick);
-            let named = self.pipeline.config.routing.model_successors.then(|| pick.route.model.clone());
+            let meter = journey.entry.meter.clone();
+            let asked = Asked { request: self.request, body: self.body, deadline, meter: meter.as_ref() };
             let failed = match self.attempt_or_hedge(asked, pick, journey).await {
-                Ok((answer, route)) => {
-                    journey.end(&route, named.as_deref());
+                Ok((mut answer, route)) => {
+                    journey.end(&mut answer, &route);
                     return Ok((answer, route));
                 }
                 Err(failed) => failed,
@@ -98,7 +99,7 @@ impl<'a> Serving<'a> {
     ) -> Option<Result<Pick, NoDeployment>> {
         let (failure, allowed) = (failed.failure, self.allowed_retries(&failed));
         self.note(failed, journey);
-        if failure.kind.cure() == Cure::Nothing || allowed == 0 {
+        if failure.kind.cure() == Cure::Nothing || allowed == 0 || journey.is_late() {
             return None;
         }
         // Another deployment is asked at once, and as often as there is one: that is what a group is for.
@@ -113,7 +114,18 @@ impl<'a> Serving<'a> {
             return None;
         }
         let retries = &self.pipeline.config.routing.retries;
-        let wait = backoff::wait(self.retries, failure.retry_after, retries.min_wait, &self.request.id);
+        let mut wait = backoff::wait(self.retries, failure.retry_after, retries.min_wait, &self.request.id);
+        // Sleeping is for nothing where nobody will be there afterwards.
+        match self.fit.choose(&self.tried, true, now) {
+            Ok(pick) => drop(pick),
+            Err(NoDeployment::Cooling { back_in, .. } | NoDeployment::RateLimited { back_in }) if back_in > wait => {
+                if !self.is_patient() {
+                    return None;
+                }
+                wait = back_in;
+            }
+            Err(_) => {}
+        }
         if wait > journey.may_wait(retries.max_wait) || !budget.try_withdraw(now) {
             return None;
         }
@@ -135,12 +147,12 @@ impl<'a> Serving<'a> {
             match none {
                 NoDeployment::Cooling { back_in, .. } | NoDeployment::RateLimited { back_in } => {
                     let wait = back_in.max(SOONEST_LOOK);
-                    if !self.patient || wait > left {
+                    if wait > left || !self.is_patient() {
                         return Err(none);
                     }
                     journey.sleep(wait).await;
                 }
-                NoDeployment::Full if self.patient && !left.is_zero() => {
+                NoDeployment::Full if !left.is_zero() && self.is_patient() => {
                     let Some(_place) = self.group.queue(MOST_WAITING) else { return Err(none) };
                     journey.wait_for(left, self.group.freed()).await.map_err(|()| none)?;
                 }
@@ -167,14 +179,16 @@ impl<'a> Serving<'a> {
         let Some(second) = self.beside(&first_route) else { return first.await };
         let (second_route, second_began) = (second.route.clone(), Instant::now());
         journey.hedge();
-        let mut second = pin!(pipeline.attempt(asked, second));
-        let (result, (loser, loser_began), first_is_left) = tokio::select! {
-            result = &mut first => (result, (second_route, second_began), false),
-            result = &mut second => (result, (first_route, began), true),
+        let other_meter = asked.meter.map(|_| Meter::default());
+        let beside = Asked { meter: other_meter.as_ref(), ..asked };
+        let mut second = pin!(pipeline.attempt(beside, second));
+        let (result, (loser, loser_began, spent), first_is_left) = tokio::select! {
+            result = &mut first => (result, (second_route, second_began, other_meter.as_ref()), false),
+            result = &mut second => (result, (first_route, began, asked.meter), true),
         };
         match result {
             Ok((answer, route)) => {
-                journey.lose_hedge(&loser, loser_began.elapsed());
+                journey.lose_hedge(&loser, loser_began.elapsed(), spent.and_then(Meter::read));
                 journey.win_hedge(&route, first_is_left);
                 Ok((answer, route))
             }
@@ -221,6 +235,11 @@ impl<'a> Serving<'a> {
             Some(before) if rank(&before) > rank(&failed) => Some(before),
             _ => Some(failed),
         };
+    }
+
+    /// Nobody else could serve the call, so a group that is all busy or cooling is waited for.
+    fn is_patient(&self) -> bool {
+        self.is_first && !self.pipeline.has_fallback(self.request, self.group)
     }
 
     /// The failure that a caller is told.

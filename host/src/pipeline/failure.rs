@@ -63,6 +63,11 @@ pub(super) fn of(error: &GatewayError) -> Failure {
     Failure { kind, retry_after }
 }
 
+/// Whether it was somebody else's time that ran out, which says nothing about the deployment.
+pub(super) fn is_others_hurry(error: &GatewayError) -> bool {
+    matches!(error, GatewayError::Upstream { source: UpstreamError::OutOfTime { .. }, .. })
+}
+
 /// Nobody was asked, so nobody is blamed; but what could serve the call instead depends on it.
 fn of_no_deployment(why: &NoDeployment) -> (FailureKind, Option<Duration>) {
     match why {
@@ -84,7 +89,7 @@ fn of_upstream(error: &UpstreamError) -> FailureKind {
     match error {
         UpstreamError::Connect(_) => FailureKind::Unreachable,
         UpstreamError::Broken(_) => FailureKind::Malformed,
-        UpstreamError::Timeout { .. } => FailureKind::Timeout,
+        UpstreamError::Timeout { .. } | UpstreamError::OutOfTime { .. } => FailureKind::Timeout,
         // It would be as large again.
         UpstreamError::TooLarge { .. } => FailureKind::Unsupported,
     }
@@ -126,6 +131,8 @@ fn of_provider(error: &ProviderError) -> FailureKind {
         404 => FailureKind::NotFound,
         408 | 504 => FailureKind::Timeout,
         413 => FailureKind::TooLarge,
+        // A request larger than a whole minute's tokens: waiting and other keys don't help it.
+        429 if error.message().to_lowercase().contains("request too large") => FailureKind::TooLarge,
         429 => FailureKind::RateLimited,
         503 | 529 => FailureKind::Overloaded,
         500.. => FailureKind::Server,
@@ -162,6 +169,7 @@ mod tests {
             (429, r#"{"error":{"message":"x","code":"insufficient_quota"}}"#, FailureKind::Quota),
             (429, r#"{"error":{"message":"x","type":"insufficient_quota"}}"#, FailureKind::Quota),
             (429, r#"{"error":{"message":"x"}}"#, FailureKind::RateLimited),
+            (429, r#"{"error":{"message":"Request too large for gpt-4o: Limit 30000"}}"#, FailureKind::TooLarge),
             (
                 400,
                 r#"{"error":{"message":"This model's maximum context length is 8 tokens"}}"#,

@@ -31,10 +31,7 @@ impl Pipeline {
         let mut journey = Journey::new(entry, &request);
         let first = match request.fallbacks.mocked_failure {
             Some(kind) => Err(mocked(kind)),
-            None => {
-                let patient = !self.has_fallback(&request, &group);
-                Serving::new(self, &request, &request.body, &group, patient).run(&mut journey).await
-            }
+            None => Serving::new(self, &request, &request.body, &group, true).run(&mut journey).await,
         };
         let (mut answer, route) = match first {
             Err(error) if !request.fallbacks.disabled => self.fall_back(&request, &group, error, &mut journey).await,
@@ -76,7 +73,9 @@ impl Pipeline {
         }
         let mut plan = FallbackPlan::new(config, request.fallbacks.own(kind));
         let (mut name, mut alias) = (request.model.clone(), group.group.name.clone());
-        while let Some(fallback) = plan.after(&name, &[&alias], kind) {
+        while !journey.is_late()
+            && let Some(fallback) = plan.after(&name, &[&alias], kind)
+        {
             // The rights of the caller and its budget belong to a model, so each is looked at like the first.
             let failed = match self.try_fallback(request, fallback, journey).await {
                 Ok(answer) => return Ok(answer),
@@ -111,7 +110,7 @@ impl Pipeline {
     }
 
     /// Whether another group could serve a call that its own can't serve at the moment.
-    fn has_fallback(&self, request: &Request, group: &Resolved) -> bool {
+    pub(super) fn has_fallback(&self, request: &Request, group: &Resolved) -> bool {
         let config = &self.config.routing.fallbacks;
         let own = request.fallbacks.own(FailureKind::Overloaded);
         if request.fallbacks.disabled || (own.is_none() && config.is_empty()) {

@@ -3,6 +3,7 @@
 use super::Pipeline;
 use super::request::Request;
 use crate::canonical::RequestBody;
+use crate::config::routing::StrategyKind;
 use crate::plugin::Operation;
 use crate::precall::tags::Rule;
 use crate::precall::{Abilities, Needs};
@@ -31,7 +32,10 @@ impl<'a> Fit<'a> {
         body: &'a RequestBody,
         group: &'a Resolved,
     ) -> Self {
-        let checks = &pipeline.config.routing.checks;
+        let routing = &pipeline.config.routing;
+        let checks = &routing.checks;
+        // As in LiteLLM; with the others `tpm` is a weight.
+        let limits_bind = checks.rate_limits || matches!(routing.strategy, StrategyKind::Usage | StrategyKind::Latency);
         let rule = checks.tags.map(|matching| {
             let open = group.group.targets.iter().filter(|target| !target.deployment.routing.blocked);
             request.tags.rule(open.map(|target| target.deployment.routing.tags.as_slice()), matching)
@@ -41,7 +45,9 @@ impl<'a> Fit<'a> {
             group,
             operation: request.operation,
             streaming: request.streaming,
-            tokens: match group.group.targets.iter().any(|target| target.deployment.routing.tpm.is_some()) {
+            tokens: match limits_bind
+                && group.group.targets.iter().any(|target| target.deployment.routing.tpm.is_some())
+            {
                 true => Needs::read(body, request.operation).estimate(),
                 false => 0,
             },

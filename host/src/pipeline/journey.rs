@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::GatewayError;
+use super::answer::Answer;
 use super::patience::Limits;
 use super::request::Request;
-use super::{GatewayError, lifecycle};
 use crate::config::Deployment;
 use crate::plugin::Usage;
 use crate::router::{Consequence, Cure, FailureKind, Pick, Reason, Route};
 use crate::telemetry::{self, Line};
-use crate::usage::{Entry, ServedBy};
+use crate::usage::{Entry, Meter, ServedBy};
 
 /// A call on its way from deployment to deployment.
 pub(super) struct Journey<'a> {
@@ -74,16 +75,22 @@ impl<'a> Journey<'a> {
 
     pub(super) fn begin_attempt(&mut self, pick: &Pick) {
         self.entry.attempts += 1;
+        self.entry.meter = self.entry.streaming.then(Meter::default);
         self.entry.reason = Some(pick.reason);
         self.serve_by(&pick.route);
     }
 
     /// An answer is here.
-    pub(super) fn end(&mut self, route: &Route, named: Option<&str>) {
-        self.entry.successor = lifecycle::told(route, named);
+    pub(super) fn end(&mut self, answer: &mut Answer, route: &Route) {
+        self.entry.successor = answer.successor.take();
         if let (Some(by), true) = (&mut self.entry.served_by, self.entry.successor.is_some()) {
             by.model.clone_from(&route.model);
         }
+    }
+
+    /// The caller has given up by now.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// A second attempt begins beside the one under way.
@@ -112,6 +119,7 @@ impl<'a> Journey<'a> {
     /// An attempt failed: its line, and what it used although it did.
     pub(super) fn end_attempt(&mut self, ending: &Ending<'_>) {
         let kind = ending.kind.name();
+        self.entry.meter = None;
         self.entry.note_failed(&ending.route.target.deployment.id, kind, ending.spent);
         let consequence = match ending.consequence {
             Consequence::Exempt => None,
@@ -133,9 +141,9 @@ impl<'a> Journey<'a> {
     }
 
     /// The other attempt was faster.
-    pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration) {
+    pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration, spent: Option<Usage>) {
         let kind = "hedge_lost";
-        self.entry.note_failed(&route.target.deployment.id, kind, None);
+        self.entry.note_failed(&route.target.deployment.id, kind, spent);
         self.log("INFO", route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
     }
 

@@ -23,31 +23,19 @@ pub(super) fn with_hint(mut error: GatewayError, kind: FailureKind, route: &Rout
 }
 
 /// Turns a route to a model that is gone into one to its successor, where a wildcard let a client name it and the
-/// successor is the same provider's. What the configuration names was replaced when it was read.
-pub(super) fn succeed(route: &mut Route) {
-    let deployment = &route.target.deployment;
-    if !deployment.is_wildcard() {
-        return;
-    }
-    let found = successor(&deployment.provider, &route.model, today());
-    if let Some(found) = found.filter(|found| found.provider == deployment.provider) {
-        route.model = found.model.to_owned();
-    }
-}
-
-/// `anthropic/claude-sonnet-4-20250514 -> anthropic/claude-sonnet-4-6`, where another model than the one that was named
-/// serves. `named`: the provider's name
-/// for it, as it was routed, where that may have been replaced.
-pub(super) fn told(route: &Route, named: Option<&str>) -> Option<String> {
+/// successor is the same provider's; what the configuration names was replaced when it was read. Tells of either:
+/// `anthropic/claude-sonnet-4-20250514 -> anthropic/claude-sonnet-4-6`.
+pub(super) fn succeed(route: &mut Route) -> Option<String> {
     let deployment = &route.target.deployment;
     let provider = &deployment.provider;
-    match (&deployment.succeeds, named) {
-        (Some(old), _) => Some(format!("{old} -> {provider}/{}", route.model)),
-        (None, Some(named)) if named != route.model => {
-            Some(format!("{provider}/{named} -> {provider}/{}", route.model))
-        }
-        (None, _) => None,
+    if let Some(old) = &deployment.succeeds {
+        return Some(format!("{old} -> {provider}/{}", route.model));
     }
+    let found = deployment.is_wildcard().then(|| successor(provider, &route.model, today())).flatten();
+    let found = found.filter(|found| found.provider == provider)?;
+    let told = format!("{provider}/{} -> {provider}/{}", route.model, found.model);
+    route.model = found.model.to_owned();
+    Some(told)
 }
 
 fn of(route: &Route) -> Option<Retirement> {

@@ -45,6 +45,7 @@ use crate::plugin::{Operation, Plugin, Registry};
 use crate::precall::Abilities;
 use crate::router::{Route, Router};
 use crate::upstream::Upstream;
+use crate::usage::Meter;
 
 use binding::{Binding, Unbound, bind_all};
 
@@ -84,6 +85,7 @@ struct Call<'a> {
     /// The client wants to see the usage of a stream.
     include_usage: bool,
     patience: Patience,
+    meter: Option<&'a Meter>,
 }
 
 impl Pipeline {

@@ -32,6 +32,8 @@ pub(super) struct Native {
     /// The choices that began, and those that ended: a bit each.
     seen: u64,
     finished: u64,
+    /// So many the client wants.
+    wanted: u32,
     /// Whether the stream's end needs no finish reason: only chat and completions have one.
     ends_anyhow: bool,
 }
@@ -76,9 +78,10 @@ impl Pipeline {
                 has_content: false,
                 seen: 0,
                 finished: 0,
+                wanted: call.body.number("n")?.map_or(1, |n| n.clamp(1.0, 64.0) as u32),
                 ends_anyhow: !matches!(call.operation, Operation::ChatCompletions | Operation::Completions),
             };
-            let reply = Relay::Native(Box::new(native)).start(call.patience, provider, spent).await?;
+            let reply = Relay::Native(Box::new(native)).start(call.patience, provider, spent, call.meter).await?;
             return Ok(Answer { rate_limits, ..Answer::stream(reply) });
         }
         let media_type = source.media_type();
@@ -133,11 +136,12 @@ impl Native {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let read = read_events(&mut self.source, self.patience, &mut self.decoder, &mut self.events).await;
+        let read =
+            read_events(&mut self.source, (self.patience, self.has_content), &mut self.decoder, &mut self.events).await;
         let read = match read {
             Ok(read) => read,
             // Every choice has its finish reason: what is missing is `[DONE]`, at most the usage.
-            Err(_) if self.finished != 0 && self.is_whole() => {
+            Err(_) if self.finished.count_ones() >= self.wanted && self.is_whole() => {
                 return Ok(Piece { bytes: DONE.into(), has_content: true, end: Some(End::Complete), usage: None });
             }
             Err(error) => return Err(GatewayError::upstream(&self.provider, error)),

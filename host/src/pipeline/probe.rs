@@ -201,7 +201,8 @@ impl Pipeline {
             id: &entry.call_id,
             streaming: false,
             include_usage: false,
-            patience: Limits { total: Some(time), first: None }.patience(deployment, now, now + time),
+            patience: Limits { total: Some(time), first: None }.patience(deployment, false, now, now + time),
+            meter: None,
         };
         let native = binding.plugin.manifest.support(operation).and_then(|support| support.native_path(&route.model));
         let mut spent = None;

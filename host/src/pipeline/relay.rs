@@ -11,6 +11,7 @@ use super::{GatewayError, Patience};
 use crate::plugin::Usage;
 use crate::stream::{Decoder, StreamError, StreamEvent};
 use crate::upstream::{Source, UpstreamError};
+use crate::usage::Meter;
 
 /// What is taken from a connection before any of it goes on: so many bytes, so often, for so long.
 const MOST_AT_ONCE: usize = 32 << 10;
@@ -66,12 +67,16 @@ impl Relay {
         patience: Patience,
         provider: &str,
         usage: &mut Option<Usage>,
+        meter: Option<&Meter>,
     ) -> Result<StreamReply, GatewayError> {
         let first = async {
             let mut held = BytesMut::new();
             loop {
                 let piece = self.next().await?;
                 *usage = piece.usage.or(*usage);
+                if let (Some(meter), Some(_)) = (meter, piece.usage) {
+                    meter.set(*usage);
+                }
                 if piece.has_content || piece.end.is_some() || held.len() > MOST_HELD {
                     let first = if held.is_empty() { piece.bytes } else { join(held, &piece.bytes) };
                     return Ok::<_, GatewayError>((first, piece.end));
@@ -107,14 +112,17 @@ pub(super) struct Read {
 /// together go through the plugin, and to the client, together.
 pub(super) async fn read_events(
     source: &mut Option<Source>,
-    patience: Patience,
+    (patience, begun): (Patience, bool),
     decoder: &mut Decoder,
     events: &mut Vec<StreamEvent>,
 ) -> Result<Read, UpstreamError> {
     events.clear();
     let end = Read { is_end: true, bytes: 0, decoded: Ok(()) };
     let Some(source) = source else { return Ok(end) };
-    let Some(mut chunk) = source.chunk(patience.for_next()).await? else { return Ok(end) };
+    let Some(mut chunk) = source.chunk(patience.for_more(begun)).await.map_err(|error| patience.judge(error, begun))?
+    else {
+        return Ok(end);
+    };
     let (mut bytes, mut looks, began) = (0, 0, Instant::now());
     loop {
         bytes += chunk.len();

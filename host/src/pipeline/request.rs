@@ -168,9 +168,6 @@ impl ClientFallbacks {
 /// Names, or `{"model": …}` with parameters of its own, or LiteLLM's `{"the model": ["its fallbacks"]}`.
 fn fallbacks(body: &RequestBody, key: &'static str) -> Result<Vec<Fallback>, GatewayError> {
     let list: Vec<Value> = body.typed(key, "an array of models")?.unwrap_or_default();
-    if list.len() > MAX_FALLBACKS {
-        return Err(GatewayError::invalid(key, format!("'{key}' names more than {MAX_FALLBACKS} models.")));
-    }
     let wrong = || GatewayError::invalid(key, format!("Invalid type for '{key}': expected an array of models."));
     let mut found = Vec::new();
     for item in list {
@@ -198,6 +195,13 @@ fn fallbacks(body: &RequestBody, key: &'static str) -> Result<Vec<Fallback>, Gat
             },
             _ => return Err(wrong()),
         }
+    }
+    if found.len() > MAX_FALLBACKS {
+        return Err(GatewayError::invalid(key, format!("'{key}' names more than {MAX_FALLBACKS} models.")));
+    }
+    if found.iter().any(|fallback| fallback.model.len() > MAX_MODEL_BYTES) {
+        let message = format!("'{key}' names a model with more than {MAX_MODEL_BYTES} bytes.");
+        return Err(GatewayError::invalid(key, message));
     }
     Ok(found)
 }

@@ -50,7 +50,8 @@ impl Translated {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let read = read_events(&mut self.source, self.patience, &mut self.decoder, &mut self.events).await;
+        let read =
+            read_events(&mut self.source, (self.patience, self.has_content), &mut self.decoder, &mut self.events).await;
         let read = match read {
             Ok(read) if read.is_end => return self.finish().await,
             Ok(read) => read,

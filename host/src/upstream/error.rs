@@ -20,6 +20,14 @@ pub enum UpstreamError {
         /// For how long.
         after: Duration,
     },
+    /// The same, but it was the caller who was in a hurry, or the operator who wants no stream to last longer.
+    #[error("no {waiting_for} within {:.1} s", .after.as_secs_f64())]
+    OutOfTime {
+        /// What was awaited.
+        waiting_for: &'static str,
+        /// For how long.
+        after: Duration,
+    },
     /// More came than the gateway takes.
     #[error("the answer is larger than {limit} bytes")]
     TooLarge {

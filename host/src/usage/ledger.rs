@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Meter;
 use crate::plugin::Usage;
 use crate::router::Reason;
 use crate::telemetry::{self, Line};
@@ -30,6 +31,8 @@ pub struct Entry {
     pub streaming: bool,
     /// What it used, as far as the provider said.
     pub usage: Option<Usage>,
+    /// What the attempt under way has used, should nobody wait for its answer.
+    pub meter: Option<Meter>,
     /// The fallback that served it, if one did.
     pub group: Option<String>,
     /// Why this deployment.
@@ -102,6 +105,7 @@ impl Entry {
             served_by: None,
             streaming: false,
             usage: None,
+            meter: None,
             group: None,
             reason: None,
             attempts: 0,
@@ -157,7 +161,8 @@ impl Entry {
 
     fn write(&self, line: &mut Line) {
         let served_by = self.served_by.as_ref();
-        let tokens = |count: fn(&Usage) -> u64| self.usage.as_ref().map(count);
+        let usage = self.usage.or_else(|| self.meter.as_ref()?.read());
+        let tokens = |count: fn(&Usage) -> u64| usage.as_ref().map(count);
         line.text("call_id", Some(&self.call_id));
         line.text("method", Some(&self.method));
         line.text("path", Some(&self.path));
