@@ -96,14 +96,19 @@ pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
         tell(MODEL_ID, text(&by.deployment));
         tell(DURATION, text(&format!("{}.{:03}", micros / 1000, micros % 1000)));
         tell(MODEL_GROUP, text(entry.group.as_ref().or(entry.model.as_ref()).map_or("", String::as_str)));
-        tell(RETRIES, Some(entry.retries.into()));
-        tell(FALLBACKS, Some(entry.fallbacks.into()));
+        tell(RETRIES, Some(count(entry.retries)));
+        tell(FALLBACKS, Some(count(entry.fallbacks)));
         tell(SUCCESSOR, entry.successor.as_deref().and_then(text));
         if !entry.failed.is_empty() {
             let failed: Vec<String> = entry.failed.iter().map(|(id, kind)| format!("{id};{kind}")).collect();
             tell(FAILED, text(&failed.join(", ")));
         }
     }
+}
+
+/// A number that is 0 mostly.
+fn count(count: u32) -> HeaderValue {
+    if count == 0 { HeaderValue::from_static("0") } else { count.into() }
 }
 
 fn with_type(status: StatusCode, kind: HeaderValue, body: Body) -> Response<Body> {
