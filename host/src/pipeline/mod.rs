@@ -6,7 +6,7 @@
 //! client <- api <--------- pipeline: frame <- plugin (events) <- stream <-------------------------- upstream
 //! ```
 //!
-//! [`failover`] decides between attempts at one group, [`fallbacks`] between groups, and [`failure`] says what an error
+//! `failover` decides between attempts at one group, `fallbacks` between groups, and `failure` says what an error
 //! means for both.
 //!
 //! Where the provider speaks the canonical wire itself the plugin is left out, on the way there and back.
