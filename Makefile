@@ -37,7 +37,7 @@ test: plugins examples ## Every test in Rust: gateway, plugins, and end to end t
 	@$(SETUP) cargo test --locked --features ai-api-plugin-sdk/testing $(foreach package,sdk openai anthropic gemini echo,--package ai-api-plugin-$(package))
 	@$(SETUP) cargo test --locked --manifest-path plugins/examples/rust/Cargo.toml --target-dir "$(TARGET)/examples/rust-native"
 
-test-clients: ## OpenAI's own SDKs (Python, Node) and the README's commands against the binary
+test-clients: ## OpenAI's own SDKs (Python, Node), the README's commands and the plugin guide's against the binary
 	@. scripts/setup.sh clients && \
 	if [ -z "$$AI_API_BIN" ]; then $(MAKE) plugins && cargo build --locked; fi && \
 	python3 tests/clients/run.py
