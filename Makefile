@@ -42,7 +42,7 @@ chaos: plugins ## Providers that die, return, stall and fail under load, for lon
 	@$(SETUP) AI_API_CHAOS_CALLS="$(or $(CALLS),5000)" AI_API_CHAOS_SEED="$(or $(SEED),5)" \
 	cargo test --locked --package ai-api-e2e -- chaos --nocapture
 
-test-clients: ## OpenAI's own SDKs (Python, Node) and the README's commands against the binary
+test-clients: ## OpenAI's own SDKs (Python, Node), the README's commands and the plugin guide's against the binary
 	@. scripts/setup.sh clients && \
 	if [ -z "$$AI_API_BIN" ]; then $(MAKE) plugins && cargo build --locked; fi && \
 	python3 tests/clients/run.py

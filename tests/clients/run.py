@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs OpenAI's SDKs, in Python and in Node, and the README's commands against the real binary.
+"""Runs OpenAI's SDKs, in Python and in Node, the README's commands and the plugin guide's against the real binary.
 
     make test-clients                 sets everything up first
     tests/clients/run.py -k stream    arguments go to pytest; Node's tests are left out then
@@ -37,7 +37,8 @@ MORE_MODELS = {
     "gemini-2.5-flash": ("gemini/gemini-2.5-flash", "GEMINI_API_KEY"),
     "claude-with-a-wrong-key": ("anthropic/claude-sonnet-4-6", "WRONG_KEY"),
 }
-TESTS_SECONDS = 300
+# The guide builds plugins.
+TESTS_SECONDS = 600
 
 
 def main(arguments: list[str]) -> int:
@@ -56,6 +57,8 @@ def main(arguments: list[str]) -> int:
         "GATEWAY_KEY": MASTER_KEY,
         "NEWCOMER_GATEWAY": newcomer.origin,
         "NEWCOMER_PYTHON": str(python),
+        "NEWCOMER_BINARY": str(BINARY),
+        "NEWCOMER_TARGET": str(TARGET),
         # The SDKs take these for defaults; a test says all it needs.
         "OPENAI_API_KEY": "",
         "OPENAI_BASE_URL": "",
