@@ -65,17 +65,14 @@ pub(super) async fn check(
     if in_background && model.is_none() && id.is_none() {
         targets.retain(|target| !target.deployment.health.not_in_background);
     }
-    let known = |target: &Target| health.last(target).filter(|_| in_background);
-    let unknown: Vec<_> = targets.iter().filter(|target| known(target).is_none()).cloned().collect();
-    let mut found = Vec::new();
-    if !unknown.is_empty() {
-        found.extend(health.check(state, &unknown, probe).await.iter().cloned());
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for target in targets {
+        match health.in_background(pipeline, &target).filter(|_| !paid) {
+            Some(known) => found.push((target, known)),
+            None => unknown.push(target),
+        }
     }
-    found.extend(targets.into_iter().filter_map(|target| {
-        let asked = unknown.iter().any(|other| other.position == target.position);
-        let known = known(&target).filter(|_| !asked)?;
-        Some((target, known))
-    }));
+    found.extend(health.check(state, &unknown, probe).await);
     found.sort_by_key(|(target, _)| target.position);
     Ok(respond::json(StatusCode::OK, &listed(&found, checks)))
 }
