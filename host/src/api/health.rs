@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Body, error, models, respond};
+use super::{Body, cors, error, models, respond};
 use crate::config::{HealthChecks, Probe};
 use crate::health::{Checked, Health};
 use crate::pipeline::{GatewayError, Pipeline};
@@ -44,21 +44,19 @@ pub(super) fn ready(health: &Health, state: &State) -> Response<Body> {
     respond::json(status, &answer)
 }
 
-/// `GET /health/drain`: what Kubernetes asks for before it ends the process. Calls are still served.
-pub(super) fn drain(health: &Health) -> Response<Body> {
-    health.drain();
-    respond::json(StatusCode::OK, &json!({"status": "draining"}))
-}
-
 /// `GET /health`: the deployments that a probe found well, and those that it didn't.
 pub(super) async fn check(
     health: &Arc<Health>,
     state: &Arc<State>,
+    headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response<Body>, GatewayError> {
     let pipeline = &state.pipeline;
     let checks = &pipeline.config.health;
     let Question { model, id, paid } = Question::read(query.unwrap_or_default())?;
+    if paid {
+        cors::refuse_pages(headers)?;
+    }
     let probe = if paid { Probe::Completion } else { checks.probe };
     let in_background = checks.background && !paid;
     let mut targets = named(pipeline, model.as_deref(), id.as_deref())?;
