@@ -122,7 +122,7 @@ async fn one_model_can_be_asked_for_and_a_key_is_needed() {
     let id = health["healthy_endpoints"][0]["model_id"].as_str().expect("an id");
     let by_id = client.get(&format!("/health?model_id={id}")).await.ok();
     assert_eq!(names(&by_id["healthy_endpoints"]), ["good"]);
-    assert_eq!(upstream.hits(), 2);
+    assert_eq!(upstream.hits(), 1, "it has been asked a moment ago");
 
     let unknown = client.get("/health?model=goood").await;
     assert_eq!((unknown.status, unknown.error()["code"].as_str()), (404, Some("model_not_found")));
@@ -132,7 +132,9 @@ async fn one_model_can_be_asked_for_and_a_key_is_needed() {
     for path in ["/health", "/health/drain"] {
         assert_eq!(client.with_key("sk-wrong").get(path).await.status, 401, "{path}");
     }
-    assert_eq!(upstream.hits(), 2, "nobody was asked for those");
+    let head = client.request(Method::HEAD, "/health?paid=true").send().await.expect("an answer");
+    assert_eq!((head.status().as_u16(), head.headers()["allow"].as_bytes()), (405, &b"GET"[..]));
+    assert_eq!(upstream.hits(), 1, "nobody was asked for those");
     assert_eq!(client.get("/health/readiness").await.status, 200, "a stranger drained nothing");
 }
 
@@ -172,6 +174,111 @@ async fn a_paid_probe_makes_one_small_call_and_accounts_for_it() {
     let accounted = || gateway.log().lines().filter(|line| line.contains("\"PROBE\"")).count() == 2;
     eventually("both calls to be accounted for", || accounted().then_some(())).await;
     assert!(gateway.log().contains("prompt_tokens"), "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn a_paid_probe_that_takes_too_long_or_is_left_is_accounted_for_as_what_it_is() {
+    let silent = FakeUpstream::replying(Reply::silence());
+    let gate = Gate::closed();
+    let slow = FakeUpstream::replying(Wire::OpenAi.reply("pong").head_after(&gate));
+    let model = |name: &str, upstream: &FakeUpstream, info: Value| {
+        let params =
+            json!({"model": Wire::OpenAi.model(), "api_base": Wire::OpenAi.base(upstream), "api_key": "sk-up"});
+        json!({"model_name": name, "litellm_params": params, "model_info": info})
+    };
+    let list = [model("silent", &silent, json!({"health_check_timeout": 0.5})), model("slow", &slow, json!({}))];
+    let folder = TempDir::new();
+    let config = json!({"model_list": list, "general_settings": {"master_key": MASTER_KEY}});
+    let file = folder.write("config.yaml", config.to_string());
+    let gateway = Gateway::with_file(&file, MASTER_KEY).env("JSON_LOGS", "true").start().await;
+    let entry = async |model: &str| {
+        let of_probe = |line: &str| {
+            let entry: Value = serde_json::from_str(line).ok()?;
+            (entry["method"] == "PROBE" && entry["model"] == model).then_some(entry)
+        };
+        eventually("the log line of a probe", || gateway.log().lines().find_map(of_probe)).await
+    };
+
+    let health = gateway.client().get("/health?paid=true&model=silent").await.ok();
+
+    assert_eq!(health["unhealthy_endpoints"][0]["error_kind"], "timeout", "{health}");
+    let logged = entry("silent").await;
+    assert_eq!(logged["outcome"], "failed", "nobody has left: {logged}");
+
+    let client = gateway.client();
+    let left = tokio::spawn(async move { client.get("/health?paid=true&model=slow").await });
+    slow.asked(1).await;
+    left.abort();
+    assert!(left.await.is_err_and(|ended| ended.is_cancelled()));
+    gate.open();
+    let logged = entry("slow").await;
+    assert_eq!(logged["outcome"], "complete", "it is paid for: {logged}");
+    assert!(logged["prompt_tokens"].as_u64().is_some_and(|tokens| tokens > 0), "{logged}");
+}
+
+#[tokio::test]
+async fn a_paid_probe_that_goes_well_does_not_hide_what_the_background_found() {
+    let upstream = FakeUpstream::answering(|request| match request.method.as_str() {
+        "GET" => Reply::json(401, &json!({"error": {"message": "wrong key"}})),
+        _ => Wire::OpenAi.reply("pong"),
+    });
+    let gateway = Gateway::builder()
+        .model("gpt", Wire::OpenAi.model(), &Wire::OpenAi.base(&upstream))
+        .set("general_settings", "background_health_checks", json!(true))
+        .start()
+        .await;
+    let client = gateway.client();
+    eventually_async("the background to have a result", async || {
+        let before = upstream.hits();
+        let health = client.get("/health").await.ok();
+        (health["unhealthy_count"] == 1 && upstream.hits() == before).then_some(())
+    })
+    .await;
+
+    assert_eq!(client.get("/health?paid=true").await.ok()["healthy_count"], 1);
+    assert_eq!(client.get("/health").await.ok()["unhealthy_count"], 1, "they asked for different things");
+}
+
+#[tokio::test]
+async fn a_reload_that_repairs_a_deployment_has_it_probed_and_called_at_once() {
+    let upstream = provider();
+    let other = FakeUpstream::replying(Wire::OpenAi.reply("from the other"));
+    let folder = TempDir::new();
+    let config = |key: &str| {
+        let model = |base: String, key: &str| json!({"model_name": "gpt", "litellm_params": {"model": "openai/gpt-4o-mini", "api_base": base, "api_key": key}});
+        let list = [model(Wire::OpenAi.base(&upstream), key), model(Wire::OpenAi.base(&other), "sk-upstream-other")];
+        let general =
+            json!({"master_key": MASTER_KEY, "background_health_checks": true, "enable_health_check_routing": true});
+        json!({"model_list": list, "general_settings": general}).to_string()
+    };
+    let file = folder.write("config.yaml", config("sk-upstream-bad"));
+    let gateway = Gateway::with_file(&file, MASTER_KEY).start().await;
+    let client = gateway.client();
+    let standing = async || {
+        let view = client.get("/router").await.ok();
+        let first = &view["groups"][0]["deployments"][0];
+        (first["state"].as_str().unwrap_or_default().to_owned(), first["model_id"].clone())
+    };
+    let unwell = eventually_async("the wrong key to be found", async || {
+        let standing = standing().await;
+        (standing.0 == "unwell").then_some(standing)
+    })
+    .await;
+
+    folder.write("config.yaml", config("sk-upstream-good"));
+    assert_eq!(client.post("/config/reload", &json!({})).await.status, 200);
+
+    let repaired = eventually_async("the right one to be found", async || {
+        let standing = standing().await;
+        (standing.0 == "closed").then_some(standing)
+    })
+    .await;
+    assert_eq!(repaired.1, unwell.1, "it is the same deployment");
+    // Five minutes before the clock would have it probed.
+    eventually("a probe with the new key", || {
+        upstream.requests().iter().any(|asked| key_of(asked) == "Bearer sk-upstream-good").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -258,6 +365,44 @@ async fn a_gateway_that_drains_is_not_ready_and_serves_on() {
     assert_eq!(client.get("/health/liveliness").await.status, 200, "a restart would end its calls");
     assert_eq!(client.chat("gpt", "hi").await.content(), "hello");
     gateway.logged("draining: not ready for new traffic any more").await;
+}
+
+#[tokio::test]
+async fn draining_can_be_waited_for_and_no_page_can_ask_for_it() {
+    let wire = Wire::OpenAi;
+    let gate = Gate::closed();
+    let upstream = FakeUpstream::replying(wire.reply("late").head_after(&gate));
+    let mut gateway = Gateway::builder().model("gpt", wire.model(), &wire.base(&upstream)).start().await;
+    let client = gateway.client();
+    for (name, value) in [("origin", "https://example.com"), ("sec-fetch-site", "cross-site")] {
+        for path in ["/health/drain", "/health?paid=true"] {
+            let answer = ai_api_e2e::Answer::to(client.request(Method::GET, path).header(name, value)).await;
+            assert_eq!((answer.status, answer.error()["code"].as_str()), (403, Some("asked_by_page")), "{name} {path}");
+        }
+    }
+    let head = client.request(Method::HEAD, "/health/drain").send().await.expect("an answer");
+    assert_eq!((head.status().as_u16(), head.headers()["allow"].as_bytes()), (405, &b"GET, POST"[..]));
+    let wrong = client.get("/health/drain?wait=61").await;
+    assert_eq!((wrong.status, wrong.message().as_str()), (400, "'wait' must be a number of seconds from 0 to 60."));
+    assert_eq!((upstream.hits(), client.get("/health/readiness").await.status), (0, 200), "nothing has happened");
+
+    let call = tokio::spawn({
+        let client = gateway.client();
+        async move { client.chat("gpt", "hi").await }
+    });
+    upstream.asked(1).await;
+    let drained = tokio::spawn({
+        let client = gateway.client();
+        async move { client.post("/health/drain?wait=60", &json!({})).await }
+    });
+    gateway.logged("draining: not ready for new traffic any more").await;
+    assert!(!drained.is_finished(), "a call is under way");
+
+    gateway.terminate();
+    assert_eq!(drained.await.expect("no panic").ok(), json!({"status": "draining"}), "who waits is let go");
+    gate.open();
+    assert_eq!(call.await.expect("no panic").content(), "late");
+    assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
 }
 
 #[tokio::test]

@@ -77,6 +77,9 @@ fn public(error: &GatewayError) -> Public {
             let message = format!("This path takes {allowed} only.");
             Public { allow: Some(allowed), ..plain(405, Some("method_not_supported"), message) }
         }
+        GatewayError::AskedByPage => {
+            plain(403, Some("asked_by_page"), "A page in a browser can't ask for this: use another client.".to_owned())
+        }
         GatewayError::BodyTooLarge { limit } => plain(
             413,
             Some("request_too_large"),

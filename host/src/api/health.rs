@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Body, error, models, respond};
+use super::{Body, cors, error, models, respond};
 use crate::config::{HealthChecks, Probe};
 use crate::health::{Checked, Health};
 use crate::pipeline::{GatewayError, Pipeline};
@@ -44,38 +44,33 @@ pub(super) fn ready(health: &Health, state: &State) -> Response<Body> {
     respond::json(status, &answer)
 }
 
-/// `GET /health/drain`: what Kubernetes asks for before it ends the process. Calls are still served.
-pub(super) fn drain(health: &Health) -> Response<Body> {
-    health.drain();
-    respond::json(StatusCode::OK, &json!({"status": "draining"}))
-}
-
 /// `GET /health`: the deployments that a probe found well, and those that it didn't.
 pub(super) async fn check(
     health: &Arc<Health>,
     state: &Arc<State>,
+    headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response<Body>, GatewayError> {
     let pipeline = &state.pipeline;
     let checks = &pipeline.config.health;
     let Question { model, id, paid } = Question::read(query.unwrap_or_default())?;
+    if paid {
+        cors::refuse_pages(headers)?;
+    }
     let probe = if paid { Probe::Completion } else { checks.probe };
     let in_background = checks.background && !paid;
     let mut targets = named(pipeline, model.as_deref(), id.as_deref())?;
     if in_background && model.is_none() && id.is_none() {
         targets.retain(|target| !target.deployment.health.not_in_background);
     }
-    let known = |target: &Target| health.last(target).filter(|_| in_background);
-    let unknown: Vec<_> = targets.iter().filter(|target| known(target).is_none()).cloned().collect();
-    let mut found = Vec::new();
-    if !unknown.is_empty() {
-        found.extend(health.check(state, &unknown, probe).await.iter().cloned());
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for target in targets {
+        match health.in_background(pipeline, &target).filter(|_| !paid) {
+            Some(known) => found.push((target, known)),
+            None => unknown.push(target),
+        }
     }
-    found.extend(targets.into_iter().filter_map(|target| {
-        let asked = unknown.iter().any(|other| other.position == target.position);
-        let known = known(&target).filter(|_| !asked)?;
-        Some((target, known))
-    }));
+    found.extend(health.check(state, &unknown, probe).await);
     found.sort_by_key(|(target, _)| target.position);
     Ok(respond::json(StatusCode::OK, &listed(&found, checks)))
 }

@@ -3,6 +3,7 @@
 mod admit;
 mod body;
 mod cors;
+mod drain;
 mod error;
 mod health;
 mod home;
@@ -123,8 +124,10 @@ impl Gateway {
             Endpoint::Home => Ok(home::page()),
             Endpoint::Alive => Ok(health::alive()),
             Endpoint::Ready => Ok(health::ready(&self.health, state)),
-            Endpoint::Drain => Ok(health::drain(&self.health)),
-            Endpoint::Health => health::check(&self.health, state, request.uri().query()).await,
+            Endpoint::Drain => {
+                drain::drain(&self.health, &self.live.admission, request.headers(), request.uri().query()).await
+            }
+            Endpoint::Health => health::check(&self.health, state, request.headers(), request.uri().query()).await,
             Endpoint::Router => Ok(router_page::show(&self.health, state, request.headers())),
             Endpoint::Models => Ok(models::list(pipeline)),
             Endpoint::Model(id) => models::one(pipeline, &id),

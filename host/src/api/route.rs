@@ -41,8 +41,15 @@ impl Endpoint {
 /// What `path`, without the server's root path, stands for.
 pub(super) fn find(method: &Method, path: &str) -> Found {
     let Some(endpoint) = endpoint(path) else { return Found::Nothing };
-    let allowed = if matches!(endpoint, Endpoint::Call { .. } | Endpoint::ReloadConfig) { "POST" } else { "GET" };
-    let fits = method.as_str() == allowed || (allowed == "GET" && method == Method::HEAD);
+    let allowed = match endpoint {
+        Endpoint::Call { .. } | Endpoint::ReloadConfig => "POST",
+        // It changes something, which a GET shouldn't; but a GET is what Kubernetes and LiteLLM's operators send.
+        Endpoint::Drain => "GET, POST",
+        _ => "GET",
+    };
+    // Nobody is asked for an answer that nobody sees.
+    let has_head = allowed == "GET" && endpoint != Endpoint::Health;
+    let fits = allowed.split(", ").any(|one| method.as_str() == one) || (has_head && method == Method::HEAD);
     if fits { Found::Endpoint(endpoint) } else { Found::WrongMethod { allowed } }
 }
 
@@ -161,5 +168,8 @@ mod tests {
         assert_eq!(find(&Method::GET, "/chat/completions"), Found::WrongMethod { allowed: "POST" });
         assert_eq!(find(&Method::POST, "/models"), Found::WrongMethod { allowed: "GET" });
         assert_eq!(find(&Method::HEAD, "/models"), Found::Endpoint(Endpoint::Models));
+        assert_eq!(find(&Method::HEAD, "/health"), Found::WrongMethod { allowed: "GET" });
+        assert_eq!(find(&Method::HEAD, "/health/drain"), Found::WrongMethod { allowed: "GET, POST" });
+        assert_eq!(find(&Method::POST, "/health/drain"), Found::Endpoint(Endpoint::Drain));
     }
 }

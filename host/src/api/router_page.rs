@@ -34,7 +34,7 @@ fn view(health: &Health, pipeline: &Pipeline) -> Value {
     let (now, today) = (Instant::now(), today());
     let groups = pipeline.router.groups().map(|group| {
         let aliases = config.aliases.iter().filter(|(_, alias)| alias.target == group.name).map(|(name, _)| name);
-        let deployments = group.targets.iter().map(|target| deployment(target, health, config, today, now));
+        let deployments = group.targets.iter().map(|target| deployment(target, health, pipeline, today, now));
         json!({
             "model_group": group.name,
             "aliases": aliases.collect::<Vec<_>>(),
@@ -68,7 +68,8 @@ fn models(chain: &[Fallback]) -> Vec<&str> {
     chain.iter().map(|fallback| fallback.model.as_str()).collect()
 }
 
-fn deployment(target: &Target, health: &Health, config: &Config, today: Date, now: Instant) -> Value {
+fn deployment(target: &Target, health: &Health, pipeline: &Pipeline, today: Date, now: Instant) -> Value {
+    let config = &pipeline.config;
     let own = &target.deployment;
     let vitals = target.vitals.snapshot(now);
     let routing = &own.routing;
@@ -103,7 +104,7 @@ fn deployment(target: &Target, health: &Health, config: &Config, today: Date, no
     tell("usd_per_token", json!(prices.map(|(prompt, answer)| json!({"prompt": prompt, "answer": answer}))));
     tell("retirement", json!(retirement(&own.provider, &own.model, today).map(|told| told.to_string())));
     tell("succeeds", json!(own.succeeds));
-    let probe = health.last(target).map(|checked| match checked.probed.failure() {
+    let probe = health.last(pipeline, target).map(|checked| match checked.probed.failure() {
         Some(kind) => json!({"healthy": false, "kind": kind.name(), "checked_at": unix_seconds(checked.at)}),
         None => json!({"healthy": true, "checked_at": unix_seconds(checked.at)}),
     });

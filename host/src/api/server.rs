@@ -69,7 +69,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: impl 
             }
         }
     }
-    gateway.health.drain();
+    gateway.health.end();
     drop(listener);
     // Nobody listens where nobody is connected.
     let _ = close.send(true);

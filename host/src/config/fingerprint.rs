@@ -66,6 +66,21 @@ impl Fingerprint {
         }
     }
 
+    /// Of what an answer of a deployment named `model` depends on: the entries of that name, and the settings that all
+    /// share. `general_settings` are about who calls, and `router_settings` about who is asked.
+    pub fn of_model(&self, model: &str) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for entry in self.models.get(model).into_iter().flatten() {
+            digest.update(entry);
+        }
+        let elsewhere = |path: &str| ["general_settings", "router_settings"].iter().any(|name| section(path) == *name);
+        for (path, setting) in self.settings.iter().filter(|(path, _)| !elsewhere(path)) {
+            digest.update(path);
+            digest.update(setting);
+        }
+        digest.finalize().into()
+    }
+
     /// What is different in `new`.
     pub fn changes(&self, new: &Self) -> Changes {
         let settings = self.settings.keys().chain(new.settings.keys().filter(|key| !self.settings.contains_key(*key)));
@@ -91,6 +106,10 @@ impl fmt::Debug for Fingerprint {
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
     names.cloned().collect()
+}
+
+fn section(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(section, _)| section)
 }
 
 fn digest(node: &Node) -> [u8; 32] {
@@ -130,6 +149,20 @@ mod tests {
         let new = of("model_list:\n- {model_name: a, x: 1}\n- {model_name: a, x: 2}\n");
 
         assert_eq!(old.changes(&new).models_changed, ["a"]);
+    }
+
+    #[test]
+    fn a_model_is_another_one_where_its_entries_or_the_settings_of_all_are_others() {
+        let base = "model_list: [{model_name: a, x: 1}, {model_name: b, x: 1}]\n";
+        let old = of(base);
+        for (text, a_changes) in [
+            (format!("{base}general_settings: {{master_key: sk-two}}\nrouter_settings: {{num_retries: 1}}\n"), false),
+            ("model_list: [{model_name: b, x: 2}, {model_name: a, x: 1}]\n".to_owned(), false),
+            ("model_list: [{model_name: a, x: 2}, {model_name: b, x: 1}]\n".to_owned(), true),
+            (format!("{base}environment_variables: {{OPENAI_API_KEY: sk-two}}\n"), true),
+        ] {
+            assert_eq!(of(&text).of_model("a") != old.of_model("a"), a_changes, "{text}");
+        }
     }
 
     #[test]

@@ -66,7 +66,8 @@ pub struct DeploymentHealth {
 // === impl Probe ===
 
 impl Probe {
-    const ALL: [Self; 3] = [Self::Connect, Self::Models, Self::Completion];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Connect, Self::Models, Self::Completion];
 
     /// The word for it, in the configuration and in answers.
     pub fn name(self) -> &'static str {

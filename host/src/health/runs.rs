@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, FutureExt, Shared, WeakShared};
 
-/// What is under way, by what was asked for. A run goes on as long as somebody waits for it.
+/// What is under way, by what was asked for.
 pub(super) struct Runs<What, Found: Clone> {
     /// Never locked while something is awaited.
     going_on: Mutex<HashMap<What, WeakShared<BoxFuture<'static, Found>>>>,
@@ -17,17 +17,21 @@ pub(super) struct Runs<What, Found: Clone> {
 pub(super) type Run<Found> = Shared<BoxFuture<'static, Found>>;
 
 impl<What: Eq + Hash, Found: Clone + Send + Sync + 'static> Runs<What, Found> {
-    /// The run that is under way for `what`, else a new one.
+    /// The run that is under way for `what`, else a new one. It goes on to its end, also when nobody waits any more.
     pub(super) fn join(&self, what: What, start: impl FnOnce() -> BoxFuture<'static, Found>) -> Run<Found> {
         let mut going_on = self.going_on.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that is through is of yesterday; of others all who waited may have left.
+        // One that is through is of yesterday.
         let open = |run: &WeakShared<_>| run.upgrade().filter(|run: &Run<Found>| run.peek().is_none());
         if let Some(run) = going_on.get(&what).and_then(open) {
             return run;
         }
-        going_on.retain(|_, run| open(run).is_some());
+        // Not each time: many may begin at once.
+        if going_on.len() == going_on.capacity() {
+            going_on.retain(|_, run| open(run).is_some());
+        }
         let run = start().shared();
         going_on.extend(run.downgrade().map(|weak| (what, weak)));
+        tokio::spawn(run.clone());
         run
     }
 }
@@ -81,10 +85,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_nobody_waits_for_is_dropped_and_another_begins() {
-        let runs = Runs::default();
-        let left = runs.join("a", || std::future::pending::<u32>().boxed());
+    async fn a_run_that_nobody_waits_for_goes_on_to_its_end() {
+        let (runs, gate, ended) = (Runs::default(), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (opened, ends) = (gate.clone(), ended.clone());
+        let left = runs.join("a", move || {
+            async move {
+                opened.notified().await;
+                ends.notify_one();
+            }
+            .boxed()
+        });
         drop(left);
-        assert_eq!(runs.join("a", || std::future::ready(2).boxed()).await, 2);
+        gate.notify_one();
+        ended.notified().await;
+    }
+
+    #[tokio::test]
+    async fn runs_that_are_through_are_forgotten() {
+        let runs = Runs::default();
+        for what in 0..1000 {
+            runs.join(what, || std::future::ready(()).boxed()).await;
+        }
+        let kept = runs.going_on.lock().expect("nobody panicked").len();
+        assert!(kept < 10, "{kept}");
     }
 }

@@ -23,6 +23,9 @@ pub enum GatewayError {
         /// What it takes.
         allowed: &'static str,
     },
+    /// A page in a browser asks for what no page may bring about.
+    #[error("asked by a page in a browser")]
+    AskedByPage,
     /// The client's body is larger than we take.
     #[error("the request body is larger than {limit} bytes")]
     BodyTooLarge {

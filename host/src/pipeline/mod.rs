@@ -33,6 +33,7 @@ mod prepare;
 mod probe;
 mod relay;
 mod request;
+mod revision;
 mod translated;
 mod warnings;
 
@@ -43,7 +44,7 @@ use crate::canonical::RequestBody;
 use crate::config::Config;
 use crate::plugin::{Operation, Plugin, Registry};
 use crate::precall::Abilities;
-use crate::router::{Route, Router};
+use crate::router::{Route, Router, Target};
 use crate::upstream::Upstream;
 use crate::usage::Meter;
 
@@ -54,6 +55,7 @@ pub use error::{GatewayError, no_deployment};
 use patience::Patience;
 pub use probe::Probed;
 pub use request::{Incoming, MAX_RETRIES, Wishes, waiting_time};
+pub use revision::Revision;
 
 /// Everything that a call needs. Made from a config once; calls in flight keep the one that they began with.
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub struct Pipeline {
     upstream: Upstream,
     /// What each deployment and its plugin come to, in the order of the deployments.
     bindings: Vec<Result<Binding, Unbound>>,
+    /// Which deployments are still what they were, in the same order.
+    revisions: Vec<Revision>,
     /// What the model of each deployment can; empty where nobody asks.
     abilities: Vec<Abilities>,
 }
@@ -109,8 +113,15 @@ impl Pipeline {
 
     fn assemble(router: Arc<Router>, config: Arc<Config>, plugins: Registry, upstream: Upstream) -> Self {
         let bindings = bind_all(&config, &plugins, &upstream);
+        let of_all = config.deployments.iter().zip(&bindings);
+        let revisions = of_all.map(|(deployment, binding)| Revision::new(deployment, binding, &config)).collect();
         let abilities = fit::abilities(&config);
-        Self { config, router, plugins, upstream, bindings, abilities }
+        Self { config, router, plugins, upstream, bindings, revisions, abilities }
+    }
+
+    /// Whether one of its deployments is still what it was: then it has the revision that it had.
+    pub fn revision(&self, target: &Target) -> Revision {
+        self.revisions.get(target.position).copied().unwrap_or_default()
     }
 }
 

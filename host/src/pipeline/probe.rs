@@ -92,9 +92,7 @@ impl Pipeline {
         let small_call = (wanted == Probe::Completion).then(|| SmallCall::of(deployment, binding));
         let base = binding.base(&deployment.model_name).ok().map(Base::url);
         let (probe, asked) = match (small_call, base) {
-            (Some(Some(call)), _) => {
-                (Probe::Completion, within(time, deployment, self.complete(target, binding, call, time)).await)
-            }
+            (Some(Some(call)), _) => (Probe::Completion, self.complete(target, binding, call, time).await),
             (_, None) => return (None, Ok(Finding::default())),
             (_, Some(base)) if wanted != Probe::Connect && binding.speaks_canonical() => {
                 (Probe::Models, within(time, deployment, self.list(deployment, binding, base, time)).await)
@@ -179,6 +177,9 @@ impl Pipeline {
     ) -> Result<Finding, GatewayError> {
         let deployment = &target.deployment;
         let SmallCall { operation, model, body } = small;
+        let body = RequestBody::parse(body.to_string().into())?;
+        // The route owns its target; a probe has it on loan only.
+        let target = self.router.targets().get(target.position).cloned().ok_or_else(|| unusable(deployment))?;
         let mut entry = Entry::new(uuid::Uuid::new_v4().to_string(), "PROBE", operation.path());
         entry.model = Some(deployment.model_name.clone());
         entry.served_by = Some(ServedBy {
@@ -186,9 +187,6 @@ impl Pipeline {
             provider: deployment.provider.clone(),
             model: model.clone(),
         });
-        let body = RequestBody::parse(body.to_string().into())?;
-        // The route owns its target; a probe has it on loan only.
-        let target = self.router.targets().get(target.position).cloned().ok_or_else(|| unusable(deployment))?;
         let route = Route { target, model };
         let now = Instant::now();
         let call = Call {
@@ -206,10 +204,14 @@ impl Pipeline {
         };
         let native = binding.plugin.manifest.support(operation).and_then(|support| support.native_path(&route.model));
         let mut spent = None;
-        let answered: Result<Answer, GatewayError> = match native {
-            Some(_) => self.native(&call, &mut spent).await,
-            None => self.exchange(&call, &mut spent).await,
+        let ask = async {
+            match native {
+                Some(_) => self.native(&call, &mut spent).await,
+                None => self.exchange(&call, &mut spent).await,
+            }
         };
+        // The clock is in here: an entry that is dropped half-way would be one of a client that left.
+        let answered: Result<Answer, GatewayError> = within(time, deployment, ask).await;
         entry.usage = spent;
         match answered {
             Ok(_) => {
@@ -263,11 +265,11 @@ fn small_body(mode: Option<&str>) -> Option<(Operation, Value)> {
     }
 }
 
-async fn within(
+async fn within<T>(
     time: Duration,
     deployment: &Deployment,
-    probe: impl Future<Output = Result<Finding, GatewayError>>,
-) -> Result<Finding, GatewayError> {
+    probe: impl Future<Output = Result<T, GatewayError>>,
+) -> Result<T, GatewayError> {
     let timeout = || {
         let source = UpstreamError::Timeout { waiting_for: "answer", after: time };
         GatewayError::upstream(&deployment.provider, source)
