@@ -8,7 +8,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,11 +17,15 @@ use tokio::time::{Instant, Sleep};
 
 use crate::config::ClientLimits;
 
-/// Counts the calls of one connection.
+/// Counts the calls of one connection, and tells what of them is still on its way.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     begun: AtomicUsize,
     over: AtomicUsize,
+    /// The other side doesn't take at present what it is sent.
+    unwritten: AtomicBool,
+    /// Something came from it.
+    heard: AtomicBool,
 }
 
 /// A call that is under way until it is dropped.
@@ -76,6 +80,21 @@ impl Calls {
     pub(super) fn are_under_way(&self) -> bool {
         self.over.load(Ordering::Acquire) != self.begun.load(Ordering::Relaxed)
     }
+
+    /// Whether there is something of them that the other side hasn't taken.
+    pub(super) fn have_unwritten(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything came since it was last listened for.
+    pub(super) fn were_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Listens from now on.
+    pub(super) fn listen_anew(&self) {
+        self.heard.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Call {
@@ -98,6 +117,7 @@ impl Waits {
     /// Bytes came.
     fn came(&mut self, now: impl FnOnce() -> Instant) {
         if self.is_http2 {
+            self.calls.heard.store(true, Ordering::Relaxed);
             return;
         }
         self.note_calls();
@@ -122,7 +142,17 @@ impl Waits {
 
     /// Nothing could be written: until when it has to go on.
     fn writing_until(&mut self, now: impl FnOnce() -> Instant) -> Instant {
-        *self.writing.get_or_insert_with(|| now() + self.limits.write_timeout)
+        *self.writing.get_or_insert_with(|| {
+            self.calls.unwritten.store(true, Ordering::Relaxed);
+            now() + self.limits.write_timeout
+        })
+    }
+
+    /// Something could.
+    fn written(&mut self) {
+        if self.writing.take().is_some() {
+            self.calls.unwritten.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -158,7 +188,7 @@ impl<S> Patient<S> {
             let until = self.waits.writing_until(Instant::now);
             self.check(Some(until), cx)?;
         } else {
-            self.waits.writing = None;
+            self.waits.written();
         }
         written
     }
@@ -319,7 +349,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_ends_and_one_that_is_taken_slowly_does_not() {
         let (mut patient, mut there, calls) = patient(false);
-        let _call = calls.begin();
+        let (watched, _call) = (calls.clone(), calls.begin());
         let began = Instant::now();
         let reader = tokio::spawn(async move {
             for _ in 0..10 {
@@ -328,7 +358,9 @@ mod tests {
             }
             there
         });
+        assert!(!watched.have_unwritten());
         let error = patient.write_all(&[7; 100]).await.expect_err("nobody reads on");
+        assert!(watched.have_unwritten());
         assert_eq!((error.kind(), began.elapsed().as_secs()), (io::ErrorKind::TimedOut, 560));
         drop(reader);
     }

@@ -29,6 +29,8 @@ const SURPLUS_LIFE: Duration = SURPLUS_TIMEOUT.saturating_mul(3);
 const DRAIN: Duration = Duration::from_secs(25);
 /// How long a connection without a call is left open then.
 const IDLE_AT_THE_END: Duration = Duration::from_secs(1);
+/// How long one of HTTP/2 without a call may say nothing then, a ping's answer included.
+const SILENT_AT_THE_END: Duration = Duration::from_secs(3);
 /// What a connection may hold of an answer that its client doesn't take. A full one stops reading from the provider.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// The most that a request's headers may come to, line of the request included. What is more is answered with a 431.
@@ -202,7 +204,7 @@ impl Connection {
             ended = serve => if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended");
             },
-            () = idle_at_the_end(closing, &under_way) => {}
+            () = idle_at_the_end(closing, &under_way, speaks_http2) => {}
             () = tokio::time::sleep(SURPLUS_LIFE), if standing == Standing::Surplus => {}
         }
         drop(open);
@@ -219,13 +221,19 @@ async fn serve_until<C: GracefulConnection>(connection: C, no_more: impl Future<
     connection.await
 }
 
-/// Through when the process is to end and no call is under way on a connection: half a request doesn't hold up the end.
-async fn idle_at_the_end(mut closing: watch::Receiver<bool>, calls: &Calls) {
+/// Through when the process is to end and a connection has nothing to do any more: half a request doesn't hold up the end.
+///
+/// A call is over when the last of its answer is handed on, so what isn't written yet is waited for. With HTTP/2 it may
+/// also wait for its stream's window, which only the connection knows: it ends by itself then, and only one whose client
+/// is gone (it doesn't even answer the ping that comes with the farewell) is ended here.
+async fn idle_at_the_end(mut closing: watch::Receiver<bool>, calls: &Calls, is_http2: bool) {
     // The sender lives as long as the server.
     let _ = closing.wait_for(|closing| *closing).await;
+    calls.listen_anew();
     loop {
-        tokio::time::sleep(IDLE_AT_THE_END).await;
-        if !calls.are_under_way() {
+        tokio::time::sleep(if is_http2 { SILENT_AT_THE_END } else { IDLE_AT_THE_END }).await;
+        let is_waited_for = is_http2 && calls.were_heard();
+        if !calls.are_under_way() && !calls.have_unwritten() && !is_waited_for {
             return;
         }
     }
