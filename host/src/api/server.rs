@@ -45,6 +45,8 @@ const HTTP2_ERRORS: usize = 1024;
 const UNLIMITED_CONNECTIONS: usize = 1_000_000;
 /// How an HTTP/2 connection begins: <https://www.rfc-editor.org/rfc/rfc9113#section-3.4>.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Between two looks at half a preface.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` is through, then takes no new connection and waits for the calls that are open; when `stop` is
 /// through once more, it waits no longer.
@@ -249,13 +251,16 @@ fn half_of_the_files() -> usize {
 /// Looks at a connection's first bytes without taking them; `None` where none come any more.
 async fn speaks_http2(stream: &TcpStream) -> Option<bool> {
     let mut first = [0; HTTP2_PREFACE.len()];
+    let mut pause = Duration::from_millis(10);
     loop {
         let seen = stream.peek(&mut first).await.ok().filter(|seen| *seen > 0)?;
         let begins_alike = first.get(..seen) == HTTP2_PREFACE.get(..seen);
         if !begins_alike || seen == HTTP2_PREFACE.len() {
             return Some(begins_alike);
         }
-        // A preface that comes in pieces: a look doesn't wait for more than it has seen before.
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        // A preface that comes in pieces: a look doesn't wait for more than it has seen before. Who stops in the middle
+        // is looked at ever less often.
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
