@@ -15,6 +15,9 @@ use crate::pipeline::GatewayError;
 /// How long a body that was refused is read on.
 const LINGER: Duration = Duration::from_secs(10);
 
+/// Room that a body gets for having announced itself; for the rest it has to come.
+const TAKEN_ON_TRUST: usize = 1 << 20;
+
 /// Reads a request's body, in as many goes as one likes. Only waiting for the client counts against its time.
 pub(super) struct Reader {
     /// Nothing where all of it is here.
@@ -102,7 +105,8 @@ impl Reader {
             return Ok(());
         }
         if self.all.is_empty() {
-            self.all.reserve(self.announced.unwrap_or_default().max(self.first.len() + data.len()));
+            let announced = self.announced.unwrap_or_default().min(TAKEN_ON_TRUST);
+            self.all.reserve(announced.max(self.first.len() + data.len()));
             self.all.extend_from_slice(&std::mem::take(&mut self.first));
         }
         self.all.extend_from_slice(&data);
