@@ -25,7 +25,8 @@ pub(super) async fn call(
     let (parts, incoming) = request.into_parts();
     let mut wishes = wishes::read(&parts.headers)?;
     let config = &pipeline.config;
-    let mut reader = Reader::new(&parts.headers, incoming, config.general.max_request_bytes, &config.load.client)?;
+    let most = config.general.max_request_bytes;
+    let mut reader = Reader::new(&parts.headers, incoming, most, &config.load.client, wishes.timeout)?;
     let slot = match admit::enter(entering, &mut reader, &mut wishes.timeout).await {
         Ok(slot) => slot,
         Err(error) => {
