@@ -26,11 +26,17 @@ pub(super) struct Calls {
     unwritten: AtomicBool,
     /// Something came from it.
     heard: AtomicBool,
+    /// Bodies that are read on though nobody wants them.
+    unwanted: AtomicUsize,
 }
 
 /// A call that is under way until it is dropped.
 #[derive(Debug)]
 pub(super) struct Call(Arc<Calls>);
+
+/// A body is read on though nobody wants it, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lingering(Arc<Calls>);
 
 /// A stream whose other side may not keep one waiting.
 #[derive(Debug)]
@@ -86,6 +92,17 @@ impl Calls {
         self.unwritten.load(Ordering::Relaxed)
     }
 
+    /// A body that nobody wants is read on: it may outlast the answer.
+    pub(super) fn linger(self: &Arc<Self>) -> Lingering {
+        self.unwanted.fetch_add(1, Ordering::Relaxed);
+        Lingering(self.clone())
+    }
+
+    /// Whether there is such a body.
+    pub(super) fn have_unwanted(&self) -> bool {
+        self.unwanted.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether anything came since it was last listened for.
     pub(super) fn were_heard(&self) -> bool {
         self.heard.load(Ordering::Relaxed)
@@ -100,6 +117,12 @@ impl Calls {
 impl Drop for Call {
     fn drop(&mut self) {
         self.0.over.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.unwanted.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -121,7 +144,8 @@ impl Waits {
             return;
         }
         self.note_calls();
-        if !matches!(self.reading, Reading::Headers(_)) && !self.calls.are_under_way() {
+        let begins = !self.calls.are_under_way() && !self.calls.have_unwanted();
+        if begins && !matches!(self.reading, Reading::Headers(_)) {
             self.reading = Reading::Headers(now() + self.limits.header_timeout);
         }
     }
@@ -344,6 +368,25 @@ mod tests {
         patient.read_exact(&mut [0]).await.expect("it came");
         drop(calls.begin());
         assert_eq!(reads_until_late(&mut patient).await, 120);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_that_nobody_wants_is_no_request() {
+        let (mut patient, mut there, calls) = patient(false);
+        let call = calls.begin();
+        let lingering = calls.linger();
+        drop(call);
+        patient.flush().await.expect("it is in time");
+        tokio::spawn(async move {
+            for _ in 0..5 {
+                there.write_all(b"x").await.expect("there is room");
+                // By then it was read.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            drop(lingering);
+            tokio::time::sleep(Duration::from_secs(10_000)).await;
+        });
+        assert_eq!(reads_until_late(&mut patient).await, 120, "it is idle from its answer on");
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,16 +4,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::upload::{Linger, Upload};
 use crate::config::ClientLimits;
 use crate::pipeline::GatewayError;
-
-/// How long a body that was refused is read on.
-const LINGER: Duration = Duration::from_secs(10);
 
 /// How long a client may be waited for on the whole, however fast it is: a call has its place meanwhile.
 const LONGEST_BODY: Duration = Duration::from_secs(600);
@@ -23,7 +18,7 @@ const TAKEN_ON_TRUST: usize = 1 << 20;
 /// Reads a request's body, in as many goes as one likes. Only waiting for the client counts against its time.
 pub(super) struct Reader {
     /// Nothing where all of it is here.
-    incoming: Option<Incoming>,
+    upload: Option<Upload>,
     announced: Option<usize>,
     limit: usize,
     /// A body that came in one piece is not copied.
@@ -50,7 +45,7 @@ impl Reader {
     /// It says of itself that it is larger.
     pub(super) fn new(
         headers: &HeaderMap,
-        incoming: Incoming,
+        upload: Upload,
         limit: usize,
         limits: &ClientLimits,
         timeout: Option<Duration>,
@@ -58,8 +53,8 @@ impl Reader {
         let announced =
             headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let pace = Pace::new(*limits, timeout);
-        let incoming = Some(incoming);
-        let mut reader = Self { incoming, announced, limit, first: Bytes::new(), all: BytesMut::new(), pace };
+        let upload = Some(upload);
+        let mut reader = Self { upload, announced, limit, first: Bytes::new(), all: BytesMut::new(), pace };
         if announced.is_some_and(|length| length > limit) {
             return Err(reader.too_large());
         }
@@ -69,10 +64,10 @@ impl Reader {
     /// Reads until there are `enough` bytes, or all.
     pub(super) async fn fill(&mut self, enough: usize) -> Result<(), GatewayError> {
         while self.length() < enough {
-            let Some(incoming) = &mut self.incoming else { return Ok(()) };
+            let Some(upload) = &mut self.upload else { return Ok(()) };
             let length = self.first.len() + self.all.len();
-            let Some(frame) = self.pace.wait(length, incoming.frame()).await? else {
-                self.incoming = None;
+            let Some(frame) = self.pace.wait(length, upload.frame()).await? else {
+                self.upload = None;
                 return Ok(());
             };
             let frame = frame.map_err(|error| GatewayError::BodyBroken(error.to_string()))?;
@@ -90,11 +85,11 @@ impl Reader {
         Ok(if self.all.is_empty() { self.first } else { self.all.freeze() })
     }
 
-    /// Reads on for a while what nobody wants: a client that is still sending when its connection is closed sees a reset
-    /// instead of the answer.
+    /// Reads on for a while what nobody wants any more.
     pub(super) fn linger(&mut self) {
-        let Some(mut body) = self.incoming.take().filter(|body| !body.is_end_stream()) else { return };
-        tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));
+        if let Some(upload) = self.upload.take() {
+            upload.linger(Linger::LONG);
+        }
     }
 
     fn length(&self) -> usize {

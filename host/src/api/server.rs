@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use super::patience::{Calls, Patient};
 use super::stalled::Streams;
+use super::upload::Upload;
 use super::{Gateway, Surplus};
 use crate::admission::{Open, Shed, Standing};
 use crate::config::ClientLimits;
@@ -170,13 +171,14 @@ impl Connection {
         let stream = TokioIo::new(Patient::new(stream, limits, speaks_http2, &calls));
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (gateway, call) = (gateway.clone(), calls.begin());
+            let uploading = calls.clone();
             let surplus = (standing == Standing::Surplus).then(|| answered.clone());
             if surplus.is_some() {
                 request.extensions_mut().insert(Surplus);
             }
             async move {
                 // Boxed, for a connection keeps the room of its largest call, and an open stream needs none of it.
-                let mut response = Box::pin(gateway.handle(request)).await;
+                let mut response = Box::pin(gateway.handle(Upload::of(request, uploading))).await;
                 if let Some(answered) = surplus {
                     answered.notify_one();
                     if !speaks_http2 {
@@ -235,7 +237,7 @@ async fn idle_at_the_end(mut closing: watch::Receiver<bool>, calls: &Calls, is_h
     loop {
         tokio::time::sleep(if is_http2 { SILENT_AT_THE_END } else { IDLE_AT_THE_END }).await;
         let is_waited_for = is_http2 && calls.were_heard();
-        if !calls.are_under_way() && !calls.have_unwritten() && !is_waited_for {
+        if !calls.are_under_way() && !calls.have_unwritten() && !calls.have_unwanted() && !is_waited_for {
             return;
         }
     }
