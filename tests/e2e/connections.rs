@@ -202,3 +202,63 @@ async fn a_connection_is_used_again_for_the_next_call() {
         assert!(case.upstream.connections() <= 4, "{} connections for 6 calls", case.upstream.connections());
     }
 }
+
+/// A call with a large body.
+fn large_call(path: &str, key: &str, more: &str) -> String {
+    let length = 1 << 20;
+    let head = format!("POST {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n{more}");
+    format!("{head}content-length: {length}\r\n\r\n{}", "x".repeat(length))
+}
+
+#[tokio::test]
+async fn whatever_is_refused_for_its_headers_sees_why_though_it_is_large() {
+    let chat = "/v1/chat/completions";
+    for (status, request, limit) in [
+        (401, large_call(chat, "sk-wrong", ""), 10),
+        (404, large_call("/v1/nothing", MASTER_KEY, ""), 10),
+        (400, large_call(chat, MASTER_KEY, "x-litellm-timeout: soon\r\n"), 10),
+        (503, large_call(chat, MASTER_KEY, ""), 1),
+    ] {
+        let limits = json!({"max_connections": limit});
+        let gateway = Gateway::builder().set("ai_api_settings", "client_limits", limits).start().await;
+        let models = Raw::request("GET", "/v1/models", MASTER_KEY, None);
+        let mut first = Raw::open(gateway.authority()).await;
+        first.send(&models).await;
+        first.until("\"object\":\"list\"").await;
+
+        let mut raw = Raw::open(gateway.authority()).await;
+        raw.send(&request).await;
+
+        let answer = raw.until("\r\n\r\n").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        raw.until("}").await;
+        if status != 503 {
+            raw.send(&models).await;
+            assert!(raw.until("\"object\":\"list\"").await.contains("HTTP/1.1 200 "), "{status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_held_back_is_asked_for_only_if_somebody_wants_it() {
+    let wire = Wire::OpenAi;
+    let upstream = FakeUpstream::replying(wire.reply("hello"));
+    let gateway = Gateway::builder().model("model", wire.model(), &wire.base(&upstream)).start().await;
+    let body = json!({"model": "model", "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    let head = |key: &str| {
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\
+             expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+    };
+
+    let refused = Raw::open(gateway.authority()).await.send_and_read_to_end(head("sk-wrong")).await;
+    assert!(refused.starts_with("HTTP/1.1 401 ") && refused.contains("connection: close\r\n"), "{refused}");
+
+    let mut raw = Raw::open(gateway.authority()).await;
+    raw.send(head(MASTER_KEY)).await;
+    raw.until("HTTP/1.1 100 Continue\r\n\r\n").await;
+    raw.send(&body).await;
+    assert!(raw.until("hello").await.starts_with("HTTP/1.1 200 "));
+}

@@ -1,6 +1,10 @@
 //! `docker stop`: what is under way ends well, nothing new begins.
 
-use ai_api_e2e::{FakeUpstream, Gate, Gateway, Reply, Step, Wire, eventually};
+use std::time::Duration;
+
+use serde_json::json;
+
+use ai_api_e2e::{FakeUpstream, Gate, Gateway, Raw, Reply, Step, Wire, eventually, eventually_async};
 
 #[tokio::test]
 async fn a_stream_that_is_open_at_sigterm_finishes_and_new_connections_are_refused() {
@@ -53,4 +57,47 @@ async fn an_idle_gateway_with_an_idle_client_ends_at_once() {
     assert_eq!(client.chat("gpt", "hi").await.content(), "hello");
     gateway.terminate();
     assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn an_answer_of_http2_that_is_taken_slowly_arrives_whole_though_its_call_was_over_at_sigterm() {
+    let wire = Wire::OpenAi;
+    let upstream = FakeUpstream::replying(wire.reply(&"x".repeat(10_000)));
+    let body = json!({"model": "gpt", "messages": [{"role": "user", "content": "hi"}]});
+    let mut gateway = Gateway::builder().model("gpt", wire.model(), &wire.base(&upstream)).start().await;
+    let mut answer = gateway.client().http2_with_window(1000).open("/v1/chat/completions", &body).await;
+    let length: usize = answer.header("content-length").expect("it is whole").parse().expect("a number");
+    let watching = gateway.client();
+    eventually_async("the call to be over", async || {
+        watching.get("/metrics").await.text().contains("ai_api_requests_in_flight 0").then_some(())
+    })
+    .await;
+
+    gateway.terminate();
+
+    // Longer than a connection without a call is left open: nothing is to happen, so there is nothing to wait for.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(gateway.is_running(), "an answer is on its way: {}", gateway.log());
+    let mut came = 0;
+    while let Some(piece) = answer.piece().await {
+        came += piece.len();
+    }
+    assert_eq!(came, length);
+    assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
+    assert!(!gateway.log().contains("still open"), "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn a_client_of_http2_that_is_gone_does_not_hold_the_end_up() {
+    let mut gateway = Gateway::builder().start().await;
+    // It begins as it should, and answers nothing.
+    let mut raw = Raw::open(gateway.authority()).await;
+    raw.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    eventually_async("it to be counted", async || {
+        gateway.client().get("/metrics").await.text().contains("ai_api_connections_open 2").then_some(())
+    })
+    .await;
+    gateway.terminate();
+    assert_eq!(gateway.ended().await.code(), Some(0), "{}", gateway.log());
+    assert!(!gateway.log().contains("still open"), "{}", gateway.log());
 }

@@ -346,3 +346,20 @@ async fn a_connection_too_many_is_told_so_and_still_asked_whether_it_is_a_probe(
         .await;
     }
 }
+
+#[tokio::test]
+async fn a_connection_of_http2_that_was_one_too_many_is_not_kept_however_often_it_is_used() {
+    let gateway =
+        Gateway::builder().set("ai_api_settings", "client_limits", json!({"max_connections": 1})).start().await;
+    let mut first = Raw::open(gateway.authority()).await;
+    first.send(Raw::request("GET", "/v1/models", MASTER_KEY, None)).await;
+    first.until("\"object\":\"list\"").await;
+    let client = gateway.client().http2();
+    assert_shed(&client.get("/v1/models").await);
+    assert_eq!(client.get("/health/liveliness").await.status, 200);
+
+    drop(first);
+
+    // The client keeps a connection as long as it may, and asks too often for one to be idle meanwhile.
+    eventually_async("a place", async || (client.get("/v1/models").await.status == 200).then_some(())).await;
+}

@@ -99,15 +99,26 @@ async fn a_connection_that_nobody_uses_is_closed() {
     assert_eq!(client.get("/v1/models").await.status, 200);
 }
 
+fn head(more: &str) -> String {
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {MASTER_KEY}\r\n{more}\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_body_has_no_longer_than_its_client_gives_the_call() {
+    let upstream = FakeUpstream::replying(WIRE.reply("hello"));
+    let gateway = with_limits(&upstream, json!({"min_body_bytes_per_second": 0})).start().await;
+    let head = head("content-length: 1000000\r\nx-litellm-timeout: 0.3");
+    let said = dripping(&gateway, &head, b"x").await;
+    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+    becomes(&gateway.client(), "ai_api_requests_in_flight", "0").await;
+}
+
 #[tokio::test]
 async fn a_body_that_stops_or_drips_is_cut_and_its_place_is_free_again() {
     let upstream = FakeUpstream::replying(WIRE.reply("hello"));
     let gateway = with_limits(&upstream, json!({"body_timeout_seconds": 0.3})).start().await;
-    let head = |framing: &str| {
-        format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {MASTER_KEY}\r\n{framing}\r\n\r\n"
-        )
-    };
     for (framing, drip) in [
         ("content-length: 1000", &b"x"[..]),
         ("transfer-encoding: chunked", b"1\r\nx\r\n"),

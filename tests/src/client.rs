@@ -60,6 +60,12 @@ impl Client {
         Self { http: http().http2_prior_knowledge().build().expect("a plain client builds"), ..self.clone() }
     }
 
+    /// The same, with an answer's first `bytes` only while nobody reads them.
+    pub fn http2_with_window(&self, bytes: u32) -> Self {
+        let http = http().http2_prior_knowledge().http2_initial_stream_window_size(bytes);
+        Self { http: http.build().expect("a plain client builds"), ..self.clone() }
+    }
+
     /// The same below a path prefix.
     pub fn below(&self, prefix: &str) -> Self {
         Self { base: format!("{}{prefix}", self.base), ..self.clone() }
@@ -196,6 +202,11 @@ impl LiveStream {
     /// The first header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         text_header(&self.headers, name)
+    }
+
+    /// Some more bytes, of whatever it is that comes; nothing at the end.
+    pub async fn piece(&mut self) -> Option<Bytes> {
+        within("more bytes", self.response.chunk()).await.expect("it comes whole")
     }
 
     /// The next event, as soon as it is here; nothing at the end.

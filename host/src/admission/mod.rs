@@ -122,8 +122,14 @@ impl Admission {
 
     /// Other limits hold from now on. Who is in stays in, who waits goes on waiting.
     pub fn set_limits(self: &Arc<Self>, limits: AdmissionLimits) {
-        self.books().set_limits(limits);
-        self.fill();
+        let free: Vec<_> = {
+            let mut books = self.books();
+            books.set_limits(limits);
+            std::iter::from_fn(|| books.next()).collect()
+        };
+        for (tenant, waiter) in free {
+            self.let_in(tenant, waiter);
+        }
     }
 
     /// Counts what was refused elsewhere.
@@ -137,13 +143,11 @@ impl Admission {
         Snapshot { in_flight, queued, shed: self.shed.all().collect() }
     }
 
-    /// Gives free places to those that wait.
-    fn fill(self: &Arc<Self>) {
-        loop {
-            let Some((tenant, waiter)) = self.books().next() else { return };
-            // One that has just left gets a slot that is dropped at once, and so goes to the next.
-            let _ = waiter.send(Ok(Slot { admission: self.clone(), tenant }));
-        }
+    /// Tells one that waits that it has a place. Its place was entered in the books when another's was struck out, under
+    /// one lock: who knocks in between finds none, and passes nobody.
+    fn let_in(self: &Arc<Self>, tenant: Tenant, waiter: Waiter) {
+        // One that has just left gets a slot that is dropped at once, and so goes to the next.
+        let _ = waiter.send(Ok(Slot { admission: self.clone(), tenant }));
     }
 
     fn books(&self) -> MutexGuard<'_, Books<Waiter>> {
@@ -156,8 +160,14 @@ impl Admission {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.admission.books().leave(self.tenant);
-        self.admission.fill();
+        let next = {
+            let mut books = self.admission.books();
+            books.leave(self.tenant);
+            books.next()
+        };
+        if let Some((tenant, waiter)) = next {
+            self.admission.let_in(tenant, waiter);
+        }
     }
 }
 
@@ -299,6 +309,35 @@ mod tests {
         let (_one, _other) =
             (one.admitted(Duration::MAX).await.expect("a slot"), other.admitted(Duration::MAX).await.expect("a slot"));
         assert_eq!(counts(&admission), (3, 0));
+    }
+
+    #[test]
+    fn who_knocks_while_a_place_changes_hands_passes_nobody() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let admission = admission(1, 10);
+        let mut slot = enter(&admission);
+        let knocking = AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            let newcomer = scope.spawn(|| {
+                let mut passed = 0;
+                while knocking.load(Ordering::Relaxed) {
+                    passed += usize::from(matches!(admission.knock(Tenant::ANYONE), Ok(Entrance::In(_))));
+                }
+                passed
+            });
+            for _ in 0..20_000 {
+                let mut waiting = wait(&admission, 1);
+                drop(slot);
+                slot = loop {
+                    match waiting.told.try_recv() {
+                        Ok(told) => break told.expect("a slot"),
+                        Err(_) => std::thread::yield_now(),
+                    }
+                };
+            }
+            knocking.store(false, Ordering::Relaxed);
+            assert_eq!(newcomer.join().expect("no panic"), 0, "one waited at any time");
+        });
     }
 
     #[tokio::test]

@@ -19,6 +19,9 @@ use crate::usage::Entry;
 /// What is handed out of a whole answer at a time: its call is under way until the last piece is, and a slow client's
 /// connection queues no more than one.
 const PIECE: usize = 64 << 10;
+/// The same with HTTP/2, where a piece may wait for its stream's window with no clock and no place held: as much as one
+/// frame has.
+const PIECE_OF_HTTP2: usize = 16 << 10;
 
 /// The body of an answer.
 pub struct Body {
@@ -116,10 +119,9 @@ impl http_body::Body for Body {
 
 impl Body {
     fn poll_kind(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let most = if self.held.progress.is_some() { PIECE_OF_HTTP2 } else { PIECE };
         match &mut self.kind {
-            Kind::Whole(Some(bytes)) if bytes.len() > PIECE => {
-                Poll::Ready(Some(Ok(Frame::data(bytes.split_to(PIECE)))))
-            }
+            Kind::Whole(Some(bytes)) if bytes.len() > most => Poll::Ready(Some(Ok(Frame::data(bytes.split_to(most))))),
             Kind::Whole(bytes) => {
                 Poll::Ready(bytes.take().filter(|b| !b.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
             }
@@ -139,13 +141,16 @@ mod tests {
 
     #[test]
     fn a_long_answer_is_handed_out_in_pieces() {
-        let mut body = Body::whole(vec![7; 3 * PIECE + 5]);
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let mut lengths = Vec::new();
-        while let Poll::Ready(Some(Ok(frame))) = http_body::Body::poll_frame(Pin::new(&mut body), &mut cx) {
-            lengths.push(frame.into_data().expect("only data").len());
-            assert_eq!(body.size_hint().exact(), Some((3 * PIECE + 5 - lengths.iter().sum::<usize>()) as u64));
+        for (progress, piece) in [(None, PIECE), (Some(Arc::default()), PIECE_OF_HTTP2)] {
+            let mut body = Body::whole(vec![7; 3 * piece + 5]);
+            body.held.progress = progress;
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let mut lengths = Vec::new();
+            while let Poll::Ready(Some(Ok(frame))) = http_body::Body::poll_frame(Pin::new(&mut body), &mut cx) {
+                lengths.push(frame.into_data().expect("only data").len());
+                assert_eq!(body.size_hint().exact(), Some((3 * piece + 5 - lengths.iter().sum::<usize>()) as u64));
+            }
+            assert_eq!(lengths, [piece, piece, piece, 5]);
         }
-        assert_eq!(lengths, [PIECE, PIECE, PIECE, 5]);
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::reader::Reader;
+use super::upload::{Linger, Upload};
 use super::{Body, admit, respond, wishes};
-use crate::pipeline::{AnswerBody, GatewayError, Incoming as Call, Pipeline};
+use crate::pipeline::{AnswerBody, GatewayError, Incoming, Pipeline};
 use crate::plugin::Operation;
 use crate::usage::Entry;
 
@@ -19,13 +19,20 @@ pub(super) async fn call(
     entering: admit::Entering<'_>,
     operation: Operation,
     model: Option<String>,
-    request: Request<Incoming>,
+    request: Request<Upload>,
     entry: &mut Entry,
 ) -> Result<Response<Body>, GatewayError> {
-    let (parts, incoming) = request.into_parts();
-    let mut wishes = wishes::read(&parts.headers)?;
+    let (parts, upload) = request.into_parts();
+    let mut wishes = match wishes::read(&parts.headers) {
+        Ok(wishes) => wishes,
+        Err(error) => {
+            upload.linger(Linger::SHORT);
+            return Err(error);
+        }
+    };
     let config = &pipeline.config;
-    let mut reader = Reader::new(&parts.headers, incoming, config.general.max_request_bytes, &config.load.client)?;
+    let most = config.general.max_request_bytes;
+    let mut reader = Reader::new(&parts.headers, upload, most, &config.load.client, wishes.timeout)?;
     let slot = match admit::enter(entering, &mut reader, &mut wishes.timeout).await {
         Ok(slot) => slot,
         Err(error) => {
@@ -37,7 +44,7 @@ pub(super) async fn call(
     if pipeline.config.logging.log_raw_request_response {
         tracing::info!(call_id = entry.call_id, body = %String::from_utf8_lossy(&body), "raw request");
     }
-    let answer = pipeline.call(Call { operation, model, body, wishes }, entry).await?;
+    let answer = pipeline.call(Incoming { operation, model, body, wishes }, entry).await?;
     let mut response = match answer.body {
         AnswerBody::Whole(body) => {
             if pipeline.config.logging.log_raw_request_response {

@@ -23,15 +23,16 @@ mod router_metrics;
 mod router_page;
 pub mod server;
 mod stalled;
+mod upload;
 mod wishes;
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::{HeaderValue, Request, Response, StatusCode, header};
 
 pub use body::Body;
 use route::{Endpoint, Found};
+use upload::{Linger, Upload};
 
 use crate::admission::{Shed, Tenant};
 use crate::health::Health;
@@ -60,14 +61,22 @@ pub struct Gateway {
 
 impl Gateway {
     /// Answers one request. Never fails: whatever goes wrong becomes an answer.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    async fn handle(self: Arc<Self>, request: Request<Upload>) -> Response<Body> {
+        let is_held_back = request.body().is_held_back();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let call_id = uuid::Uuid::new_v4().to_string();
         let mut entry = Entry::new(call_id, request.method().as_str(), request.uri().path());
         let state = self.live.state();
         let mut response = match self.answer(&state, request, &mut entry).await {
             Ok(response) => response,
-            Err(error) => error::respond(&error, &mut entry),
+            Err(error) => {
+                let mut response = error::respond(&error, &mut entry);
+                if is_held_back {
+                    // Nobody can tell whether what follows is its body or the next request.
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
         };
         respond::common_headers(&mut response, &entry);
         if let Some(origin) = origin {
@@ -89,7 +98,7 @@ impl Gateway {
     async fn answer(
         &self,
         state: &Arc<State>,
-        request: Request<Incoming>,
+        request: Request<Upload>,
         entry: &mut Entry,
     ) -> Result<Response<Body>, GatewayError> {
         let pipeline = &state.pipeline;
@@ -97,28 +106,15 @@ impl Gateway {
         if !root.as_str().is_empty() && request.uri().path() == root.as_str() {
             return Ok(respond::redirect(StatusCode::TEMPORARY_REDIRECT, &format!("{}/", root.as_str())));
         }
-        let path = root.strip(request.uri().path());
         if request.method() == http::Method::OPTIONS {
             return Ok(cors::preflight(request.headers()));
         }
-        let endpoint = match route::find(request.method(), path) {
-            Found::Endpoint(endpoint) => endpoint,
-            Found::WrongMethod { allowed } => return Err(GatewayError::WrongMethod { allowed }),
-            Found::Nothing => return Err(GatewayError::UnknownPath(path.chars().take(200).collect())),
-        };
-        let is_probe = matches!(endpoint, Endpoint::Alive | Endpoint::Ready);
-        if !is_probe && request.extensions().get::<Surplus>().is_some() {
-            self.live.admission.refused(Shed::Connections);
-            return Err(GatewayError::Overloaded(Shed::Connections));
-        }
-        let is_public = match endpoint {
-            Endpoint::Metrics => !pipeline.config.general.metrics_need_key,
-            _ => endpoint.is_public(),
-        };
-        let caller = if is_public {
-            Tenant::ANYONE
-        } else {
-            state.authenticator.tenant(state.authenticator.authenticate(request.headers())?)
+        let (endpoint, caller) = match self.pass(state, &request) {
+            Ok(passed) => passed,
+            Err(error) => {
+                request.into_body().linger(Linger::SHORT);
+                return Err(error);
+            }
         };
         match endpoint {
             Endpoint::Home => Ok(home::page()),
@@ -140,5 +136,31 @@ impl Gateway {
                 inference::call(pipeline, entering, operation, model, request, entry).await
             }
         }
+    }
+
+    /// What a request asks for and who asks, if there is such a thing and they may have it.
+    fn pass(&self, state: &State, request: &Request<Upload>) -> Result<(Endpoint, Tenant), GatewayError> {
+        let config = &state.pipeline.config;
+        let path = config.root_path.strip(request.uri().path());
+        let endpoint = match route::find(request.method(), path) {
+            Found::Endpoint(endpoint) => endpoint,
+            Found::WrongMethod { allowed } => return Err(GatewayError::WrongMethod { allowed }),
+            Found::Nothing => return Err(GatewayError::UnknownPath(path.chars().take(200).collect())),
+        };
+        let is_probe = matches!(endpoint, Endpoint::Alive | Endpoint::Ready);
+        if !is_probe && request.extensions().get::<Surplus>().is_some() {
+            self.live.admission.refused(Shed::Connections);
+            return Err(GatewayError::Overloaded(Shed::Connections));
+        }
+        let is_public = match endpoint {
+            Endpoint::Metrics => !config.general.metrics_need_key,
+            _ => endpoint.is_public(),
+        };
+        let caller = if is_public {
+            Tenant::ANYONE
+        } else {
+            state.authenticator.tenant(state.authenticator.authenticate(request.headers())?)
+        };
+        Ok((endpoint, caller))
     }
 }

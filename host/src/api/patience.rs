@@ -8,7 +8,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,16 +17,26 @@ use tokio::time::{Instant, Sleep};
 
 use crate::config::ClientLimits;
 
-/// Counts the calls of one connection.
+/// Counts the calls of one connection, and tells what of them is still on its way.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     begun: AtomicUsize,
     over: AtomicUsize,
+    /// The other side doesn't take at present what it is sent.
+    unwritten: AtomicBool,
+    /// Something came from it.
+    heard: AtomicBool,
+    /// Bodies that are read on though nobody wants them.
+    unwanted: AtomicUsize,
 }
 
 /// A call that is under way until it is dropped.
 #[derive(Debug)]
 pub(super) struct Call(Arc<Calls>);
+
+/// A body is read on though nobody wants it, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lingering(Arc<Calls>);
 
 /// A stream whose other side may not keep one waiting.
 #[derive(Debug)]
@@ -76,11 +86,43 @@ impl Calls {
     pub(super) fn are_under_way(&self) -> bool {
         self.over.load(Ordering::Acquire) != self.begun.load(Ordering::Relaxed)
     }
+
+    /// Whether there is something of them that the other side hasn't taken.
+    pub(super) fn have_unwritten(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// A body that nobody wants is read on: it may outlast the answer.
+    pub(super) fn linger(self: &Arc<Self>) -> Lingering {
+        self.unwanted.fetch_add(1, Ordering::Relaxed);
+        Lingering(self.clone())
+    }
+
+    /// Whether there is such a body.
+    pub(super) fn have_unwanted(&self) -> bool {
+        self.unwanted.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether anything came since it was last listened for.
+    pub(super) fn were_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Listens from now on.
+    pub(super) fn listen_anew(&self) {
+        self.heard.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
         self.0.over.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.unwanted.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -98,10 +140,12 @@ impl Waits {
     /// Bytes came.
     fn came(&mut self, now: impl FnOnce() -> Instant) {
         if self.is_http2 {
+            self.calls.heard.store(true, Ordering::Relaxed);
             return;
         }
         self.note_calls();
-        if !matches!(self.reading, Reading::Headers(_)) && !self.calls.are_under_way() {
+        let begins = !self.calls.are_under_way() && !self.calls.have_unwanted();
+        if begins && !matches!(self.reading, Reading::Headers(_)) {
             self.reading = Reading::Headers(now() + self.limits.header_timeout);
         }
     }
@@ -122,7 +166,17 @@ impl Waits {
 
     /// Nothing could be written: until when it has to go on.
     fn writing_until(&mut self, now: impl FnOnce() -> Instant) -> Instant {
-        *self.writing.get_or_insert_with(|| now() + self.limits.write_timeout)
+        *self.writing.get_or_insert_with(|| {
+            self.calls.unwritten.store(true, Ordering::Relaxed);
+            now() + self.limits.write_timeout
+        })
+    }
+
+    /// Something could.
+    fn written(&mut self) {
+        if self.writing.take().is_some() {
+            self.calls.unwritten.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -158,7 +212,7 @@ impl<S> Patient<S> {
             let until = self.waits.writing_until(Instant::now);
             self.check(Some(until), cx)?;
         } else {
-            self.waits.writing = None;
+            self.waits.written();
         }
         written
     }
@@ -317,9 +371,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_body_that_nobody_wants_is_no_request() {
+        let (mut patient, mut there, calls) = patient(false);
+        let call = calls.begin();
+        let lingering = calls.linger();
+        drop(call);
+        patient.flush().await.expect("it is in time");
+        tokio::spawn(async move {
+            for _ in 0..5 {
+                there.write_all(b"x").await.expect("there is room");
+                // By then it was read.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            drop(lingering);
+            tokio::time::sleep(Duration::from_secs(10_000)).await;
+        });
+        assert_eq!(reads_until_late(&mut patient).await, 120, "it is idle from its answer on");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_not_taken_ends_and_one_that_is_taken_slowly_does_not() {
         let (mut patient, mut there, calls) = patient(false);
-        let _call = calls.begin();
+        let (watched, _call) = (calls.clone(), calls.begin());
         let began = Instant::now();
         let reader = tokio::spawn(async move {
             for _ in 0..10 {
@@ -328,7 +401,9 @@ mod tests {
             }
             there
         });
+        assert!(!watched.have_unwritten());
         let error = patient.write_all(&[7; 100]).await.expect_err("nobody reads on");
+        assert!(watched.have_unwritten());
         assert_eq!((error.kind(), began.elapsed().as_secs()), (io::ErrorKind::TimedOut, 560));
         drop(reader);
     }

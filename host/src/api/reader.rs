@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::upload::{Linger, Upload};
 use crate::config::ClientLimits;
 use crate::pipeline::GatewayError;
 
-/// How long a body that was refused is read on.
-const LINGER: Duration = Duration::from_secs(10);
+/// How long a client may be waited for on the whole, however fast it is: a call has its place meanwhile.
+const LONGEST_BODY: Duration = Duration::from_secs(600);
+/// Room that a body gets for having announced itself; for the rest it has to come.
+const TAKEN_ON_TRUST: usize = 1 << 20;
 
 /// Reads a request's body, in as many goes as one likes. Only waiting for the client counts against its time.
 pub(super) struct Reader {
     /// Nothing where all of it is here.
-    incoming: Option<Incoming>,
+    upload: Option<Upload>,
     announced: Option<usize>,
     limit: usize,
     /// A body that came in one piece is not copied.
@@ -30,28 +30,31 @@ pub(super) struct Reader {
 /// How fast a client has to be.
 struct Pace {
     limits: ClientLimits,
-    /// How long the client has been waited for.
+    /// How long the client may be waited for on the whole.
+    longest: Duration,
+    /// How long it has been.
     spent: Duration,
 }
 
 // === impl Reader ===
 
 impl Reader {
-    /// Of a body of at most `limit` bytes.
+    /// Of a body of at most `limit` bytes, for a call that its client wants to last no longer than `timeout`.
     ///
     /// # Errors
     /// It says of itself that it is larger.
     pub(super) fn new(
         headers: &HeaderMap,
-        incoming: Incoming,
+        upload: Upload,
         limit: usize,
         limits: &ClientLimits,
+        timeout: Option<Duration>,
     ) -> Result<Self, GatewayError> {
         let announced =
             headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let pace = Pace { limits: *limits, spent: Duration::ZERO };
-        let incoming = Some(incoming);
-        let mut reader = Self { incoming, announced, limit, first: Bytes::new(), all: BytesMut::new(), pace };
+        let pace = Pace::new(*limits, timeout);
+        let upload = Some(upload);
+        let mut reader = Self { upload, announced, limit, first: Bytes::new(), all: BytesMut::new(), pace };
         if announced.is_some_and(|length| length > limit) {
             return Err(reader.too_large());
         }
@@ -61,10 +64,10 @@ impl Reader {
     /// Reads until there are `enough` bytes, or all.
     pub(super) async fn fill(&mut self, enough: usize) -> Result<(), GatewayError> {
         while self.length() < enough {
-            let Some(incoming) = &mut self.incoming else { return Ok(()) };
+            let Some(upload) = &mut self.upload else { return Ok(()) };
             let length = self.first.len() + self.all.len();
-            let Some(frame) = self.pace.wait(length, incoming.frame()).await? else {
-                self.incoming = None;
+            let Some(frame) = self.pace.wait(length, upload.frame()).await? else {
+                self.upload = None;
                 return Ok(());
             };
             let frame = frame.map_err(|error| GatewayError::BodyBroken(error.to_string()))?;
@@ -82,11 +85,11 @@ impl Reader {
         Ok(if self.all.is_empty() { self.first } else { self.all.freeze() })
     }
 
-    /// Reads on for a while what nobody wants: a client that is still sending when its connection is closed sees a reset
-    /// instead of the answer.
+    /// Reads on for a while what nobody wants any more.
     pub(super) fn linger(&mut self) {
-        let Some(mut body) = self.incoming.take().filter(|body| !body.is_end_stream()) else { return };
-        tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.frame().await {} }));
+        if let Some(upload) = self.upload.take() {
+            upload.linger(Linger::LONG);
+        }
     }
 
     fn length(&self) -> usize {
@@ -102,7 +105,8 @@ impl Reader {
             return Ok(());
         }
         if self.all.is_empty() {
-            self.all.reserve(self.announced.unwrap_or_default().max(self.first.len() + data.len()));
+            let announced = self.announced.unwrap_or_default().min(TAKEN_ON_TRUST);
+            self.all.reserve(announced.max(self.first.len() + data.len()));
             self.all.extend_from_slice(&std::mem::take(&mut self.first));
         }
         self.all.extend_from_slice(&data);
@@ -118,6 +122,12 @@ impl Reader {
 // === impl Pace ===
 
 impl Pace {
+    fn new(limits: ClientLimits, timeout: Option<Duration>) -> Self {
+        // Whoever lets clients be silent for longer means it.
+        let longest = LONGEST_BODY.max(limits.body_timeout);
+        Self { limits, longest: timeout.map_or(longest, |timeout| timeout.min(longest)), spent: Duration::ZERO }
+    }
+
     /// Waits for the next piece of a body of which `length` bytes are here.
     async fn wait<T>(&mut self, length: usize, next: impl Future<Output = T>) -> Result<T, GatewayError> {
         let began = Instant::now();
@@ -129,11 +139,12 @@ impl Pace {
     /// How long the next piece may take.
     fn left(&self, length: usize) -> Duration {
         let ClientLimits { body_timeout, min_body_rate, .. } = self.limits;
+        let left = body_timeout.min(self.longest.saturating_sub(self.spent));
         if min_body_rate == 0 {
-            return body_timeout;
+            return left;
         }
         let earned = Duration::from_secs_f64(length as f64 / f64::from(min_body_rate));
-        body_timeout.min((body_timeout + earned).saturating_sub(self.spent))
+        left.min((body_timeout + earned).saturating_sub(self.spent))
     }
 }
 
@@ -143,7 +154,7 @@ mod tests {
 
     fn pace(min_body_rate: u32, spent: u64) -> Pace {
         let limits = ClientLimits { body_timeout: Duration::from_secs(60), min_body_rate, ..ClientLimits::default() };
-        Pace { limits, spent: Duration::from_secs(spent) }
+        Pace { spent: Duration::from_secs(spent), ..Pace::new(limits, None) }
     }
 
     #[test]
@@ -154,13 +165,27 @@ mod tests {
             (500, 60, 0, 0),
             (500, 60, 500, 1),
             (500, 60, 500_000, 60),
-            (500, 900, 500 * 1000, 60),
-            (500, 1_050, 500 * 1000, 10),
-            (500, 1_061, 500 * 1000, 0),
-            (0, 100_000, 1, 60),
+            (500, 300, 500 * 400, 60),
+            (500, 450, 500 * 400, 10),
+            (500, 461, 500 * 400, 0),
+            (0, 500, 1, 60),
+            (0, 590, 1 << 30, 10),
+            (500, 601, 1 << 30, 0),
         ] {
             let found = pace(rate, spent).left(length);
             assert_eq!(found, Duration::from_secs(left), "{length} bytes in {spent} s at {rate} a second");
+        }
+    }
+
+    #[test]
+    fn a_body_has_no_longer_than_its_call_and_longer_than_ten_minutes_only_where_silence_has() {
+        let limits =
+            |body_timeout| ClientLimits { body_timeout: Duration::from_secs(body_timeout), ..ClientLimits::default() };
+        for (body_timeout, timeout, longest) in
+            [(60, None, 600), (60, Some(5), 5), (60, Some(6000), 600), (900, None, 900), (900, Some(700), 700)]
+        {
+            let pace = Pace::new(limits(body_timeout), timeout.map(Duration::from_secs));
+            assert_eq!(pace.longest, Duration::from_secs(longest), "{body_timeout} {timeout:?}");
         }
     }
 

@@ -48,7 +48,8 @@ pub struct ClientLimits {
     /// `header_timeout_seconds`.
     pub header_timeout: Duration,
     /// How long a connection without a call is kept: `idle_timeout_seconds`. Longer than proxies keep theirs (Traefik
-    /// and Go 90 s, nginx 60 s), or they send a call on one that is just being closed.
+    /// and Go 90 s, nginx and AWS's ALB 60 s), or they send a call on one that is just being closed. It has to be raised
+    /// behind those that keep theirs longer: Google's load balancers 600 s, Envoy 1 h.
     pub idle_timeout: Duration,
     /// How long a client may be silent in the middle of its body, and its head start on the rate:
     /// `body_timeout_seconds`.
