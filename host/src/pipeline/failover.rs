@@ -203,7 +203,7 @@ impl<'a> Serving<'a> {
     /// How long an attempt may show nothing until a second one begins, if one ever does.
     fn hedge_after(&self, pick: &Pick) -> Option<Duration> {
         let hedging = self.pipeline.config.routing.hedging.as_ref()?;
-        let slow = pick.route.target.vitals.first_byte_quantile(hedging.quantile)?;
+        let slow = pick.route.target.vitals.first_byte_quantile(hedging.quantile, self.request.streaming)?;
         Some(slow.max(hedging.min_delay))
     }
 

@@ -109,6 +109,8 @@ impl CooldownRules {
         self.alone && says_no(kind)
     }
 
+    /// The deployment's own policy, its own number for all kinds, the router's policy, the router's number: in this
+    /// order, for each kind. So the router's policy says nothing to a deployment that has a number of its own.
     fn allowance(&self, kind: FailureKind) -> Option<Allowance> {
         let own = || kind.of(&self.own_policy).map(Allowance::OfKind).or(self.own_allowed.map(Allowance::Own));
         let everybodys = || kind.of(&self.policy).map(Allowance::OfKind).or(self.allowed.map(Allowance::Everybodys));

@@ -34,16 +34,4 @@ impl ByKind {
             keys.each_ref().map(|key| at.get(key)?.count(report));
         Some(Self { authentication, bad_request, timeout, rate_limit, content_policy, internal_server })
     }
-
-    /// These numbers, and those of `other` for the kinds that have none here.
-    pub(super) fn or(self, other: Self) -> Self {
-        Self {
-            authentication: self.authentication.or(other.authentication),
-            bad_request: self.bad_request.or(other.bad_request),
-            timeout: self.timeout.or(other.timeout),
-            rate_limit: self.rate_limit.or(other.rate_limit),
-            content_policy: self.content_policy.or(other.content_policy),
-            internal_server: self.internal_server.or(other.internal_server),
-        }
-    }
 }

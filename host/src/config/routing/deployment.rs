@@ -46,7 +46,8 @@ impl DeploymentRouting {
         let time = keys.get_of_either("cooldown_time").and_then(|at| at.seconds_or_none(report));
         let places = [keys.get("blocked"), keys.model_info.and_then(|info| info.get("blocked"))];
         let blocked = places.iter().flatten().any(|at| at.flag(report).unwrap_or(false));
-        let (allowed_fails, allowed_fails_policy) = allowed_fails(keys, defaults, report);
+        let policy = keys.get_of_either("allowed_fails_policy");
+        let policy = policy.and_then(|at| ByKind::read(&at, ALLOWED_FAILS, report));
         Self {
             rpm,
             tpm,
@@ -55,25 +56,13 @@ impl DeploymentRouting {
             max_parallel_requests: max_parallel_requests.or(defaults.max_parallel_requests),
             num_retries: retries.and_then(|at| at.count(report)),
             cooldown_time: Some(time.unwrap_or(defaults.cooldowns.time)),
-            allowed_fails,
-            allowed_fails_policy,
+            allowed_fails: keys.get_of_either("allowed_fails").and_then(|at| at.count(report)),
+            allowed_fails_policy: policy.unwrap_or_default(),
             idle_timeout: timeouts.idle_timeout,
             max_stream_duration: timeouts.max_stream_duration,
             prices: prices(keys, provider, model, report),
             blocked,
         }
-    }
-}
-
-/// The deployment's own policy, its own number for all kinds, the router's policy, the router's number: in this order, for
-/// each kind of failure. So the router's policy says nothing to a deployment that has a number of its own.
-fn allowed_fails(keys: &Keys<'_, '_>, defaults: &Defaults, report: &mut Report) -> (Option<u32>, ByKind) {
-    let own = keys.get_of_either("allowed_fails").and_then(|at| at.count(report));
-    let policy = keys.get_of_either("allowed_fails_policy").and_then(|at| ByKind::read(&at, ALLOWED_FAILS, report));
-    let policy = policy.unwrap_or_default();
-    match own {
-        Some(number) => (Some(number), policy),
-        None => (defaults.cooldowns.allowed_fails, policy.or(defaults.cooldowns.policy)),
     }
 }
 

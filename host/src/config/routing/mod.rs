@@ -132,7 +132,7 @@ pub struct ByKind {
 pub struct Cooldowns {
     /// Not `disable_cooldowns`.
     pub enabled: bool,
-    /// `allowed_fails`: failures within a minute that are forgiven.
+    /// `allowed_fails`: failures within a minute that are forgiven. It says nothing to a deployment that is alone.
     pub allowed_fails: Option<u32>,
     /// `allowed_fails_policy`: the same for kinds of failures.
     pub policy: ByKind,
@@ -199,8 +199,8 @@ pub struct Hedging {
     pub min_delay: Duration,
 }
 
-/// What a deployment says of its own routing; where it doesn't, what its group and the router say. Only the router's retries
-/// are not in it, since policies come before them.
+/// What a deployment says of its own routing; where it doesn't, what its group and the router say. Retries and allowed
+/// failures are its own only: whose number counts depends on more than who has one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeploymentRouting {
     /// Calls in a minute.
@@ -217,9 +217,10 @@ pub struct DeploymentRouting {
     pub num_retries: Option<u32>,
     /// `cooldown_time`; always there when it comes from a configuration.
     pub cooldown_time: Option<Duration>,
-    /// `allowed_fails`, for kinds of failures of which `allowed_fails_policy` has no number.
+    /// Its own `allowed_fails`, for kinds of failures of which its own policy has no number. Unlike the router's it
+    /// speaks to a deployment that is alone in its group, too.
     pub allowed_fails: Option<u32>,
-    /// `allowed_fails_policy`.
+    /// Its own `allowed_fails_policy`; kinds without a number here have its `allowed_fails`, else the router's policy.
     pub allowed_fails_policy: ByKind,
     /// `idle_timeout`, AI-API's own: between two pieces of a stream; else the deployment's `timeout`.
     pub idle_timeout: Option<Duration>,

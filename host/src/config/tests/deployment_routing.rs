@@ -39,8 +39,9 @@ fn what_a_deployment_does_not_say_is_what_the_router_says() {
     assert_eq!((routing.rpm, routing.tpm, routing.order), (None, None, None));
     assert_eq!((routing.max_parallel_requests, routing.num_retries), (Some(7), Some(1)));
     assert_eq!(routing.tags, ["one"]);
-    assert_eq!((routing.cooldown_time, routing.allowed_fails), (Some(Duration::from_secs(9)), Some(3)));
-    assert_eq!(routing.allowed_fails_policy, ByKind { rate_limit: Some(4), ..ByKind::default() });
+    assert_eq!(routing.cooldown_time, Some(Duration::from_secs(9)));
+    assert_eq!(routing.allowed_fails, None, "the router's number says nothing to a deployment that is alone");
+    assert_eq!(routing.allowed_fails_policy, ByKind::default(), "its own number would come before the router's policy");
 
     let bare = deployment("{model: echo/x}", "{}", settings).routing;
     assert_eq!(bare.num_retries, None, "policies come before the router's number");
@@ -61,18 +62,8 @@ fn cooldowns_of_a_deployment_win_over_those_of_the_router() {
         deployment(&with_model, "{allowed_fails: 8, cooldown_time: 8, allowed_fails_policy: {}}", settings).routing,
     ] {
         assert_eq!((routing.cooldown_time, routing.allowed_fails), (Some(Duration::ZERO), Some(1)));
-        let policy = ByKind { timeout: Some(2), ..ByKind::default() };
-        assert_eq!(routing.allowed_fails_policy, policy, "its own number comes before the router's policy");
+        assert_eq!(routing.allowed_fails_policy, ByKind { timeout: Some(2), ..ByKind::default() });
     }
-
-    let policy = "{allowed_fails_policy: {TimeoutErrorAllowedFails: 2}}";
-    let merged = deployment("{model: echo/x}", policy, settings).routing;
-    assert_eq!(
-        merged.allowed_fails_policy,
-        ByKind { timeout: Some(2), rate_limit: Some(4), ..ByKind::default() },
-        "kinds that it says nothing of are the router's"
-    );
-    assert_eq!(merged.allowed_fails, Some(3));
 }
 
 #[test]

@@ -116,6 +116,27 @@ fn a_lone_deployment_is_left_alone_only_if_somebody_said_so_for_it_or_for_the_ki
 }
 
 #[test]
+fn whose_number_of_failures_counts_is_decided_by_the_file() {
+    let cools_at = |own: &str, settings: &str, kind| {
+        let own = format!("{{mock_response: hi, model: openai/x, {own}}}");
+        let file = format!("model_list: [{{model_name: m, litellm_params: {own}}}]\nrouter_settings: {settings}\n");
+        cools_at(&Bench::of_config(crate::config::testing::config(&file)), kind)
+    };
+    assert_eq!(cools_at("", "{allowed_fails: 2}", Server), None, "it is alone");
+    assert_eq!(cools_at("", "{allowed_fails: 2}", RateLimited), None);
+    assert_eq!(cools_at("allowed_fails: 2", "{allowed_fails: 7}", Server), Some(3));
+    let policy = "{allowed_fails: 2, allowed_fails_policy: {InternalServerErrorAllowedFails: 4}}";
+    assert_eq!(cools_at("", policy, Server), Some(5));
+    assert_eq!(
+        cools_at("allowed_fails: 2", policy, Server),
+        Some(3),
+        "its own number comes before the router's policy"
+    );
+    let own = "allowed_fails: 9, allowed_fails_policy: {TimeoutErrorAllowedFails: 1}";
+    assert_eq!((cools_at(own, policy, Timeout), cools_at(own, policy, Server)), (Some(2), Some(10)));
+}
+
+#[test]
 fn who_is_blocked_is_no_company() {
     let bench = Bench::new(Routing::default(), [own(|_| ()), own(|it| it.blocked = true)]);
     assert_eq!(bench.fail(&[], RateLimited, bench.start), Consequence::Counted);

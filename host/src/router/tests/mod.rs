@@ -49,6 +49,10 @@ impl Bench {
         };
         config.deployments = deployments.into_iter().enumerate().map(deployment).collect();
         config.routing = routing;
+        Self::of_config(config)
+    }
+
+    fn of_config(config: Config) -> Self {
         let router = Router::with_dice(&config, None, Dice::seeded(1));
         Self { config, router, start: Instant::now() }
     }

@@ -196,3 +196,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_slow_reader_of_a_stream_makes_nobody_look_slow() {
+    let bench = Bench::of(1);
+    let mut stream = bench.ask(&Query { streaming: true, ..ANY }, bench.start).expect("it is free").flight;
+    stream.first_byte(bench.at(0.5));
+    stream.succeed(Some(&usage(10)), bench.at(600.0));
+    let snapshot = bench.vitals(0).snapshot(bench.at(0.5));
+    assert_eq!((snapshot.seconds_per_token, snapshot.seconds_to_first_piece), (None, Some(0.5)));
+    bench.choose(&[], bench.start).expect("it is free").flight.succeed(Some(&usage(10)), bench.at(2.0));
+    assert_eq!(bench.vitals(0).snapshot(bench.at(2.0)).seconds_per_token, Some(0.2));
+}

@@ -79,7 +79,7 @@ pub struct Snapshot {
     pub requests_per_minute: u64,
     /// Their tokens.
     pub tokens_per_minute: u64,
-    /// Seconds for an output token: a moving average that fades with a time constant of 30 s.
+    /// Seconds for an output token of answers that are no streams: a moving average that fades with a time constant of 30 s.
     pub seconds_per_token: Option<f64>,
     /// Seconds to the first piece of a stream, likewise.
     pub seconds_to_first_piece: Option<f64>,

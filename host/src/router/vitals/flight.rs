@@ -84,7 +84,10 @@ impl Flight {
         self.target.vitals.change(|record| {
             record.counts.successes += 1;
             record.counts.success_time += time;
-            record.latency.whole(time, usage.map_or(0, |usage| usage.completion_tokens), now);
+            // Of a stream it is its reader who decides how long it takes.
+            if !self.streaming {
+                record.latency.whole(time, usage.map_or(0, |usage| usage.completion_tokens), now);
+            }
             let tokens = usage.map(|usage| usage.prompt_tokens.saturating_add(usage.completion_tokens));
             record.rate.settle(self.grant.reservation, tokens, now);
             record.circuit.succeeded(now);

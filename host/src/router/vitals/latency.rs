@@ -18,12 +18,20 @@ const ENOUGH_FIRST_BYTES: usize = 20;
 const TIMED_OUT: f64 = 1000.0;
 
 /// How quick a deployment is, as far as it was measured.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Latency {
+    /// Of whole answers: how long a stream takes its reader decides, too.
     per_token: Pace,
     first_of_stream: Pace,
-    /// Microseconds to the first byte, of the last calls; the oldest is overwritten.
-    first_bytes: [u32; FIRST_BYTES],
+    first_bytes_of_streams: FirstBytes,
+    /// A whole answer shows nothing until it is there.
+    whole_answers: FirstBytes,
+}
+
+/// Microseconds to the first byte, of the last calls; the oldest is overwritten.
+#[derive(Debug)]
+struct FirstBytes {
+    micros: [u32; FIRST_BYTES],
     count: usize,
 }
 
@@ -64,27 +72,46 @@ impl Pace {
     }
 }
 
-impl Default for Latency {
+impl Default for FirstBytes {
     fn default() -> Self {
-        let pace = Pace::default;
-        Self { per_token: pace(), first_of_stream: pace(), first_bytes: [0; FIRST_BYTES], count: 0 }
+        Self { micros: [0; FIRST_BYTES], count: 0 }
+    }
+}
+
+impl FirstBytes {
+    fn measured(&mut self, time: Duration) {
+        if let Some(oldest) = self.micros.get_mut(self.count % FIRST_BYTES) {
+            *oldest = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        }
+        // Below twice its length the count tells how many there are.
+        self.count = if self.count + 1 == 2 * FIRST_BYTES { FIRST_BYTES } else { self.count + 1 };
+    }
+
+    fn quantile(&self, share: f64) -> Option<Duration> {
+        let mut sorted = self.micros;
+        let sorted = sorted.get_mut(..self.count.min(FIRST_BYTES))?;
+        if sorted.len() < ENOUGH_FIRST_BYTES {
+            return None;
+        }
+        let rank = (share.clamp(0.0, 1.0) * sorted.len() as f64).ceil() as usize;
+        let (_, micros, _) = sorted.select_nth_unstable(rank.saturating_sub(1));
+        Some(Duration::from_micros(u64::from(*micros)))
     }
 }
 
 impl Latency {
     /// The first piece of an answer was here after `time`.
     pub(super) fn first_byte(&mut self, time: Duration, streaming: bool, now: Instant) {
-        if let Some(oldest) = self.first_bytes.get_mut(self.count % FIRST_BYTES) {
-            *oldest = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-        }
-        // Below twice its length the count tells how many there are.
-        self.count = if self.count + 1 == 2 * FIRST_BYTES { FIRST_BYTES } else { self.count + 1 };
         if streaming {
+            self.first_bytes_of_streams.measured(time);
             self.first_of_stream.measured(time.as_secs_f64(), now);
+        } else {
+            self.whole_answers.measured(time);
         }
     }
 
-    /// An answer of so many tokens was whole after `time`; of one without tokens it is the time itself that counts.
+    /// An answer of so many tokens, no stream, was there after `time`; of one without tokens it is the time itself that
+    /// counts.
     pub(super) fn whole(&mut self, time: Duration, tokens: u64, now: Instant) {
         self.per_token.measured(time.as_secs_f64() / tokens.max(1) as f64, now);
     }
@@ -114,16 +141,10 @@ impl Latency {
         if streaming { &self.first_of_stream } else { &self.per_token }
     }
 
-    /// The time within which this share of the last calls showed something.
-    pub(super) fn first_byte_quantile(&self, share: f64) -> Option<Duration> {
-        let mut sorted = self.first_bytes;
-        let sorted = sorted.get_mut(..self.count.min(FIRST_BYTES))?;
-        if sorted.len() < ENOUGH_FIRST_BYTES {
-            return None;
-        }
-        let rank = (share.clamp(0.0, 1.0) * sorted.len() as f64).ceil() as usize;
-        let (_, micros, _) = sorted.select_nth_unstable(rank.saturating_sub(1));
-        Some(Duration::from_micros(u64::from(*micros)))
+    /// The time within which this share of the last streams, or of the last whole answers, showed something.
+    pub(super) fn first_byte_quantile(&self, share: f64, streaming: bool) -> Option<Duration> {
+        let last = if streaming { &self.first_bytes_of_streams } else { &self.whole_answers };
+        last.quantile(share)
     }
 }
 
@@ -138,16 +159,31 @@ mod tests {
         for millis in 1..20 {
             latency.first_byte(Duration::from_millis(millis), false, now);
         }
-        assert_eq!(latency.first_byte_quantile(0.5), None);
+        assert_eq!(latency.first_byte_quantile(0.5, false), None);
         latency.first_byte(Duration::from_millis(20), false, now);
-        assert_eq!(latency.first_byte_quantile(0.5), Some(Duration::from_millis(10)));
-        assert_eq!(latency.first_byte_quantile(0.95), Some(Duration::from_millis(19)));
-        assert_eq!(latency.first_byte_quantile(1.0), Some(Duration::from_millis(20)));
+        assert_eq!(latency.first_byte_quantile(0.5, false), Some(Duration::from_millis(10)));
+        assert_eq!(latency.first_byte_quantile(0.95, false), Some(Duration::from_millis(19)));
+        assert_eq!(latency.first_byte_quantile(1.0, false), Some(Duration::from_millis(20)));
         for _ in 0..1000 {
             latency.first_byte(Duration::from_millis(7), false, now);
         }
-        assert_eq!(latency.first_byte_quantile(0.0), Some(Duration::from_millis(7)));
-        assert_eq!(latency.first_byte_quantile(1.0), Some(Duration::from_millis(7)));
+        assert_eq!(latency.first_byte_quantile(0.0, false), Some(Duration::from_millis(7)));
+        assert_eq!(latency.first_byte_quantile(1.0, false), Some(Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn streams_and_whole_answers_have_quantiles_of_their_own() {
+        let now = Instant::now();
+        let mut latency = Latency::default();
+        for _ in 0..20 {
+            latency.first_byte(Duration::from_millis(300), true, now);
+        }
+        assert_eq!(latency.first_byte_quantile(0.95, false), None, "of whole answers nothing is known");
+        for _ in 0..100 {
+            latency.first_byte(Duration::from_secs(20), false, now);
+        }
+        assert_eq!(latency.first_byte_quantile(0.95, true), Some(Duration::from_millis(300)));
+        assert_eq!(latency.first_byte_quantile(0.05, false), Some(Duration::from_secs(20)));
     }
 
     #[test]

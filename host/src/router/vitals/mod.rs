@@ -165,9 +165,10 @@ impl Vitals {
         }
     }
 
-    /// The time within which this share of its last 128 calls had shown a first byte; `None` while fewer than 20 have.
-    pub fn first_byte_quantile(&self, share: f64) -> Option<Duration> {
-        self.record().latency.first_byte_quantile(share)
+    /// The time within which this share of its last 128 streams, or of its last 128 other calls, had shown a first byte;
+    /// `None` while fewer than 20 have.
+    pub fn first_byte_quantile(&self, share: f64, streaming: bool) -> Option<Duration> {
+        self.record().latency.first_byte_quantile(share, streaming)
     }
 
     /// Seconds for an output token, or to the first piece of a stream: the moving average.
