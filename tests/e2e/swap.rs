@@ -20,8 +20,8 @@ const BATCHES: usize = 50;
 /// At these swaps all streams get another piece, the last with the end.
 const PIECES: [usize; 4] = [60, 75, 90, SWAPS];
 /// What is allowed to be left in memory when all is over, beside what the same load took before the first swap. A version
-/// that stayed would take 0.3 MiB, and all of them 30; what the allocator keeps of the busiest moment is about 9.
-const LEFT_KIB: i64 = 20 * 1024;
+/// that stayed would take 0.3 MiB, and all of them 30; what the allocator keeps of the busiest moment was 7 to 14.
+const LEFT_KIB: i64 = 24 * 1024;
 /// Calls after which memory is looked at.
 const SETTLE: usize = 200;
 /// How soon a file serves, with two callers on the same processors, in a debug build. Half of them, and every one.
@@ -286,8 +286,8 @@ async fn a_hundred_swaps_of_plugin_and_configuration_under_load_fail_no_call_and
     );
     assert!(failures.is_empty(), "{} failures: {failures:#?}", failures.len());
     assert!(calls > SWAPS + 3 * SETTLE, "there was load during the swaps: {calls} calls");
-    // One that all streams have left may not be gone yet.
-    let expected = BATCHES + 1..=BATCHES + 2;
+    // Those that the callers have just left may not be gone yet.
+    let expected = BATCHES + 1..=BATCHES + 4;
     assert!(expected.contains(&alive_at_most), "streams keep their own version only: {alive_at_most}");
     let left = i64::try_from(resident_after).unwrap_or(0) - i64::try_from(resident_before).unwrap_or(0);
     assert!(left < LEFT_KIB, "{left} KiB are left of {SWAPS} swaps");

@@ -57,7 +57,8 @@ pub(super) fn find(dir: &Path, environment: &Environment) -> anyhow::Result<Tool
         let debian = sysroot(&mut Command::new("/usr/bin/rustc"));
         let has_source = |root: &PathBuf| root.join("lib/rustlib/src/rust/library").exists();
         if debian.is_some_and(|root| has_source(&root)) && Path::new("/usr/bin/cargo").exists() {
-            let linker = linker(environment).context("no linker for WebAssembly is here. Run: apt-get install lld")?;
+            let linker = rustc.as_deref().and_then(linker_of).or_else(|| linker(environment));
+            let linker = linker.context("no linker for WebAssembly is here. Run: apt-get install lld")?;
             return Ok(Toolchain::Debian { linker });
         }
     }
@@ -83,6 +84,12 @@ fn path(environment: &Environment) -> impl Iterator<Item = PathBuf> {
 
 fn in_path(name: &str, environment: &Environment) -> Option<PathBuf> {
     path(environment).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// The `rust-lld` of the Rust that is installed here: rustup's brings one, newer than most of Debian's.
+fn linker_of(sysroot: &Path) -> Option<PathBuf> {
+    let targets = std::fs::read_dir(sysroot.join("lib/rustlib")).ok()?.flatten();
+    targets.map(|target| target.path().join("bin/rust-lld")).find(|file| file.is_file())
 }
 
 /// `rust-lld`, else `wasm-ld`, else the newest of Debian's `wasm-ld-14` and its like.
