@@ -419,6 +419,12 @@ async fn a_gateway_that_was_asked_to_end_is_not_ready() {
     // A connection is let go where no request is on it: half of one keeps it for a second.
     let mut raw = Raw::open(gateway.authority()).await;
     raw.send("GET /health/readiness HTTP/1.1\r\n").await;
+    // One that was not accepted before the end never is: the call's, this one, and that of who asks.
+    let client = gateway.client();
+    eventually_async("the gateway to have it", async || {
+        client.get("/metrics").await.text().contains("ai_api_connections_open 3").then_some(())
+    })
+    .await;
 
     gateway.terminate();
     gateway.logged("draining").await;

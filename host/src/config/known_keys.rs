@@ -274,7 +274,7 @@ pub(super) const ROUTER: Rows = &[
         "timeout stream_timeout model_group_alias routing_strategy routing_strategy_args num_retries retry_after \
          retry_policy model_group_retry_policy allowed_fails allowed_fails_policy cooldown_time disable_cooldowns \
          fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks max_fallbacks \
-         enable_weighted_failover enable_mid_stream_fallback_continuation fallback_on_unsupported_params \
+         enable_mid_stream_fallback_continuation fallback_on_unsupported_params \
          enable_pre_call_checks optional_pre_call_checks enable_tag_filtering default_max_parallel_requests \
          max_wait retry_budget hedging model_successors connect_timeout idle_timeout max_stream_duration \
          model_group_timeouts",
@@ -288,6 +288,7 @@ pub(super) const ROUTER: Rows = &[
     (BUDGETS, "provider_budget_config"),
     (CACHE, "cache_responses cache_kwargs caching_groups"),
     (NoEffect("connections are pooled for all deployments"), "client_ttl"),
+    (NoEffect("a failed call's next deployment is chosen as its first was"), "enable_weighted_failover"),
     (
         Honoured(""),
         "background_health_checks health_check_interval health_check_details health_check_concurrency \

@@ -14,9 +14,6 @@ use serde_json::Value as Json;
 use crate::canonical::RequestBody;
 use crate::config::routing::TagMatch;
 
-/// What a client is told, with a 401, where no deployment may serve its tags. The words are LiteLLM's.
-pub const NOT_ALLOWED: &str = "Not allowed to access model due to tags configuration";
-
 /// The tag of deployments for requests without tags.
 const DEFAULT: &str = "default";
 

@@ -48,8 +48,6 @@ pub struct Routing {
     pub continues_streams: bool,
     /// `model_successors`, AI-API's own: a model that its provider has shut down is served by its successor.
     pub model_successors: bool,
-    /// `enable_weighted_failover`: a failed call's next deployment is chosen by weight too, and not by health first.
-    pub weighted_failover: bool,
     /// `connect_timeout`, AI-API's own: how long it may take until a provider's server is connected, its name looked up and
     /// TLS agreed on.
     pub connect_timeout: Duration,
@@ -245,7 +243,6 @@ impl Default for Routing {
             hedging: None,
             continues_streams: false,
             model_successors: false,
-            weighted_failover: false,
             connect_timeout: Duration::from_secs(10),
         }
     }

@@ -38,7 +38,6 @@ impl Routing {
         let connect_timeout = settings.get("connect_timeout").and_then(|at| at.seconds(report));
         let mut flag = |key: &str| settings.flag(key, report).unwrap_or(false);
         let continues_streams = flag("enable_mid_stream_fallback_continuation");
-        let weighted_failover = flag("enable_weighted_failover");
         Self {
             strategy: StrategyKind::read(settings, report),
             strategy_args: StrategyArgs::read(settings, report),
@@ -49,7 +48,6 @@ impl Routing {
             hedging: Hedging::read(settings, report),
             continues_streams,
             model_successors: defaults.model_successors,
-            weighted_failover,
             connect_timeout: connect_timeout.unwrap_or(Self::default().connect_timeout),
         }
     }

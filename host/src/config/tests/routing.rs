@@ -283,10 +283,10 @@ fn hedging_is_a_yes_or_a_map() {
 #[test]
 fn the_other_switches_are_what_they_say() {
     let found = routing(
-        "{enable_mid_stream_fallback_continuation: true, enable_weighted_failover: true, model_successors: true, \
+        "{enable_mid_stream_fallback_continuation: true, model_successors: true, \
          connect_timeout: 2.5}",
     );
-    assert!(found.continues_streams && found.weighted_failover && found.model_successors);
+    assert!(found.continues_streams && found.model_successors);
     assert_eq!(found.connect_timeout, Duration::from_millis(2500));
 }
 
