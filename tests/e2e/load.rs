@@ -363,3 +363,23 @@ async fn a_connection_of_http2_that_was_one_too_many_is_not_kept_however_often_i
     // The client keeps a connection as long as it may, and asks too often for one to be idle meanwhile.
     eventually_async("a place", async || (client.get("/v1/models").await.status == 200).then_some(())).await;
 }
+
+#[tokio::test]
+async fn connections_that_say_nothing_do_not_keep_probes_out() {
+    for key in ["max_connections", "max_connections_per_ip"] {
+        let gateway = Gateway::builder().set("ai_api_settings", "client_limits", json!({key: 1})).start().await;
+        let mut first = Raw::open(gateway.authority()).await;
+        first.send(Raw::request("GET", "/v1/models", MASTER_KEY, None)).await;
+        first.until("\"object\":\"list\"").await;
+        let mut silent = Vec::new();
+        // As many as are answered beyond the limit.
+        for _ in 0..64 {
+            silent.push(Raw::open(gateway.authority()).await);
+        }
+
+        let probe = "GET /health/liveliness HTTP/1.1\r\nhost: gateway\r\n\r\n";
+        let probed = Raw::open(gateway.authority()).await.send_and_read_to_end(probe).await;
+
+        assert!(probed.starts_with("HTTP/1.1 200 ") && probed.contains("I'm alive!"), "{key}: {probed}");
+    }
+}

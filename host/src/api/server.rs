@@ -161,8 +161,10 @@ impl Connection {
         let speaks_http2 = tokio::select! {
             seen = tokio::time::timeout(limits.header_timeout, speaks_http2(&stream)) => seen,
             _ = closing.wait_for(|closing| *closing) => return,
+            () = open.has_to_go() => return gateway.live.admission.refused(Shed::Connections),
         };
         let Ok(Some(speaks_http2)) = speaks_http2 else { return };
+        open.spoke();
         let calls = Arc::new(Calls::default());
         let under_way = calls.clone();
         // Of a connection that is one too many: HTTP/2 has no header that says so, but a frame.
