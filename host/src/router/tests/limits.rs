@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::routing::Checks;
+use crate::plugin::Usage;
 
 /// Longer than anything takes here.
 const LONG: Duration = Duration::from_secs(30);
@@ -46,6 +47,36 @@ fn tokens_of_a_minute_bind_by_what_a_call_is_thought_to_take() {
     assert!(matches!(bench.ask(&query, bench.start), Err(NoDeployment::RateLimited { .. })));
     first.flight.fail(failure(FailureKind::Server), bench.start);
     assert!(bench.ask(&query, bench.start).is_ok(), "a call that failed took none");
+}
+
+#[test]
+fn what_a_call_is_known_to_have_used_counts_however_it_ends() {
+    let usage = Usage {
+        prompt_tokens: 30,
+        completion_tokens: 10,
+        cache_read_tokens: 0,
+        cache_write_tokens: 0,
+        reasoning_tokens: 0,
+    };
+    for reserves in [true, false] {
+        let limited = DeploymentRouting { tpm: Some(1000), ..DeploymentRouting::default() };
+        let routing = if reserves { binding() } else { Routing::default() };
+        let bench = Bench::new(routing, [limited]);
+        let begin = || bench.ask(&Query { tokens: 500, ..ANY }, bench.start).expect("there is room").flight;
+        let mut broken = begin();
+        broken.used(&Usage { completion_tokens: 1, ..usage });
+        broken.used(&usage);
+        broken.fail(failure(FailureKind::Malformed), bench.start);
+        assert_eq!(bench.vitals(0).snapshot(bench.start).tokens_per_minute, 40, "the last word counts");
+        let mut cancelled = begin();
+        cancelled.used(&usage);
+        drop(cancelled);
+        let mut whole = begin();
+        whole.used(&usage);
+        whole.succeed(None, bench.start);
+        let snapshot = bench.vitals(0).snapshot(bench.start);
+        assert_eq!((snapshot.requests_per_minute, snapshot.tokens_per_minute), (3, 120));
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub struct Flight {
     first_byte: Option<Duration>,
     streaming: bool,
     grant: Grant,
+    /// Tokens that it has used, as far as the provider has said so.
+    used: Option<u64>,
     ended: bool,
 }
 
@@ -50,7 +52,7 @@ impl Flight {
             group.shared.slot_freed();
         }
         let (target, group) = (target.clone(), group.clone());
-        Ok(Self { target, group, began: now, first_byte: None, streaming, grant: admitted?, ended: false })
+        Ok(Self { target, group, began: now, first_byte: None, streaming, grant: admitted?, used: None, ended: false })
     }
 
     /// It finds out whether the deployment is well again.
@@ -76,6 +78,11 @@ impl Flight {
         });
     }
 
+    /// The provider has said what the attempt has used so far. That counts even if no whole answer comes of it.
+    pub fn used(&mut self, usage: &Usage) {
+        self.used = Some(tokens(usage));
+    }
+
     /// The answer is whole.
     pub fn succeed(mut self, usage: Option<&Usage>, now: Instant) {
         self.first_byte(now);
@@ -88,8 +95,7 @@ impl Flight {
             if !self.streaming {
                 record.latency.whole(time, usage.map_or(0, |usage| usage.completion_tokens), now);
             }
-            let tokens = usage.map(|usage| usage.prompt_tokens.saturating_add(usage.completion_tokens));
-            record.rate.settle(self.grant.reservation, tokens, now);
+            record.rate.settle(self.grant.reservation, usage.map(tokens).or(self.used), now);
             record.circuit.succeeded(now);
         });
     }
@@ -104,7 +110,7 @@ impl Flight {
             record.counts.failed(kind);
             record.last_failure = Some(LastFailure { kind, at: now });
             // Nobody charges for what wasn't answered.
-            record.rate.settle(reservation, Some(0), now);
+            record.rate.settle(reservation, Some(self.used.unwrap_or(0)), now);
             if kind == FailureKind::Timeout {
                 record.latency.timed_out(time, self.streaming, now);
             }
@@ -128,9 +134,11 @@ impl Drop for Flight {
         let vitals = &self.target.vitals;
         if !self.ended {
             let Grant { probe, reservation } = self.grant;
+            // Who drops it doesn't tell when.
+            let now = Instant::now().max(self.began);
             vitals.change(|record| {
                 record.counts.cancelled += 1;
-                record.rate.settle(reservation, None, self.began);
+                record.rate.settle(reservation, self.used, now);
                 if probe {
                     record.circuit.told_nothing();
                 }
@@ -141,6 +149,10 @@ impl Drop for Flight {
             self.group.shared.slot_freed();
         }
     }
+}
+
+fn tokens(usage: &Usage) -> u64 {
+    usage.prompt_tokens.saturating_add(usage.completion_tokens)
 }
 
 impl fmt::Debug for Flight {
