@@ -80,6 +80,25 @@ fn what_a_call_is_known_to_have_used_counts_however_it_ends() {
 }
 
 #[test]
+fn a_deployment_that_is_chosen_and_not_called_has_lost_nothing() {
+    let limited = DeploymentRouting { tpm: Some(100), max_parallel_requests: Some(1), ..rpm(1) };
+    let bench = Bench::new(binding(), [limited, DeploymentRouting::default()]);
+    let query = Query { tried: &[1], tokens: 90, ..ANY };
+    for _ in 0..3 {
+        bench.ask(&query, bench.start).expect("its only call is still to be made").flight.never_mind();
+    }
+    let snapshot = bench.vitals(0).snapshot(bench.start);
+    assert_eq!((snapshot.requests_per_minute, snapshot.tokens_per_minute, snapshot.attempts), (0, 0, 0));
+    bench.ask(&query, bench.start).expect("it is").flight.fail(failure(FailureKind::RateLimited), bench.start);
+    let later = bench.at(120.0);
+    for _ in 0..2 {
+        let pick = bench.ask(&query, later).expect("it may be probed");
+        assert!(pick.flight.is_probe());
+        pick.flight.never_mind();
+    }
+}
+
+#[test]
 fn no_more_calls_are_under_way_than_may_be_and_the_reason_is_told() {
     let bench = Bench::new(Routing::default(), [slots(1), slots(2)]);
     let mut held: Vec<Pick> = (0..3).map(|_| bench.choose(&[], bench.start).expect("one is free")).collect();

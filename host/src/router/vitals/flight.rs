@@ -83,6 +83,23 @@ impl Flight {
         self.used = Some(tokens(usage));
     }
 
+    /// The deployment isn't called after all: as if it had never been chosen.
+    pub fn never_mind(mut self) {
+        self.ended = true;
+        let Grant { probe, reservation } = self.grant;
+        if !probe && reservation.is_none() {
+            return;
+        }
+        self.target.vitals.change(|record| {
+            if let Some(reservation) = reservation {
+                record.rate.forget(reservation, self.began);
+            }
+            if probe {
+                record.circuit.told_nothing();
+            }
+        });
+    }
+
     /// The answer is whole.
     pub fn succeed(mut self, usage: Option<&Usage>, now: Instant) {
         self.first_byte(now);
