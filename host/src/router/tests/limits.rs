@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use proptest::prelude::*;
 
+use super::vitals::Obstacle;
 use super::*;
 use crate::config::routing::Checks;
 use crate::plugin::Usage;
@@ -125,6 +126,21 @@ async fn whoever_waits_for_a_slot_is_woken_when_one_is_free() {
     let both = async { tokio::join!(resolved.freed(), other.freed(), give_back) };
     tokio::time::timeout(LONG, both).await.expect("both are woken, one of them by a router that came later");
     assert!(bench.router.choose(&resolved, &query, bench.start).is_ok());
+}
+
+#[tokio::test]
+async fn whoever_loses_the_race_for_a_slot_wakes_nobody() {
+    let bench = Bench::new(binding(), [DeploymentRouting { rpm: Some(1), ..slots(1) }]);
+    let resolved = bench.router.resolve("m").expect("there is such a group");
+    let begin = || Flight::begin(&bench.router.targets()[0], &resolved.group, (false, 0), bench.start);
+    let held = bench.router.choose(&resolved, &ANY, bench.start).expect("it is free");
+    assert_eq!(bench.router.choose(&resolved, &ANY, bench.start).map(|_| ()), Err(NoDeployment::Full));
+    assert_eq!(begin().map(|_| ()), Err(Obstacle::Full));
+    assert!(resolved.freed().now_or_never().is_none(), "it had taken none");
+    drop(held);
+    assert!(matches!(bench.router.choose(&resolved, &ANY, bench.start), Err(NoDeployment::RateLimited { .. })));
+    assert!(matches!(begin(), Err(Obstacle::RateLimited { .. })));
+    assert!(resolved.freed().now_or_never().is_some(), "it had taken one for a moment");
 }
 
 #[tokio::test]

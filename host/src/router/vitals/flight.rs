@@ -48,7 +48,9 @@ impl Flight {
         now: Instant,
     ) -> Result<Self, Obstacle> {
         let admitted = target.vitals.admit(&target.rules, group.by_id, tokens, now);
-        if admitted.is_err() && target.rules.slots.is_some() {
+        // Whoever found none free had taken nothing; the other refusals come when a slot was taken, for a moment.
+        let gave_back = admitted.as_ref().is_err_and(|obstacle| *obstacle != Obstacle::Full);
+        if gave_back && target.rules.slots.is_some() {
             group.shared.slot_freed();
         }
         let (target, group) = (target.clone(), group.clone());

@@ -86,7 +86,8 @@ impl Vitals {
     /// Takes a slot, the permit to probe, and the place among a minute's calls, where those are needed.
     ///
     /// # Errors
-    /// Something is in the way; nothing was taken. The slot was for a moment, so that others may have found none.
+    /// Something is in the way; nothing was taken. But if it isn't [`Obstacle::Full`], a slot was for a moment, so that
+    /// others may have found none.
     fn admit(&self, rules: &Rules, spared: bool, tokens: u64, now: Instant) -> Result<Grant, Obstacle> {
         if !self.take_slot(rules.slots) {
             return Err(Obstacle::Full);
