@@ -222,6 +222,48 @@ fn a_probe_that_says_nothing_gives_its_permit_back() {
 }
 
 #[test]
+fn a_probe_that_takes_long_shuts_nobody_out_for_longer_than_a_cooldown() {
+    let bench = Bench::of(2);
+    let half_open = || {
+        let (start, begin) = (Instant::now(), |now| bench.choose(&[1], now).map(|pick| pick.flight));
+        bench.fail(&[1], RateLimited, start);
+        let at = |seconds| start + Duration::from_secs_f64(seconds);
+        let slow = begin(at(5.0)).expect("its time is over");
+        for (seconds, back_in) in [(5.0, 100), (9.0, 100), (9.95, 50)] {
+            let (back_in, rate_limited) = (Duration::from_millis(back_in), true);
+            assert_eq!(begin(at(seconds)).map(|_| ()), Err(NoDeployment::Cooling { back_in, rate_limited }));
+        }
+        assert_eq!(bench.vitals(0).returns_at(), Some(at(10.0)));
+        let second = begin(at(10.0)).expect("the first probe says nothing yet");
+        assert!(slow.is_probe() && second.is_probe() && begin(at(10.0)).is_err());
+        (slow, second, at(11.0))
+    };
+
+    let (slow, second, now) = half_open();
+    slow.succeed(None, now);
+    assert_eq!(bench.state(0, now), State::Closed, "any probe's answer is one");
+    assert_eq!(second.fail(failure(Server), now), Consequence::Counted, "it is well since then");
+
+    let (slow, second, now) = half_open();
+    let next = now + Duration::from_secs(10);
+    assert_eq!(second.fail(failure(Server), now), Consequence::CooledDown(next));
+    slow.fail(failure(Server), now);
+    assert_eq!(bench.vitals(0).returns_at(), Some(next), "it isn't doubled twice");
+    bench.choose(&[1], next).expect("its time is over").flight.succeed(None, next);
+
+    let (slow, second, now) = half_open();
+    drop(slow);
+    assert!(bench.choose(&[1], now).is_err(), "the second one is still under way");
+    drop(second);
+    bench.choose(&[1], now).expect("nobody probes any longer").flight.succeed(None, now);
+
+    let (slow, second, now) = half_open();
+    second.fail(failure(Server), now);
+    slow.succeed(None, now);
+    assert!(matches!(bench.state(0, now), State::Cooling { .. }), "what began before a cooldown doesn't end it");
+}
+
+#[test]
 fn what_began_before_a_cooldown_doesnt_end_it() {
     let bench = Bench::of(2);
     let slow = bench.choose(&[1], bench.start).expect("it is free");

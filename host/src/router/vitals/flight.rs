@@ -59,7 +59,7 @@ impl Flight {
 
     /// It finds out whether the deployment is well again.
     pub fn is_probe(&self) -> bool {
-        self.grant.probe
+        self.grant.probe.is_some()
     }
 
     /// The first piece of the answer is here. A probe that has brought one has done its work.
@@ -74,8 +74,8 @@ impl Flight {
             record.counts.first_bytes += 1;
             record.counts.first_byte_time += time;
             record.latency.first_byte(time, self.streaming, now);
-            if probe {
-                record.circuit.answered();
+            if let Some(permit) = probe {
+                record.circuit.answered(permit);
             }
         });
     }
@@ -89,15 +89,15 @@ impl Flight {
     pub fn never_mind(mut self) {
         self.ended = true;
         let Grant { probe, reservation } = self.grant;
-        if !probe && reservation.is_none() {
+        if probe.is_none() && reservation.is_none() {
             return;
         }
         self.target.vitals.change(|record| {
             if let Some(reservation) = reservation {
                 record.rate.forget(reservation, self.began);
             }
-            if probe {
-                record.circuit.told_nothing();
+            if let Some(permit) = probe {
+                record.circuit.told_nothing(permit);
             }
         });
     }
@@ -134,8 +134,8 @@ impl Flight {
                 record.latency.timed_out(time, self.streaming, now);
             }
             if !self.target.rules.cooldown.counts(kind) {
-                if probe {
-                    record.circuit.told_nothing();
+                if let Some(permit) = probe {
+                    record.circuit.told_nothing(permit);
                 }
                 return Consequence::Exempt;
             }
@@ -158,8 +158,8 @@ impl Drop for Flight {
             vitals.change(|record| {
                 record.counts.cancelled += 1;
                 record.rate.settle(reservation, self.used, now);
-                if probe {
-                    record.circuit.told_nothing();
+                if let Some(permit) = probe {
+                    record.circuit.told_nothing(permit);
                 }
             });
         }
@@ -178,6 +178,6 @@ impl fmt::Debug for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut flight = f.debug_struct("Flight");
         flight.field("deployment", &self.target.deployment.id).field("group", &self.group.name);
-        flight.field("began", &self.began).field("probe", &self.grant.probe).finish_non_exhaustive()
+        flight.field("began", &self.began).field("probe", &self.is_probe()).finish_non_exhaustive()
     }
 }
