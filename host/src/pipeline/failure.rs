@@ -92,6 +92,7 @@ fn of_upstream(error: &UpstreamError) -> FailureKind {
 
 fn of_plugin(failure: &plugin::Failure) -> FailureKind {
     match failure.kind {
+        plugin::FailureKind::InvalidRequest if failure.status == 409 => FailureKind::Conflict,
         plugin::FailureKind::InvalidRequest => FailureKind::InvalidRequest,
         plugin::FailureKind::Authentication => FailureKind::Authentication,
         plugin::FailureKind::Permission => FailureKind::Permission,
@@ -125,6 +126,7 @@ fn of_provider(error: &ProviderError) -> FailureKind {
         403 => FailureKind::Permission,
         404 => FailureKind::NotFound,
         408 | 504 => FailureKind::Timeout,
+        409 => FailureKind::Conflict,
         413 => FailureKind::TooLarge,
         429 => FailureKind::RateLimited,
         503 | 529 => FailureKind::Overloaded,
@@ -183,6 +185,7 @@ mod tests {
             (403, "", FailureKind::Permission),
             (404, "", FailureKind::NotFound),
             (408, "", FailureKind::Timeout),
+            (409, r#"{"error":{"message":"x"}}"#, FailureKind::Conflict),
             (413, "", FailureKind::TooLarge),
             (500, "", FailureKind::Server),
             (502, "", FailureKind::Server),
