@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::routing::ByKind;
+use crate::config::{Credential, Secret};
 use FailureKind::{InvalidRequest, NotFound, RateLimited, Server, Timeout, Unreachable};
 
 fn routing(change: impl FnOnce(&mut crate::config::routing::Cooldowns)) -> Routing {
@@ -303,4 +304,33 @@ fn vitals_and_budgets_outlive_a_reload_and_those_of_other_deployments_dont_mix()
     drop(under_way);
     assert_eq!(after.targets()[0].vitals.in_flight(), 0);
     assert_eq!(budget(&after), 0);
+}
+
+#[test]
+fn a_repaired_key_ends_a_cooldown_and_the_old_keys_calls_begin_no_other() {
+    let key = |text: &str| Credential::Key(Secret::new(text));
+    let with_key = |text| Bench::with(Routing::default(), vec![own(|_| ()); 2], move |_, it| it.credential = key(text));
+    let bench = with_key("sk-old");
+    let late = [0, 0].map(|_| bench.choose(&[1], bench.start).expect("it is free").flight);
+    bench.fail(&[1], FailureKind::Authentication, bench.start);
+
+    let untouched = Router::new(&with_key("sk-old").config, Some(&bench.router));
+    assert!(matches!(untouched.targets()[0].vitals.snapshot(bench.start).state, State::Cooling { .. }));
+
+    let repaired = Router::new(&with_key("sk-new").config, Some(&untouched));
+    let vitals = &repaired.targets()[0].vitals;
+    let snapshot = vitals.snapshot(bench.start);
+    assert_eq!((snapshot.state, snapshot.in_flight, snapshot.counts.all_failures()), (State::Closed, 2, 1));
+    for flight in late {
+        assert_eq!(flight.fail(failure(FailureKind::Authentication), bench.start), Consequence::Exempt);
+    }
+    let resolved = repaired.resolve("m").expect("there is such a group");
+    let call = || repaired.choose(&resolved, &Query { tried: &[1], ..ANY }, bench.start).expect("it is called");
+    call().flight.succeed(None, bench.start);
+    assert!(cooled(call().flight.fail(failure(FailureKind::Authentication), bench.start)), "its own failures count");
+
+    let mut moved = with_key("sk-new").config;
+    moved.deployments[0].api_base = Some("http://127.0.0.1:9/v1".parse().expect("an address"));
+    let moved = Router::new(&moved, Some(&repaired));
+    assert_eq!(moved.targets()[0].vitals.snapshot(bench.start).state, State::Closed);
 }

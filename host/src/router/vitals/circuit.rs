@@ -27,6 +27,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
     gate: Gate,
+    /// How often the deployment's key or address was changed.
+    access: u64,
     /// Cooldowns so far, each failed probe's among them.
     cooldowns: u64,
     /// Probes that failed since the last success.
@@ -103,6 +105,17 @@ impl Circuit {
 
     pub(super) fn gate(&self) -> Gate {
         self.gate
+    }
+
+    /// Begins anew, and tells how often that was. Permits from before are worth nothing.
+    pub(super) fn change_access(&mut self) -> u64 {
+        *self = Self { access: self.access + 1, cooldowns: self.cooldowns + 1, ..Self::default() };
+        self.access
+    }
+
+    /// Whether what came of a call with this key and address says something about those that it has now.
+    pub(super) fn concerns(&self, access: u64) -> bool {
+        self.access == access
     }
 
     /// Takes a permit to probe, if there is one now. It is the only one for as long as a cooldown takes.

@@ -115,7 +115,9 @@ impl Flight {
                 record.latency.whole(time, usage.map_or(0, |usage| usage.completion_tokens), now);
             }
             record.rate.settle(self.grant.reservation, usage.map(tokens).or(self.used), now);
-            record.circuit.succeeded(now);
+            if record.circuit.concerns(self.target.access) {
+                record.circuit.succeeded(now);
+            }
         });
     }
 
@@ -133,7 +135,7 @@ impl Flight {
             if kind == FailureKind::Timeout {
                 record.latency.timed_out(time, self.streaming, now);
             }
-            if !self.target.rules.cooldown.counts(kind) {
+            if !self.target.rules.cooldown.counts(kind) || !record.circuit.concerns(self.target.access) {
                 if let Some(permit) = probe {
                     record.circuit.told_nothing(permit);
                 }

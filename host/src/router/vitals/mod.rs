@@ -179,6 +179,13 @@ impl Vitals {
         self.record().latency.mean(streaming, ttl, now)
     }
 
+    /// It has another key or address from now on: what came of the old one is no reason to leave it alone. Tells how
+    /// often that was.
+    pub(super) fn change_access(&self) -> u64 {
+        self.found_unwell.store(false, Ordering::Relaxed);
+        self.change(|record| record.circuit.change_access())
+    }
+
     /// What it has used in the last minute.
     pub(super) fn used(&self, now: Instant) -> Used {
         self.record().rate.used(now)
