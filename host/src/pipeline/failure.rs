@@ -97,6 +97,7 @@ fn of_upstream(error: &UpstreamError) -> FailureKind {
 
 fn of_plugin(failure: &plugin::Failure) -> FailureKind {
     match failure.kind {
+        plugin::FailureKind::InvalidRequest if failure.status == 409 => FailureKind::Conflict,
         plugin::FailureKind::InvalidRequest => FailureKind::InvalidRequest,
         plugin::FailureKind::Authentication => FailureKind::Authentication,
         plugin::FailureKind::Permission => FailureKind::Permission,
@@ -130,6 +131,7 @@ fn of_provider(error: &ProviderError) -> FailureKind {
         403 => FailureKind::Permission,
         404 => FailureKind::NotFound,
         408 | 504 => FailureKind::Timeout,
+        409 => FailureKind::Conflict,
         413 => FailureKind::TooLarge,
         // A request larger than a whole minute's tokens: waiting and other keys don't help it.
         429 if error.message().to_lowercase().contains("request too large") => FailureKind::TooLarge,
@@ -191,6 +193,7 @@ mod tests {
             (403, "", FailureKind::Permission),
             (404, "", FailureKind::NotFound),
             (408, "", FailureKind::Timeout),
+            (409, r#"{"error":{"message":"x"}}"#, FailureKind::Conflict),
             (413, "", FailureKind::TooLarge),
             (500, "", FailureKind::Server),
             (502, "", FailureKind::Server),

@@ -16,7 +16,7 @@ pub struct Failure {
 /// In which way an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailureKind {
-    /// 400, 409, 422 and the like: the request is wrong.
+    /// 400, 422 and the like: the request is wrong.
     InvalidRequest,
     /// 413: the request is too large.
     TooLarge,
@@ -34,6 +34,8 @@ pub enum FailureKind {
     Quota,
     /// 404: the provider has no such model.
     NotFound,
+    /// 409: two calls were in each other's way.
+    Conflict,
     /// 408, 504, or our own clock.
     Timeout,
     /// 429.
@@ -74,7 +76,7 @@ pub(super) enum PolicyKey {
 
 impl FailureKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidRequest,
         Self::TooLarge,
         Self::ContextWindow,
@@ -84,6 +86,7 @@ impl FailureKind {
         Self::Permission,
         Self::Quota,
         Self::NotFound,
+        Self::Conflict,
         Self::Timeout,
         Self::RateLimited,
         Self::Overloaded,
@@ -105,6 +108,7 @@ impl FailureKind {
             Self::Permission => "permission",
             Self::Quota => "quota",
             Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
             Self::Timeout => "timeout",
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
@@ -127,7 +131,8 @@ impl FailureKind {
             Self::Authentication | Self::Permission | Self::Quota | Self::NotFound | Self::Unavailable => {
                 Cure::AnotherDeployment
             }
-            Self::Timeout
+            Self::Conflict
+            | Self::Timeout
             | Self::RateLimited
             | Self::Overloaded
             | Self::Server
@@ -136,10 +141,10 @@ impl FailureKind {
         }
     }
 
-    /// Whether it says something about the deployment: what a client did wrong, or the gateway lacks, never counts
-    /// against one.
+    /// Whether it says something about the deployment: what a client did wrong, what two calls did to each other, or
+    /// what the gateway lacks, never counts against one.
     pub fn counts(self) -> bool {
-        !matches!(self.cure(), Cure::Nothing) && self != Self::Unavailable
+        !matches!(self.cure(), Cure::Nothing) && !matches!(self, Self::Conflict | Self::Unavailable)
     }
 
     /// How often a call may be retried after it: `own` where the client or the deployment says so, else the policy's
@@ -172,7 +177,7 @@ impl FailureKind {
             Self::Timeout => PolicyKey::Timeout,
             Self::RateLimited | Self::Quota => PolicyKey::RateLimit,
             Self::Overloaded | Self::Server | Self::Unreachable | Self::Malformed => PolicyKey::InternalServer,
-            Self::Unavailable => return None,
+            Self::Conflict | Self::Unavailable => return None,
         })
     }
 }
@@ -193,5 +198,13 @@ mod tests {
         let counting = FailureKind::ALL.into_iter().filter(|kind| kind.counts());
         assert!(counting.clone().all(|kind| kind.cure() != Cure::Nothing));
         assert_eq!(counting.count(), 10);
+    }
+
+    #[test]
+    fn a_conflict_passes_and_is_nobodys_fault() {
+        let kind = FailureKind::Conflict;
+        assert_eq!((kind.cure(), kind.counts(), kind.name()), (Cure::Time, false, "conflict"));
+        let retries = Retries { count: 3, ..Retries::default() };
+        assert_eq!((kind.retries(&retries, "m", None), kind.of(&retries.policy)), (3, None));
     }
 }

@@ -6,7 +6,8 @@ use crate::config::routing::{Chains, Fallback, Fallbacks};
 /// The groups that one call may still go to, in the order in which it does.
 ///
 /// A group's own fallbacks come before the ones that were left of the group whose place it took, as in LiteLLM. No
-/// name comes twice, so that there are no circles, and a fallback's fallback's … is `max_fallbacks` deep at most.
+/// name comes twice, so that there are no circles, and a fallback's fallback's … is `max_fallbacks` deep at most. With
+/// parameters of its own an entry is another call, and comes once although its name was there: `{a: [{model: a, …}]}`.
 #[derive(Debug)]
 pub struct FallbackPlan<'a> {
     config: &'a Fallbacks,
@@ -17,12 +18,14 @@ pub struct FallbackPlan<'a> {
     /// How many groups the current one is away.
     depth: u32,
     visited: Vec<String>,
+    /// Entries with parameters of their own that were gone to.
+    varied: Vec<&'a Fallback>,
 }
 
 impl<'a> FallbackPlan<'a> {
     /// The plan of a call.
     pub fn new(config: &'a Fallbacks, own: Option<&'a [Fallback]>) -> Self {
-        Self { config, own, ahead: Vec::new(), depth: 0, visited: Vec::new() }
+        Self { config, own, ahead: Vec::new(), depth: 0, visited: Vec::new(), varied: Vec::new() }
     }
 
     /// The group to go to after the one of this name has failed in this way. `aliases`: other names of the same group,
@@ -39,12 +42,23 @@ impl<'a> FallbackPlan<'a> {
             self.ahead.extend(chain.into_iter().rev().map(|fallback| (fallback, self.depth + 1)));
         }
         while let Some((fallback, depth)) = self.ahead.pop() {
-            if !self.visited.contains(&fallback.model) {
+            if self.is_new(fallback) {
                 self.depth = depth;
                 return Some(fallback);
             }
         }
         None
+    }
+
+    fn is_new(&mut self, fallback: &'a Fallback) -> bool {
+        if fallback.overrides.is_empty() {
+            return !self.visited.contains(&fallback.model);
+        }
+        let new = !self.varied.contains(&fallback);
+        if new {
+            self.varied.push(fallback);
+        }
+        new
     }
 }
 
@@ -129,6 +143,26 @@ mod tests {
             ..Fallbacks::default()
         };
         assert_eq!(walk(&config, None, "a", FailureKind::Server), ["b", "d", "c"]);
+    }
+
+    #[test]
+    fn the_same_model_with_other_parameters_is_tried_once() {
+        let short = |model: &str, most: u64| Fallback {
+            model: model.to_owned(),
+            overrides: serde_json::Map::from_iter([("max_tokens".to_owned(), most.into())]),
+        };
+        let own = vec![short("a", 512), short("a", 64), to(&["a"]).remove(0), to(&["b"]).remove(0)];
+        let config = Fallbacks {
+            general: Chains::from([("a".to_owned(), own), ("b".to_owned(), vec![short("a", 64), short("b", 64)])]),
+            ..Fallbacks::default()
+        };
+        let mut plan = FallbackPlan::new(&config, None);
+        let (mut failed, mut walked) = ("a", Vec::new());
+        while let Some(next) = plan.after(failed, &[], FailureKind::Server) {
+            failed = &next.model;
+            walked.push((failed, next.overrides.get("max_tokens").and_then(serde_json::Value::as_u64)));
+        }
+        assert_eq!(walked, [("a", Some(512)), ("a", Some(64)), ("b", None), ("b", Some(64))]);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct Target {
     pub position: usize,
     /// How it does. It outlives a reload of the configuration.
     pub vitals: Arc<Vitals>,
+    /// How often its key or its address had changed before: what began with an older one no longer decides whether it
+    /// is called.
+    pub(super) access: u64,
     pub(super) rules: Rules,
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Nothing here waits, and time is given by the caller.
 
+mod access;
 mod choose;
 mod dice;
 mod failure;
@@ -62,8 +63,9 @@ pub struct UnknownModel {
 }
 
 impl Router {
-    /// Sorts the deployments of a config. What `before` knows of those with the same id and of groups with the same
-    /// name goes on.
+    /// Sorts the deployments of a config that takes the place of `before`, whose knowledge of those with the same id and
+    /// of groups with the same name goes on. But whose key or address is another isn't left alone for what the old one
+    /// did.
     pub fn new(config: &Config, before: Option<&Self>) -> Self {
         Self::with_dice(config, before, Dice::default())
     }
@@ -166,10 +168,10 @@ impl Router {
 
 /// The deployments of a config, with the vitals of those that were there before.
 fn targets(config: &Config, before: Option<&Router>) -> Vec<Arc<Target>> {
-    let known: HashMap<&str, &Arc<Vitals>> = before
+    let known: HashMap<&str, &Arc<Target>> = before
         .iter()
         .flat_map(|before| &before.deployments)
-        .map(|target| (target.deployment.id.as_str(), &target.vitals))
+        .map(|target| (target.deployment.id.as_str(), target))
         .collect();
     let mut usable: HashMap<&str, usize> = HashMap::new();
     for deployment in config.deployments.iter().filter(|deployment| is_usable(deployment)) {
@@ -179,8 +181,12 @@ fn targets(config: &Config, before: Option<&Router>) -> Vec<Arc<Target>> {
         let of_its_name = usable.get(deployment.model_name.as_str()).copied().unwrap_or_default();
         let others = of_its_name - usize::from(is_usable(deployment));
         let rules = Rules::new(&config.routing, deployment, others);
-        let vitals = known.get(deployment.id.as_str()).copied().cloned().unwrap_or_default();
-        Arc::new(Target { deployment: deployment.clone(), position, vitals, rules })
+        let (vitals, access) = match known.get(deployment.id.as_str()) {
+            Some(before) if access::is_same(&before.deployment, deployment) => (before.vitals.clone(), before.access),
+            Some(before) => (before.vitals.clone(), before.vitals.change_access()),
+            None => (Arc::default(), 0),
+        };
+        Arc::new(Target { deployment: deployment.clone(), position, vitals, access, rules })
     };
     config.deployments.iter().enumerate().map(target).collect()
 }

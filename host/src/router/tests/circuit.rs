@@ -11,7 +11,14 @@ use super::*;
 enum Model {
     Closed,
     Cooling { until: u64 },
-    Probing,
+    Probing { latest: u32, until: u64 },
+}
+
+/// A call that probes: of which cooldown, and the how manieth of all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Probe {
+    cooldown: u32,
+    number: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,45 +59,58 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// The model, and the calls under way in it: whether they probe.
+/// The model, and what was counted in it.
 struct Run {
     model: Model,
+    cooldowns: u32,
+    probes: u32,
     failed_probes: u32,
     now: u64,
 }
 
 impl Run {
     /// Whether a call may begin, and whether it probes.
-    fn begin(&mut self) -> Option<bool> {
+    fn begin(&mut self) -> Option<Option<Probe>> {
         match self.model {
-            Model::Closed => Some(false),
-            Model::Cooling { until } if until <= self.now => {
-                self.model = Model::Probing;
-                Some(true)
+            Model::Closed => Some(None),
+            Model::Cooling { until } | Model::Probing { until, .. } if until <= self.now => {
+                self.probes += 1;
+                self.model = Model::Probing { latest: self.probes, until: self.now + 5000 };
+                Some(Some(Probe { cooldown: self.cooldowns, number: self.probes }))
             }
-            Model::Cooling { .. } | Model::Probing => None,
+            Model::Cooling { .. } | Model::Probing { .. } => None,
         }
     }
 
-    fn end(&mut self, end: End, probe: bool) {
+    fn end(&mut self, end: End, probe: Option<Probe>) {
+        let probe = probe.filter(|probe| self.model != Model::Closed && probe.cooldown == self.cooldowns);
         match end {
-            End::Succeeds if probe || self.model == Model::Closed => {
+            End::Succeeds if probe.is_some() || self.model == Model::Closed => {
                 self.model = Model::Closed;
                 self.failed_probes = 0;
             }
             End::IsLimited(wait) => {
-                if probe {
+                if probe.is_some() {
                     self.failed_probes = (self.failed_probes + 1).min(3);
                 }
                 let until = self.now + wait.map_or(5000 << self.failed_probes, |wait| wait * 1000);
                 match &mut self.model {
-                    Model::Probing if !probe => {}
-                    Model::Cooling { until: before } => *before = until.max(*before),
-                    _ => self.model = Model::Cooling { until },
+                    Model::Probing { .. } if probe.is_none() => {}
+                    Model::Cooling { until: before } if probe.is_none() => *before = until.max(*before),
+                    _ => {
+                        self.model = Model::Cooling { until };
+                        self.cooldowns += 1;
+                    }
                 }
             }
-            End::ClientsFault | End::IsCancelled if probe => self.model = Model::Cooling { until: self.now },
-            _ => {}
+            End::ClientsFault | End::IsCancelled => {
+                if let (Some(probe), Model::Probing { latest, .. }) = (probe, &self.model)
+                    && probe.number == *latest
+                {
+                    self.model = Model::Cooling { until: self.now };
+                }
+            }
+            End::Succeeds => {}
         }
     }
 }
@@ -113,8 +133,8 @@ proptest! {
     #[test]
     fn the_circuit_does_what_its_model_does(events in prop::collection::vec(event(), 1..80)) {
         let bench = Bench::of(2);
-        let mut run = Run { model: Model::Closed, failed_probes: 0, now: 0 };
-        let mut under_way: Vec<(Flight, bool)> = Vec::new();
+        let mut run = Run { model: Model::Closed, cooldowns: 0, probes: 0, failed_probes: 0, now: 0 };
+        let mut under_way: Vec<(Flight, Option<Probe>)> = Vec::new();
         for event in events {
             let now = bench.start + Duration::from_millis(run.now);
             if let Event::Wait(time) = event {
@@ -124,7 +144,7 @@ proptest! {
             if let Event::Call(_) | Event::Begin = event {
                 let flight = bench.choose(&[1], now).map(|pick| pick.flight).ok();
                 let expected = run.begin();
-                prop_assert_eq!(flight.as_ref().map(Flight::is_probe), expected);
+                prop_assert_eq!(flight.as_ref().map(Flight::is_probe), expected.map(|probe| probe.is_some()));
                 match (event, flight.zip(expected)) {
                     (Event::Call(end), Some((flight, probe))) => {
                         finish(flight, end, now);
@@ -144,7 +164,7 @@ proptest! {
                 Model::Cooling { until } if until > run.now => {
                     matches!(state, State::Cooling { remaining, .. } if remaining.as_millis() == u128::from(until - run.now))
                 }
-                Model::Cooling { .. } | Model::Probing => matches!(state, State::HalfOpen { .. }),
+                Model::Cooling { .. } | Model::Probing { .. } => matches!(state, State::HalfOpen { .. }),
             };
             prop_assert!(as_expected, "{:?} instead of {:?}", state, run.model);
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::routing::ByKind;
+use crate::config::{Credential, Secret};
 use FailureKind::{InvalidRequest, NotFound, RateLimited, Server, Timeout, Unreachable};
 
 fn routing(change: impl FnOnce(&mut crate::config::routing::Cooldowns)) -> Routing {
@@ -222,6 +223,48 @@ fn a_probe_that_says_nothing_gives_its_permit_back() {
 }
 
 #[test]
+fn a_probe_that_takes_long_shuts_nobody_out_for_longer_than_a_cooldown() {
+    let bench = Bench::of(2);
+    let half_open = || {
+        let (start, begin) = (Instant::now(), |now| bench.choose(&[1], now).map(|pick| pick.flight));
+        bench.fail(&[1], RateLimited, start);
+        let at = |seconds| start + Duration::from_secs_f64(seconds);
+        let slow = begin(at(5.0)).expect("its time is over");
+        for (seconds, back_in) in [(5.0, 100), (9.0, 100), (9.95, 50)] {
+            let (back_in, rate_limited) = (Duration::from_millis(back_in), true);
+            assert_eq!(begin(at(seconds)).map(|_| ()), Err(NoDeployment::Cooling { back_in, rate_limited }));
+        }
+        assert_eq!(bench.vitals(0).returns_at(), Some(at(10.0)));
+        let second = begin(at(10.0)).expect("the first probe says nothing yet");
+        assert!(slow.is_probe() && second.is_probe() && begin(at(10.0)).is_err());
+        (slow, second, at(11.0))
+    };
+
+    let (slow, second, now) = half_open();
+    slow.succeed(None, now);
+    assert_eq!(bench.state(0, now), State::Closed, "any probe's answer is one");
+    assert_eq!(second.fail(failure(Server), now), Consequence::Counted, "it is well since then");
+
+    let (slow, second, now) = half_open();
+    let next = now + Duration::from_secs(10);
+    assert_eq!(second.fail(failure(Server), now), Consequence::CooledDown(next));
+    slow.fail(failure(Server), now);
+    assert_eq!(bench.vitals(0).returns_at(), Some(next), "it isn't doubled twice");
+    bench.choose(&[1], next).expect("its time is over").flight.succeed(None, next);
+
+    let (slow, second, now) = half_open();
+    drop(slow);
+    assert!(bench.choose(&[1], now).is_err(), "the second one is still under way");
+    drop(second);
+    bench.choose(&[1], now).expect("nobody probes any longer").flight.succeed(None, now);
+
+    let (slow, second, now) = half_open();
+    second.fail(failure(Server), now);
+    slow.succeed(None, now);
+    assert!(matches!(bench.state(0, now), State::Cooling { .. }), "what began before a cooldown doesn't end it");
+}
+
+#[test]
 fn what_began_before_a_cooldown_doesnt_end_it() {
     let bench = Bench::of(2);
     let slow = bench.choose(&[1], bench.start).expect("it is free");
@@ -261,4 +304,33 @@ fn vitals_and_budgets_outlive_a_reload_and_those_of_other_deployments_dont_mix()
     drop(under_way);
     assert_eq!(after.targets()[0].vitals.in_flight(), 0);
     assert_eq!(budget(&after), 0);
+}
+
+#[test]
+fn a_repaired_key_ends_a_cooldown_and_the_old_keys_calls_begin_no_other() {
+    let key = |text: &str| Credential::Key(Secret::new(text));
+    let with_key = |text| Bench::with(Routing::default(), vec![own(|_| ()); 2], move |_, it| it.credential = key(text));
+    let bench = with_key("sk-old");
+    let late = [0, 0].map(|_| bench.choose(&[1], bench.start).expect("it is free").flight);
+    bench.fail(&[1], FailureKind::Authentication, bench.start);
+
+    let untouched = Router::new(&with_key("sk-old").config, Some(&bench.router));
+    assert!(matches!(untouched.targets()[0].vitals.snapshot(bench.start).state, State::Cooling { .. }));
+
+    let repaired = Router::new(&with_key("sk-new").config, Some(&untouched));
+    let vitals = &repaired.targets()[0].vitals;
+    let snapshot = vitals.snapshot(bench.start);
+    assert_eq!((snapshot.state, snapshot.in_flight, snapshot.counts.all_failures()), (State::Closed, 2, 1));
+    for flight in late {
+        assert_eq!(flight.fail(failure(FailureKind::Authentication), bench.start), Consequence::Exempt);
+    }
+    let resolved = repaired.resolve("m").expect("there is such a group");
+    let call = || repaired.choose(&resolved, &Query { tried: &[1], ..ANY }, bench.start).expect("it is called");
+    call().flight.succeed(None, bench.start);
+    assert!(cooled(call().flight.fail(failure(FailureKind::Authentication), bench.start)), "its own failures count");
+
+    let mut moved = with_key("sk-new").config;
+    moved.deployments[0].api_base = Some("http://127.0.0.1:9/v1".parse().expect("an address"));
+    let moved = Router::new(&moved, Some(&repaired));
+    assert_eq!(moved.targets()[0].vitals.snapshot(bench.start).state, State::Closed);
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use proptest::prelude::*;
 
+use super::vitals::Obstacle;
 use super::*;
 use crate::config::routing::Checks;
+use crate::plugin::Usage;
 
 /// Longer than anything takes here.
 const LONG: Duration = Duration::from_secs(30);
@@ -49,6 +51,55 @@ fn tokens_of_a_minute_bind_by_what_a_call_is_thought_to_take() {
 }
 
 #[test]
+fn what_a_call_is_known_to_have_used_counts_however_it_ends() {
+    let usage = Usage {
+        prompt_tokens: 30,
+        completion_tokens: 10,
+        cache_read_tokens: 0,
+        cache_write_tokens: 0,
+        reasoning_tokens: 0,
+    };
+    for reserves in [true, false] {
+        let limited = DeploymentRouting { tpm: Some(1000), ..DeploymentRouting::default() };
+        let routing = if reserves { binding() } else { Routing::default() };
+        let bench = Bench::new(routing, [limited]);
+        let begin = || bench.ask(&Query { tokens: 500, ..ANY }, bench.start).expect("there is room").flight;
+        let mut broken = begin();
+        broken.used(&Usage { completion_tokens: 1, ..usage });
+        broken.used(&usage);
+        broken.fail(failure(FailureKind::Malformed), bench.start);
+        assert_eq!(bench.vitals(0).snapshot(bench.start).tokens_per_minute, 40, "the last word counts");
+        let mut cancelled = begin();
+        cancelled.used(&usage);
+        drop(cancelled);
+        let mut whole = begin();
+        whole.used(&usage);
+        whole.succeed(None, bench.start);
+        let snapshot = bench.vitals(0).snapshot(bench.start);
+        assert_eq!((snapshot.requests_per_minute, snapshot.tokens_per_minute), (3, 120));
+    }
+}
+
+#[test]
+fn a_deployment_that_is_chosen_and_not_called_has_lost_nothing() {
+    let limited = DeploymentRouting { tpm: Some(100), max_parallel_requests: Some(1), ..rpm(1) };
+    let bench = Bench::new(binding(), [limited, DeploymentRouting::default()]);
+    let query = Query { tried: &[1], tokens: 90, ..ANY };
+    for _ in 0..3 {
+        bench.ask(&query, bench.start).expect("its only call is still to be made").flight.never_mind();
+    }
+    let snapshot = bench.vitals(0).snapshot(bench.start);
+    assert_eq!((snapshot.requests_per_minute, snapshot.tokens_per_minute, snapshot.attempts), (0, 0, 0));
+    bench.ask(&query, bench.start).expect("it is").flight.fail(failure(FailureKind::RateLimited), bench.start);
+    let later = bench.at(120.0);
+    for _ in 0..2 {
+        let pick = bench.ask(&query, later).expect("it may be probed");
+        assert!(pick.flight.is_probe());
+        pick.flight.never_mind();
+    }
+}
+
+#[test]
 fn no_more_calls_are_under_way_than_may_be_and_the_reason_is_told() {
     let bench = Bench::new(Routing::default(), [slots(1), slots(2)]);
     let mut held: Vec<Pick> = (0..3).map(|_| bench.choose(&[], bench.start).expect("one is free")).collect();
@@ -75,6 +126,21 @@ async fn whoever_waits_for_a_slot_is_woken_when_one_is_free() {
     let both = async { tokio::join!(resolved.freed(), other.freed(), give_back) };
     tokio::time::timeout(LONG, both).await.expect("both are woken, one of them by a router that came later");
     assert!(bench.router.choose(&resolved, &query, bench.start).is_ok());
+}
+
+#[tokio::test]
+async fn whoever_loses_the_race_for_a_slot_wakes_nobody() {
+    let bench = Bench::new(binding(), [DeploymentRouting { rpm: Some(1), ..slots(1) }]);
+    let resolved = bench.router.resolve("m").expect("there is such a group");
+    let begin = || Flight::begin(&bench.router.targets()[0], &resolved.group, (false, 0), bench.start);
+    let held = bench.router.choose(&resolved, &ANY, bench.start).expect("it is free");
+    assert_eq!(bench.router.choose(&resolved, &ANY, bench.start).map(|_| ()), Err(NoDeployment::Full));
+    assert_eq!(begin().map(|_| ()), Err(Obstacle::Full));
+    assert!(resolved.freed().now_or_never().is_none(), "it had taken none");
+    drop(held);
+    assert!(matches!(bench.router.choose(&resolved, &ANY, bench.start), Err(NoDeployment::RateLimited { .. })));
+    assert!(matches!(begin(), Err(Obstacle::RateLimited { .. })));
+    assert!(resolved.freed().now_or_never().is_some(), "it had taken one for a moment");
 }
 
 #[tokio::test]

@@ -4,6 +4,9 @@
 //! closed --failures--> cooling --its time is over--> half-open: one call probes it --an answer--> closed
 //!                         ^------------------the probe fails: twice as long-----------|
 //! ```
+//!
+//! A probe that is under way for as long as a cooldown says nothing yet, and another one may begin beside it: whichever
+//! answers ends the cooldown, and whichever fails begins the next.
 
 use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
@@ -24,6 +27,10 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(super) struct Circuit {
     gate: Gate,
+    /// How often the deployment's key or address was changed.
+    access: u64,
+    /// Cooldowns so far, each failed probe's among them.
+    cooldowns: u64,
     /// Probes that failed since the last success.
     failed_probes: u32,
     lately: LastMinute<Tally>,
@@ -37,8 +44,15 @@ pub(super) enum Gate {
     Closed,
     /// Nobody until then; the first one after that probes.
     Cooling { until: Instant, because: FailureKind },
-    /// Nobody: a probe is under way, as it might be since then.
-    Probing { since: Instant, because: FailureKind },
+    /// Nobody until then: a probe is under way, of which nobody knows when it ends. The first one after that probes, too.
+    Probing { began: Instant, until: Instant, because: FailureKind },
+}
+
+/// What a probe holds: of which cooldown it is, and since when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Permit {
+    cooldown: u64,
+    began: Instant,
 }
 
 /// Calls that say something about the deployment.
@@ -93,22 +107,41 @@ impl Circuit {
         self.gate
     }
 
-    /// Takes the permit to probe, if there is one now.
-    pub(super) fn start_probe(&mut self, now: Instant) -> bool {
+    /// Begins anew, and tells how often that was. Permits from before are worth nothing.
+    pub(super) fn change_access(&mut self) -> u64 {
+        *self = Self { access: self.access + 1, cooldowns: self.cooldowns + 1, ..Self::default() };
+        self.access
+    }
+
+    /// Whether what came of a call with this key and address says something about those that it has now.
+    pub(super) fn concerns(&self, access: u64) -> bool {
+        self.access == access
+    }
+
+    /// Takes a permit to probe, if there is one now. It is the only one for as long as a cooldown takes.
+    pub(super) fn start_probe(&mut self, rules: &CooldownRules, now: Instant) -> Option<Permit> {
         match self.gate {
-            Gate::Cooling { until, because } if until <= now => {
-                self.gate = Gate::Probing { since: until, because };
-                true
+            Gate::Cooling { until, because } | Gate::Probing { until, because, .. } if until <= now => {
+                let next = now + rules.time.unwrap_or_default();
+                self.gate = Gate::Probing { began: now, until: next, because };
+                Some(Permit { cooldown: self.cooldowns, began: now })
             }
-            _ => false,
+            _ => None,
         }
     }
 
+    /// Whether what becomes of a probe decides: the cooldown that it is of isn't over, and no other probe of it failed.
+    fn decides(&self, permit: Permit) -> bool {
+        !self.is_closed() && permit.cooldown == self.cooldowns
+    }
+
     /// A probe brought the beginning of an answer.
-    pub(super) fn answered(&mut self) {
-        self.gate = Gate::Closed;
-        // What was before the cooldown says nothing about now.
-        self.lately.clear();
+    pub(super) fn answered(&mut self, permit: Permit) {
+        if self.decides(permit) {
+            self.gate = Gate::Closed;
+            // What was before the cooldown says nothing about now.
+            self.lately.clear();
+        }
     }
 
     /// A call brought a whole answer. What began before a cooldown doesn't end it.
@@ -119,22 +152,31 @@ impl Circuit {
         self.lately.add(Tally::SUCCESS, now);
     }
 
-    /// A probe ended without saying anything: the next call probes.
-    pub(super) fn told_nothing(&mut self) {
-        if let Gate::Probing { since, because } = self.gate {
-            self.gate = Gate::Cooling { until: since, because };
+    /// A probe ended without saying anything: if none began after it the next call probes.
+    pub(super) fn told_nothing(&mut self, permit: Permit) {
+        if let Gate::Probing { began, because, .. } = self.gate
+            && self.decides(permit)
+            && permit.began == began
+        {
+            self.gate = Gate::Cooling { until: began, because };
         }
     }
 
     /// A call failed in a way that counts.
-    pub(super) fn failed(&mut self, failure: Failure, probe: bool, rules: &CooldownRules, now: Instant) -> Consequence {
+    pub(super) fn failed(
+        &mut self,
+        failure: Failure,
+        permit: Option<Permit>,
+        rules: &CooldownRules,
+        now: Instant,
+    ) -> Consequence {
         let Failure { kind, retry_after } = failure;
+        let permit = permit.filter(|permit| self.decides(*permit));
+        let probe = permit.is_some();
         self.lately.add(Tally::failure(kind), now);
         let time = rules.time.filter(|_| !(probe && rules.exempt(kind)));
         let Some(time) = time else {
-            if probe {
-                self.answered();
-            }
+            permit.into_iter().for_each(|permit| self.answered(permit));
             return Consequence::Counted;
         };
         if probe {
@@ -152,6 +194,8 @@ impl Circuit {
             // Who began before the cooldown knows nothing that the probe won't find out.
             Gate::Closed | Gate::Cooling { .. } | Gate::Probing { .. } => return Consequence::Counted,
         };
+        // One that is made longer is still the same.
+        self.cooldowns += u64::from(probe || self.is_closed());
         self.gate = Gate::Cooling { until, because };
         Consequence::CooledDown(until)
     }

@@ -23,6 +23,8 @@ pub struct Flight {
     first_byte: Option<Duration>,
     streaming: bool,
     grant: Grant,
+    /// Tokens that it has used, as far as the provider has said so.
+    used: Option<u64>,
     ended: bool,
 }
 
@@ -46,16 +48,18 @@ impl Flight {
         now: Instant,
     ) -> Result<Self, Obstacle> {
         let admitted = target.vitals.admit(&target.rules, group.by_id, tokens, now);
-        if admitted.is_err() && target.rules.slots.is_some() {
+        // Whoever found none free had taken nothing; the other refusals come when a slot was taken, for a moment.
+        let gave_back = admitted.as_ref().is_err_and(|obstacle| *obstacle != Obstacle::Full);
+        if gave_back && target.rules.slots.is_some() {
             group.shared.slot_freed();
         }
         let (target, group) = (target.clone(), group.clone());
-        Ok(Self { target, group, began: now, first_byte: None, streaming, grant: admitted?, ended: false })
+        Ok(Self { target, group, began: now, first_byte: None, streaming, grant: admitted?, used: None, ended: false })
     }
 
     /// It finds out whether the deployment is well again.
     pub fn is_probe(&self) -> bool {
-        self.grant.probe
+        self.grant.probe.is_some()
     }
 
     /// The first piece of the answer is here. A probe that has brought one has done its work.
@@ -70,8 +74,30 @@ impl Flight {
             record.counts.first_bytes += 1;
             record.counts.first_byte_time += time;
             record.latency.first_byte(time, self.streaming, now);
-            if probe {
-                record.circuit.answered();
+            if let Some(permit) = probe {
+                record.circuit.answered(permit);
+            }
+        });
+    }
+
+    /// The provider has said what the attempt has used so far. That counts even if no whole answer comes of it.
+    pub fn used(&mut self, usage: &Usage) {
+        self.used = Some(tokens(usage));
+    }
+
+    /// The deployment isn't called after all: as if it had never been chosen.
+    pub fn never_mind(mut self) {
+        self.ended = true;
+        let Grant { probe, reservation } = self.grant;
+        if probe.is_none() && reservation.is_none() {
+            return;
+        }
+        self.target.vitals.change(|record| {
+            if let Some(reservation) = reservation {
+                record.rate.forget(reservation, self.began);
+            }
+            if let Some(permit) = probe {
+                record.circuit.told_nothing(permit);
             }
         });
     }
@@ -88,9 +114,10 @@ impl Flight {
             if !self.streaming {
                 record.latency.whole(time, usage.map_or(0, |usage| usage.completion_tokens), now);
             }
-            let tokens = usage.map(|usage| usage.prompt_tokens.saturating_add(usage.completion_tokens));
-            record.rate.settle(self.grant.reservation, tokens, now);
-            record.circuit.succeeded(now);
+            record.rate.settle(self.grant.reservation, usage.map(tokens).or(self.used), now);
+            if record.circuit.concerns(self.target.access) {
+                record.circuit.succeeded(now);
+            }
         });
     }
 
@@ -104,13 +131,13 @@ impl Flight {
             record.counts.failed(kind);
             record.last_failure = Some(LastFailure { kind, at: now });
             // Nobody charges for what wasn't answered.
-            record.rate.settle(reservation, Some(0), now);
+            record.rate.settle(reservation, Some(self.used.unwrap_or(0)), now);
             if kind == FailureKind::Timeout {
                 record.latency.timed_out(time, self.streaming, now);
             }
-            if !self.target.rules.cooldown.counts(kind) {
-                if probe {
-                    record.circuit.told_nothing();
+            if !self.target.rules.cooldown.counts(kind) || !record.circuit.concerns(self.target.access) {
+                if let Some(permit) = probe {
+                    record.circuit.told_nothing(permit);
                 }
                 return Consequence::Exempt;
             }
@@ -128,11 +155,13 @@ impl Drop for Flight {
         let vitals = &self.target.vitals;
         if !self.ended {
             let Grant { probe, reservation } = self.grant;
+            // Who drops it doesn't tell when.
+            let now = Instant::now().max(self.began);
             vitals.change(|record| {
                 record.counts.cancelled += 1;
-                record.rate.settle(reservation, None, self.began);
-                if probe {
-                    record.circuit.told_nothing();
+                record.rate.settle(reservation, self.used, now);
+                if let Some(permit) = probe {
+                    record.circuit.told_nothing(permit);
                 }
             });
         }
@@ -143,10 +172,14 @@ impl Drop for Flight {
     }
 }
 
+fn tokens(usage: &Usage) -> u64 {
+    usage.prompt_tokens.saturating_add(usage.completion_tokens)
+}
+
 impl fmt::Debug for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut flight = f.debug_struct("Flight");
         flight.field("deployment", &self.target.deployment.id).field("group", &self.group.name);
-        flight.field("began", &self.began).field("probe", &self.grant.probe).finish_non_exhaustive()
+        flight.field("began", &self.began).field("probe", &self.is_probe()).finish_non_exhaustive()
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::FailureKind;
 use super::rules::Rules;
-use circuit::{Circuit, Gate};
+use circuit::{Circuit, Gate, Permit};
 use counts::LastFailure;
 use latency::Latency;
 use rate::{Rate, Reservation, Used};
@@ -27,7 +27,7 @@ pub use counts::{Counts, Snapshot, State};
 pub use flight::{Consequence, Flight};
 pub(super) use rate::Limits;
 
-/// While a probe is under way nobody knows when it ends: who waits for it looks again after this time.
+/// A probe may end at any time: who waits for it looks again after this time.
 const PROBE_POLL: Duration = Duration::from_millis(100);
 
 /// How a deployment does.
@@ -64,7 +64,7 @@ pub(super) enum Obstacle {
 /// What an attempt has been given.
 #[derive(Debug, Default)]
 struct Grant {
-    probe: bool,
+    probe: Option<Permit>,
     reservation: Option<Reservation>,
 }
 
@@ -86,7 +86,8 @@ impl Vitals {
     /// Takes a slot, the permit to probe, and the place among a minute's calls, where those are needed.
     ///
     /// # Errors
-    /// Something is in the way; nothing was taken. The slot was for a moment, so that others may have found none.
+    /// Something is in the way; nothing was taken. But if it isn't [`Obstacle::Full`], a slot was for a moment, so that
+    /// others may have found none.
     fn admit(&self, rules: &Rules, spared: bool, tokens: u64, now: Instant) -> Result<Grant, Obstacle> {
         if !self.take_slot(rules.slots) {
             return Err(Obstacle::Full);
@@ -99,12 +100,9 @@ impl Vitals {
         if let Some(obstacle) = record.over(rules, tokens, now) {
             return Err(self.refuse(obstacle));
         }
-        let mut probe = false;
-        if unwell && !record.circuit.is_closed() {
-            probe = record.circuit.start_probe(now);
-            if let Some(cooling) = record.cooling(now).filter(|_| !probe) {
-                return Err(self.refuse(cooling));
-            }
+        let probe = if unwell { record.circuit.start_probe(&rules.cooldown, now) } else { None };
+        if let Some(cooling) = record.cooling(now).filter(|_| unwell && probe.is_none()) {
+            return Err(self.refuse(cooling));
         }
         let reservation = rules.reserves.then(|| record.rate.reserve(tokens, now));
         Ok(Grant { probe, reservation })
@@ -157,11 +155,11 @@ impl Vitals {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When it will be called again, if it is left alone until a known time.
+    /// When it will be called again at the latest, if it is left alone.
     pub(super) fn returns_at(&self) -> Option<Instant> {
         match self.unwell().then(|| self.record().circuit.gate())? {
-            Gate::Cooling { until, .. } => Some(until),
-            Gate::Closed | Gate::Probing { .. } => None,
+            Gate::Cooling { until, .. } | Gate::Probing { until, .. } => Some(until),
+            Gate::Closed => None,
         }
     }
 
@@ -179,6 +177,13 @@ impl Vitals {
     /// The same as LiteLLM takes it.
     pub(super) fn mean_pace(&self, streaming: bool, ttl: Duration, now: Instant) -> Option<f64> {
         self.record().latency.mean(streaming, ttl, now)
+    }
+
+    /// It has another key or address from now on: what came of the old one is no reason to leave it alone. Tells how
+    /// often that was.
+    pub(super) fn change_access(&self) -> u64 {
+        self.found_unwell.store(false, Ordering::Relaxed);
+        self.change(|record| record.circuit.change_access())
     }
 
     /// What it has used in the last minute.
@@ -214,7 +219,9 @@ impl Record {
             Gate::Cooling { until, because } => {
                 (until > now).then(|| Obstacle::Cooling { back_in: until - now, because })
             }
-            Gate::Probing { because, .. } => Some(Obstacle::Cooling { back_in: PROBE_POLL, because }),
+            Gate::Probing { until, because, .. } => {
+                (until > now).then(|| Obstacle::Cooling { back_in: PROBE_POLL.min(until - now), because })
+            }
         }
     }
 

@@ -86,6 +86,11 @@ impl Rate {
         }
     }
 
+    /// The request isn't made after all.
+    pub(super) fn forget(&mut self, reserved: Reservation, now: Instant) {
+        self.0.take_back(Used { requests: 1, tokens: reserved.tokens }, reserved.second, now);
+    }
+
     pub(super) fn used(&mut self, now: Instant) -> Used {
         self.0.total(now)
     }
