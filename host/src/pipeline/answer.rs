@@ -112,6 +112,9 @@ impl StreamReply {
                         }
                     }
                     Err(error) => {
+                        if let (Some(flight), Some(usage)) = (&mut flight, &entry.usage) {
+                            flight.used(usage);
+                        }
                         let hurried = failure::is_others_hurry(&error);
                         let failed = flight.take_if(|_| !hurried);
                         let failed = failed.map(|flight| flight.fail(failure::of(&error), Instant::now()));

@@ -90,6 +90,9 @@ impl Pipeline {
                 let error = lifecycle::with_hint(error, failure.kind, &route);
                 let took = now.saturating_duration_since(flight.began);
                 // Then the flight ends without a word.
+                if let Some(spent) = &spent {
+                    flight.used(spent);
+                }
                 let consequence = match failure::is_others_hurry(&error) {
                     true => Consequence::Exempt,
                     false => flight.fail(failure, now),

@@ -117,7 +117,7 @@ impl<'a> Serving<'a> {
         let mut wait = backoff::wait(self.retries, failure.retry_after, retries.min_wait, &self.request.id);
         // Sleeping is for nothing where nobody will be there afterwards.
         match self.fit.choose(&self.tried, true, now) {
-            Ok(pick) => drop(pick),
+            Ok(pick) => pick.flight.never_mind(),
             Err(NoDeployment::Cooling { back_in, .. } | NoDeployment::RateLimited { back_in }) if back_in > wait => {
                 if !self.is_patient() {
                     return None;
@@ -213,7 +213,11 @@ impl<'a> Serving<'a> {
         tried.push(first.target.position);
         let now = Instant::now();
         let second = self.fit.choose(&tried, false, now).ok()?;
-        self.group.group.retry_budget.try_withdraw(now).then_some(second)
+        if self.group.group.retry_budget.try_withdraw(now) {
+            return Some(second);
+        }
+        second.flight.never_mind();
+        None
     }
 
     /// How often the call may be retried after this failure.
