@@ -118,7 +118,7 @@ impl Pipeline {
         }
         FallbackPlan::new(config, own)
             .after(&request.model, &[&group.group.name], FailureKind::Overloaded)
-            .is_some_and(|fallback| self.resolve(&fallback.model).is_ok())
+            .is_some_and(|fallback| self.resolve(&fallback.model).is_ok_and(|to| to.group.name != group.group.name))
     }
 
     /// The deployments that a model's name stands for.
