@@ -132,9 +132,13 @@ async fn a_stream_that_fails_after_its_first_word_says_so_and_nobody_else_is_ask
     let failing = Reply::events(Wire::OpenAi.opening()).send(Wire::OpenAi.text("half")).step(Step::Break);
     let (bad, good) = (FakeUpstream::replying(failing), provider(Wire::OpenAi, "hello"));
     let gateway = group(&[&bad, &good], json!({})).await;
-    let stream = gateway.client().stream("m", "hi").await.transcript().await;
+    let mut stream = gateway.client().stream("m", "hi").await;
+    let id = stream.header("x-litellm-call-id").expect("an id").to_owned();
+    let stream = stream.transcript().await;
     assert!(!stream.done, "{stream:#?}");
     assert_eq!((bad.hits(), good.hits()), (1, 0));
+    let entry = gateway.entry(&id).await;
+    assert_eq!((entry["outcome"].clone(), entry["kind"].clone()), (json!("failed"), json!("malformed")), "{entry}");
 }
 
 #[tokio::test]

@@ -57,31 +57,7 @@ impl StreamReply {
     pub(super) fn new(first: Bytes, end: Option<End>, relay: Option<Relay>) -> Self {
         Self { first, end, relay, flight: None, continuation: None }
     }
-}
 
-impl Answer {
-    pub(super) fn whole(body: Bytes) -> Self {
-        Self {
-            body: AnswerBody::Whole(body),
-            warnings: None,
-            rate_limits: HeaderMap::new(),
-            spent: None,
-            successor: None,
-        }
-    }
-
-    pub(super) fn stream(reply: StreamReply) -> Self {
-        Self {
-            body: AnswerBody::Stream(reply),
-            warnings: None,
-            rate_limits: HeaderMap::new(),
-            spent: None,
-            successor: None,
-        }
-    }
-}
-
-impl StreamReply {
     /// The stream's bytes. Dropped, because the client went away, it takes the upstream connection with it, and
     /// `entry` is written as it stands. `error_event` tells a client whose stream has begun that it failed; no
     /// `[DONE]` follows it.
@@ -134,6 +110,7 @@ impl StreamReply {
                             }
                             _ => {
                                 end = Some(End::Failed(error.to_string()));
+                                entry.kind = Some(failure::of(&error).kind.name());
                                 yield error_event(&error);
                             }
                         }
@@ -148,5 +125,27 @@ impl StreamReply {
                 Some(End::Complete) | None => entry.complete(),
             }
         })
+    }
+}
+
+impl Answer {
+    pub(super) fn whole(body: Bytes) -> Self {
+        Self {
+            body: AnswerBody::Whole(body),
+            warnings: None,
+            rate_limits: HeaderMap::new(),
+            spent: None,
+            successor: None,
+        }
+    }
+
+    pub(super) fn stream(reply: StreamReply) -> Self {
+        Self {
+            body: AnswerBody::Stream(reply),
+            warnings: None,
+            rate_limits: HeaderMap::new(),
+            spent: None,
+            successor: None,
+        }
     }
 }

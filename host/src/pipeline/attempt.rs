@@ -89,10 +89,10 @@ impl Pipeline {
                 let failure = failure::of(&error);
                 let error = lifecycle::with_hint(error, failure.kind, &route);
                 let took = now.saturating_duration_since(flight.began);
-                // Then the flight ends without a word.
                 if let Some(spent) = &spent {
                     flight.used(spent);
                 }
+                // Somebody else's hurry says nothing about the deployment: the flight ends without a word.
                 let consequence = match failure::is_others_hurry(&error) {
                     true => Consequence::Exempt,
                     false => flight.fail(failure, now),

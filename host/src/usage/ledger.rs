@@ -55,6 +55,8 @@ pub struct Entry {
     pub failed_usage: Option<Usage>,
     /// How long the client waited for the first byte of the answer.
     pub first_byte: Option<Duration>,
+    /// How a stream failed that had begun, in the words of attempts that failed.
+    pub kind: Option<&'static str>,
     /// What went wrong, in words without prompts, answers or keys.
     pub error: Option<String>,
 }
@@ -117,6 +119,7 @@ impl Entry {
             failed: Vec::new(),
             failed_usage: None,
             first_byte: None,
+            kind: None,
             error: None,
         }
     }
@@ -190,6 +193,7 @@ impl Entry {
         line.number("failed_completion_tokens", self.failed_usage.map(|usage| usage.completion_tokens));
         line.milliseconds("ttft_ms", self.first_byte);
         line.milliseconds("duration_ms", Some(self.elapsed()));
+        line.text("kind", self.kind);
         line.text("error", self.error.as_deref());
     }
 }
