@@ -116,7 +116,7 @@ impl Connection {
         protocol.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(120)).max_buf_size(64 << 10);
         let service = service_fn(move |request| {
             let gateway = Arc::clone(&gateway);
-            async move { Ok::<_, Infallible>(gateway.handle(request).await) }
+            async move { Ok::<_, Infallible>(gateway.answer_one(request).await) }
         });
         tokio::spawn(protocol.serve_connection(TokioIo::new(server), service));
         Self { client, answer: Vec::new() }

@@ -60,6 +60,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// Answers one request that comes over no connection of [`server`]: what `bench/stages` counts.
+    #[doc(hidden)]
+    pub async fn answer_one(self: Arc<Self>, request: Request<hyper::body::Incoming>) -> Response<Body> {
+        self.handle(Upload::of(request, Arc::default())).await
+    }
+
     /// Answers one request. Never fails: whatever goes wrong becomes an answer.
     async fn handle(self: Arc<Self>, request: Request<Upload>) -> Response<Body> {
         let is_held_back = request.body().is_held_back();
