@@ -31,7 +31,7 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// How long a connection without a call is left open then.
 const IDLE_AT_THE_END: Duration = Duration::from_secs(1);
 /// How long one of HTTP/2 without a call may say nothing then, a ping's answer included.
-const SILENT_AT_THE_END: Duration = Duration::from_secs(3);
+const SILENT_AT_THE_END: Duration = Duration::from_secs(10);
 /// What a connection may hold of an answer that its client doesn't take. A full one stops reading from the provider.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// The most that a request's headers may come to, line of the request included. What is more is answered with a 431.

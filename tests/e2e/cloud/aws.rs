@@ -151,8 +151,8 @@ async fn a_plugin_that_takes_a_vendors_name_gets_neither_its_address_nor_the_env
     assert_eq!((answer.status, answer.error()["code"].as_str()), (503, Some("model_unavailable")));
     let message = answer.message();
     assert!(message.contains("not for 'bedrock' at https://api.anthropic.com"), "{message}");
-    assert!(gateway.log().contains("takes the place of the built-in plugin anthropic"), "{}", gateway.log());
-    assert!(gateway.log().contains("bedrock-runtime.{aws_region_name}.amazonaws.example"), "{}", gateway.log());
+    gateway.logged("takes the place of the built-in plugin anthropic").await;
+    gateway.logged("bedrock-runtime.{aws_region_name}.amazonaws.example").await;
 }
 
 #[tokio::test]
