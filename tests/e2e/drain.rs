@@ -76,7 +76,7 @@ async fn an_answer_of_http2_that_is_taken_slowly_arrives_whole_though_its_call_w
     gateway.terminate();
 
     // Longer than a connection without a call is left open: nothing is to happen, so there is nothing to wait for.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(gateway.is_running(), "an answer is on its way: {}", gateway.log());
     let mut came = 0;
     while let Some(piece) = answer.piece().await {

@@ -31,7 +31,7 @@ const DRAIN: Duration = Duration::from_secs(25);
 /// How long a connection without a call is left open then.
 const IDLE_AT_THE_END: Duration = Duration::from_secs(1);
 /// How long one of HTTP/2 without a call may say nothing then, a ping's answer included.
-const SILENT_AT_THE_END: Duration = Duration::from_secs(10);
+const SILENT_AT_THE_END: Duration = Duration::from_secs(5);
 /// What a connection may hold of an answer that its client doesn't take. A full one stops reading from the provider.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// The most that a request's headers may come to, line of the request included. What is more is answered with a 431.
@@ -166,7 +166,7 @@ impl Connection {
         let Ok(Some(speaks_http2)) = speaks_http2 else { return };
         open.spoke();
         let calls = Arc::new(Calls::default());
-        let under_way = calls.clone();
+        let (under_way, listening) = (calls.clone(), calls.clone());
         // Of a connection that is one too many: HTTP/2 has no header that says so, but a frame.
         let answered = Arc::new(Notify::new());
         let first_answer = answered.clone();
@@ -198,6 +198,8 @@ impl Connection {
                 _ = ending.wait_for(|ending| *ending) => {}
                 () = first_answer.notified(), if speaks_http2 => {}
             }
+            // Before the farewell goes out, for its ping may be answered at once.
+            listening.listen_anew();
         };
         let serve = async {
             if speaks_http2 {
@@ -235,7 +237,6 @@ async fn serve_until<C: GracefulConnection>(connection: C, no_more: impl Future<
 async fn idle_at_the_end(mut closing: watch::Receiver<bool>, calls: &Calls, is_http2: bool) {
     // The sender lives as long as the server.
     let _ = closing.wait_for(|closing| *closing).await;
-    calls.listen_anew();
     loop {
         tokio::time::sleep(if is_http2 { SILENT_AT_THE_END } else { IDLE_AT_THE_END }).await;
         let is_waited_for = is_http2 && calls.were_heard();
