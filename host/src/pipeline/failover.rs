@@ -65,13 +65,9 @@ impl<'a> Serving<'a> {
         self.group.group.retry_budget.deposit();
         let mut next = self.find(false, journey).await;
         loop {
-            let pick = match (next, self.told.take()) {
-                (Ok(pick), told) => {
-                    self.told = told;
-                    pick
-                }
-                (Err(_), Some(failed)) => return Err(failed.error),
-                (Err(none), None) => return Err(self.no_deployment(none)),
+            let pick = match next {
+                Ok(pick) => pick,
+                Err(none) => return Err(self.last_word(none)),
             };
             let deadline = journey.deadline(&self.request.limits, &pick.route.target.deployment);
             journey.begin_attempt(&pick);
@@ -86,7 +82,7 @@ impl<'a> Serving<'a> {
             };
             next = match self.next_step(failed, journey).await {
                 Some(next) => next,
-                None => return Err(self.last_word()),
+                None => return Err(self.last_word(NoDeployment::Exhausted)),
             };
         }
     }
@@ -246,11 +242,11 @@ impl<'a> Serving<'a> {
         self.is_first && !self.pipeline.has_fallback(self.request, self.group)
     }
 
-    /// The failure that a caller is told.
-    fn last_word(self) -> GatewayError {
+    /// What a caller is told: the failure that says most, else why nobody was asked.
+    fn last_word(self, none: NoDeployment) -> GatewayError {
         match self.told {
             Some(failed) => failed.error,
-            None => self.no_deployment(NoDeployment::Exhausted),
+            None => self.no_deployment(none),
         }
     }
 

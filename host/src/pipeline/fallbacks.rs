@@ -33,10 +33,7 @@ impl Pipeline {
             Some(kind) => Err(mocked(kind)),
             None => Serving::new(self, &request, &request.body, &group, true).run(&mut journey).await,
         };
-        let (mut answer, route) = match first {
-            Err(error) if !request.fallbacks.disabled => self.fall_back(&request, &group, error, &mut journey).await,
-            first => first,
-        }?;
+        let (mut answer, route) = self.or_fall_back(first, &request, &group, &mut journey).await?;
         journey.entry.usage = answer.spent;
         if let AnswerBody::Stream(reply) = &mut answer.body {
             reply.continuation = Continuation::of(self, &request, &route);
@@ -52,8 +49,20 @@ impl Pipeline {
         journey: &mut Journey<'_>,
     ) -> Result<(Answer, Route), GatewayError> {
         let group = self.resolve(&request.model)?;
-        match Serving::new(self, request, &request.body, &group, false).without(position).run(journey).await {
-            Err(error) if !request.fallbacks.disabled => self.fall_back(request, &group, error, journey).await,
+        let first = Serving::new(self, request, &request.body, &group, false).without(position).run(journey).await;
+        self.or_fall_back(first, request, &group, journey).await
+    }
+
+    /// What the call's own group came to, or its fallbacks, should it have failed.
+    async fn or_fall_back(
+        &self,
+        first: Result<(Answer, Route), GatewayError>,
+        request: &Request,
+        group: &Resolved,
+        journey: &mut Journey<'_>,
+    ) -> Result<(Answer, Route), GatewayError> {
+        match first {
+            Err(error) if !request.fallbacks.disabled => self.fall_back(request, group, error, journey).await,
             first => first,
         }
     }

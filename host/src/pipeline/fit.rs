@@ -3,7 +3,6 @@
 use super::Pipeline;
 use super::request::Request;
 use crate::canonical::RequestBody;
-use crate::config::routing::StrategyKind;
 use crate::plugin::Operation;
 use crate::precall::tags::Rule;
 use crate::precall::{Abilities, Needs};
@@ -34,24 +33,21 @@ impl<'a> Fit<'a> {
     ) -> Self {
         let routing = &pipeline.config.routing;
         let checks = &routing.checks;
-        // As in LiteLLM; with the others `tpm` is a weight.
-        let limits_bind = checks.rate_limits || matches!(routing.strategy, StrategyKind::Usage | StrategyKind::Latency);
         let rule = checks.tags.map(|matching| {
             let open = group.group.targets.iter().filter(|target| !target.deployment.routing.blocked);
             request.tags.rule(open.map(|target| target.deployment.routing.tags.as_slice()), matching)
         });
+        // Read once, and only if somebody asks.
+        let needs = Needs::read(body, request.operation);
+        let counts_tokens =
+            routing.limits_bind() && group.group.targets.iter().any(|target| target.deployment.routing.tpm.is_some());
         Self {
             pipeline,
             group,
             operation: request.operation,
             streaming: request.streaming,
-            tokens: match limits_bind
-                && group.group.targets.iter().any(|target| target.deployment.routing.tpm.is_some())
-            {
-                true => Needs::read(body, request.operation).estimate(),
-                false => 0,
-            },
-            needs: checks.before_calls.then(|| Needs::read(body, request.operation)),
+            tokens: if counts_tokens { needs.estimate() } else { 0 },
+            needs: checks.before_calls.then_some(needs),
             rule,
         }
     }

@@ -64,10 +64,9 @@ impl Rules {
         let own = &deployment.routing;
         let cooldowns = &routing.cooldowns;
         let time = own.cooldown_time.unwrap_or(cooldowns.time);
-        // LiteLLM's strategies that look at usage or latency leave out who has had its minute's share.
         let by_usage = routing.strategy == StrategyKind::Usage;
-        let binding = routing.checks.rate_limits || by_usage || routing.strategy == StrategyKind::Latency;
-        let limits = if binding { Limits { requests: own.rpm, tokens: own.tpm } } else { Limits::default() };
+        let limits =
+            if routing.limits_bind() { Limits { requests: own.rpm, tokens: own.tpm } } else { Limits::default() };
         Self {
             cooldown: CooldownRules {
                 time: Some(time).filter(|time| cooldowns.enabled && !time.is_zero()),

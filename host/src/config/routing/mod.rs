@@ -248,6 +248,14 @@ impl Default for Routing {
     }
 }
 
+impl Routing {
+    /// Whether `rpm` and `tpm` bind, and aren't only weights: where the operator says so, and as in LiteLLM with the
+    /// strategies that look at usage or latency.
+    pub fn limits_bind(&self) -> bool {
+        self.checks.rate_limits || matches!(self.strategy, StrategyKind::Usage | StrategyKind::Latency)
+    }
+}
+
 impl Fallbacks {
     /// In [`Chains`], stands for every model that has none of its own. Those of [`Fallbacks::general`] are in `default`.
     pub const EVERY: &str = "*";
