@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 
+use crate::accounts::Accounts;
 use crate::api::{Gateway, server};
 use crate::config::{Config, Environment, Loaded, Origin};
 use crate::health::Health;
@@ -45,12 +46,14 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
         runtime = runtime.watched_by(Arc::clone(recorder) as _);
     }
     let root_path = loaded.config.root_path.as_str().to_owned();
+    let accounts = Arc::new(Accounts::open(&loaded.config, environment).await?);
     let (live, reloader) = reload::prepare(
         Arc::new(runtime),
         Upstream::new(loaded.config.routing.connect_timeout)?,
         loaded,
         environment,
         options.plugins,
+        accounts.clone(),
     )
     .await?;
 
@@ -66,6 +69,7 @@ pub async fn run(loaded: Loaded, environment: &Environment, options: Options) ->
     let health = Arc::new(Health::default());
     tokio::spawn(health.clone().watch(live.clone()));
     server::serve(Arc::new(Gateway { live, health }), listener, stop).await;
+    accounts.close().await;
     if let Some(recorder) = recorder {
         recorder.finish().await;
     }

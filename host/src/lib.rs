@@ -7,6 +7,7 @@
 //! order in which a request meets them: [`api`], [`auth`], [`pipeline`], [`canonical`], [`precall`], [`router`], [`plugin`],
 //! [`upstream`], [`stream`], [`usage`]; around them [`cli`], [`config`], [`app`], [`health`], [`reload`] and [`telemetry`].
 
+pub mod accounts;
 pub mod admission;
 pub mod api;
 pub mod app;
@@ -17,13 +18,19 @@ pub mod config;
 pub mod conformance;
 mod file;
 pub mod health;
+pub mod keys;
+pub mod limits;
+pub mod money;
 pub mod pipeline;
 pub mod plugin;
 pub mod precall;
+pub mod prices;
 pub mod record;
 pub mod reload;
 pub mod replay;
 pub mod router;
+pub mod spend;
+pub mod store;
 pub mod stream;
 pub mod telemetry;
 pub mod upstream;

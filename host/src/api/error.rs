@@ -13,6 +13,8 @@ use super::{Body, respond};
 use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, error_type};
+use crate::keys::Denied;
+use crate::limits::Refused;
 use crate::pipeline::{GatewayError, no_deployment};
 use crate::plugin::{CallError, Failure, FailureKind};
 use crate::router::{Misfit, NoDeployment};
@@ -63,7 +65,15 @@ fn public(error: &GatewayError) -> Public {
     let at = |status: u16, code: Option<&str>, param: &str, message: String| new(status, code, Some(param), message);
     match error {
         GatewayError::Auth(AuthError::WrongKey) => plain(401, Some("invalid_api_key"), error.to_string()),
+        GatewayError::Auth(AuthError::Unknown(_)) => plain(503, Some("database_unavailable"), error.to_string()),
         GatewayError::Auth(_) => plain(401, None, error.to_string()),
+        GatewayError::Denied(Denied::Route(_)) => plain(403, Some("route_not_allowed"), error.to_string()),
+        GatewayError::Denied(Denied::Model { whose, .. }) => {
+            at(403, Some(&format!("{whose}_model_access_denied")), "model", error.to_string())
+        }
+        GatewayError::Refused(Refused::Budget { .. }) => plain(422, Some("budget_exceeded"), error.to_string()),
+        GatewayError::Refused(Refused::Rate { .. }) => plain(429, Some("rate_limit_exceeded"), error.to_string()),
+        GatewayError::Refused(Refused::Unknown) => plain(503, Some("limits_unavailable"), error.to_string()),
         GatewayError::UnknownPath(path) => plain(
             404,
             Some("unknown_url"),

@@ -9,6 +9,7 @@ mod health;
 mod home;
 mod inference;
 mod load_metrics;
+mod manage;
 mod metrics;
 mod models;
 mod patience;
@@ -22,6 +23,7 @@ mod router_html;
 mod router_metrics;
 mod router_page;
 pub mod server;
+mod spend;
 mod stalled;
 mod upload;
 mod wishes;
@@ -34,11 +36,12 @@ pub use body::Body;
 use route::{Endpoint, Found};
 use upload::{Linger, Upload};
 
-use crate::admission::{Shed, Tenant};
+use crate::admission::Shed;
+use crate::auth::Principal;
 use crate::health::Health;
 use crate::pipeline::GatewayError;
 use crate::reload::{Live, State};
-use crate::usage::Entry;
+use crate::usage::{CallEntry, Entry};
 
 /// Whether there is something at a path: what `bench/stages` measures of the table, which is nobody else's business.
 #[doc(hidden)]
@@ -115,7 +118,7 @@ impl Gateway {
         if request.method() == http::Method::OPTIONS {
             return Ok(cors::preflight(request.headers()));
         }
-        let (endpoint, caller) = match self.pass(state, &request) {
+        let (endpoint, principal) = match self.pass(state, &request).await {
             Ok(passed) => passed,
             Err(error) => {
                 request.into_body().linger(Linger::SHORT);
@@ -137,15 +140,19 @@ impl Gateway {
             Endpoint::Plugins => Ok(plugins::list(state)),
             Endpoint::ReloadConfig => reload::config(&self.live).await,
             Endpoint::Metrics => Ok(metrics::text(&self.live, state)),
+            Endpoint::Manage(route) => manage::answer(self, state, &principal, route, request).await,
+            Endpoint::Spend(route) => spend::answer(self, state, &principal, route, request).await,
             Endpoint::Call { operation, model } => {
+                let caller = state.authenticator.tenant(&principal);
                 let entering = admit::Entering { admission: &self.live.admission, caller };
+                entry.call = Some(CallEntry::new(operation, principal.caller(), self.live.accounts.clone()));
                 inference::call(pipeline, entering, operation, model, request, entry).await
             }
         }
     }
 
     /// What a request asks for and who asks, if there is such a thing and they may have it.
-    fn pass(&self, state: &State, request: &Request<Upload>) -> Result<(Endpoint, Tenant), GatewayError> {
+    async fn pass(&self, state: &State, request: &Request<Upload>) -> Result<(Endpoint, Principal), GatewayError> {
         let config = &state.pipeline.config;
         let path = config.root_path.strip(request.uri().path());
         let endpoint = match route::find(request.method(), path) {
@@ -162,11 +169,14 @@ impl Gateway {
             Endpoint::Metrics => !config.general.metrics_need_key,
             _ => endpoint.is_public(),
         };
-        let caller = if is_public {
-            Tenant::ANYONE
-        } else {
-            state.authenticator.tenant(state.authenticator.authenticate(request.headers())?)
+        let principal = match is_public {
+            true => Principal::Anyone,
+            false => state.authenticator.authenticate(request.headers(), &self.live.accounts.directory).await?,
         };
-        Ok((endpoint, caller))
+        let for_models = matches!(endpoint, Endpoint::Call { .. } | Endpoint::Models | Endpoint::Model(_));
+        if !is_public {
+            principal.may_use(path, for_models)?;
+        }
+        Ok((endpoint, principal))
     }
 }

@@ -3,6 +3,7 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use super::{manage, spend};
 use crate::plugin::Operation;
 
 /// What a path stands for.
@@ -20,6 +21,8 @@ pub(super) enum Endpoint {
     Plugins,
     ReloadConfig,
     Metrics,
+    Manage(manage::Route),
+    Spend(spend::Route),
     Call { operation: Operation, model: Option<String> },
 }
 
@@ -40,17 +43,30 @@ impl Endpoint {
 
 /// What `path`, without the server's root path, stands for.
 pub(super) fn find(method: &Method, path: &str) -> Found {
-    let Some(endpoint) = endpoint(path) else { return Found::Nothing };
+    let Some((endpoint, allowed)) = administration(path).or_else(|| with_methods(endpoint(path)?)) else {
+        return Found::Nothing;
+    };
+    // Nobody is asked for an answer that nobody sees.
+    let has_head = allowed == "GET" && endpoint != Endpoint::Health;
+    let fits = allowed.split(", ").any(|one| method.as_str() == one) || (has_head && method == Method::HEAD);
+    if fits { Found::Endpoint(endpoint) } else { Found::WrongMethod { allowed } }
+}
+
+/// Keys, users, teams and what they spend.
+fn administration(path: &str) -> Option<(Endpoint, &'static str)> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let keys = || manage::find(path).map(|(route, methods)| (Endpoint::Manage(route), methods));
+    keys().or_else(|| spend::find(path).map(|(route, methods)| (Endpoint::Spend(route), methods)))
+}
+
+fn with_methods(endpoint: Endpoint) -> Option<(Endpoint, &'static str)> {
     let allowed = match endpoint {
         Endpoint::Call { .. } | Endpoint::ReloadConfig => "POST",
         // It changes something, which a GET shouldn't; but a GET is what Kubernetes and LiteLLM's operators send.
         Endpoint::Drain => "GET, POST",
         _ => "GET",
     };
-    // Nobody is asked for an answer that nobody sees.
-    let has_head = allowed == "GET" && endpoint != Endpoint::Health;
-    let fits = allowed.split(", ").any(|one| method.as_str() == one) || (has_head && method == Method::HEAD);
-    if fits { Found::Endpoint(endpoint) } else { Found::WrongMethod { allowed } }
+    Some((endpoint, allowed))
 }
 
 fn endpoint(path: &str) -> Option<Endpoint> {

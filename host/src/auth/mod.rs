@@ -1,4 +1,6 @@
-//! Who is calling. Virtual keys are to come here; now there is the master key, or none.
+//! Who is calling: the master key, a key that the gateway has issued, or anybody where there is no master key.
+
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, header};
 use sha2::{Digest, Sha256};
@@ -6,6 +8,8 @@ use subtle::ConstantTimeEq;
 
 use crate::admission::Tenant;
 use crate::config::General;
+use crate::keys::{Caller, Denied, Directory, KeyHash};
+use crate::store::StoreError;
 
 /// Where LiteLLM looks for a key, in this order, after `Authorization`'s own place in it.
 const KEY_HEADERS: [HeaderName; 4] = [
@@ -25,16 +29,39 @@ pub struct Authenticator {
 }
 
 /// Who is calling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Principal {
     /// Holds the master key.
     Admin,
     /// The gateway has no master key.
     Anyone,
+    /// Holds a key that the gateway has issued.
+    Key(Arc<Caller>),
+}
+
+impl Principal {
+    /// Whose limits bind.
+    pub fn caller(&self) -> Option<Arc<Caller>> {
+        match self {
+            Self::Key(caller) => Some(caller.clone()),
+            Self::Admin | Self::Anyone => None,
+        }
+    }
+
+    /// Whether it may use the route at `path`, that is one for models or not.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_use(&self, path: &str, for_models: bool) -> Result<(), Denied> {
+        match self {
+            Self::Key(_) if !for_models => Err(Denied::Route(path.to_owned())),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Why a caller is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum AuthError {
     /// No header had a key.
     #[error("Authentication Error, No api key passed in.")]
@@ -45,6 +72,9 @@ pub enum AuthError {
     /// The key is not one of ours.
     #[error("Authentication Error, Invalid API key provided.")]
     WrongKey,
+    /// Whether it is can't be told at the moment.
+    #[error(transparent)]
+    Unknown(#[from] StoreError),
 }
 
 impl Authenticator {
@@ -58,16 +88,22 @@ impl Authenticator {
     ///
     /// # Errors
     /// Nobody that we know.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
+    pub async fn authenticate(&self, headers: &HeaderMap, directory: &Directory) -> Result<Principal, AuthError> {
         let Some(master_key) = &self.master_key else { return Ok(Principal::Anyone) };
         let key = self.key(headers)?;
+        let digest = digest(key);
         // Digests are compared: all are of one length, and where they differ says nothing about the key.
-        if bool::from(digest(key).ct_eq(master_key)) { Ok(Principal::Admin) } else { Err(AuthError::WrongKey) }
+        if bool::from(digest.ct_eq(master_key)) {
+            return Ok(Principal::Admin);
+        }
+        let caller = directory.find(&KeyHash(digest)).await?.ok_or(AuthError::WrongKey)?;
+        Ok(Principal::Key(caller))
     }
 
     /// Whose calls these are, where callers take turns.
-    pub fn tenant(&self, principal: Principal) -> Tenant {
+    pub fn tenant(&self, principal: &Principal) -> Tenant {
         match principal {
+            Principal::Key(caller) => Tenant::of_digest(&caller.key.hash.0),
             Principal::Admin => self.master_key.as_ref().map_or(Tenant::ANYONE, Tenant::of_digest),
             Principal::Anyone => Tenant::ANYONE,
         }
@@ -100,17 +136,17 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn authenticate(headers: &[(&str, &str)]) -> Result<Principal, AuthError> {
+    async fn authenticate(headers: &[(&str, &str)]) -> Result<Principal, AuthError> {
         let authenticator = Authenticator { master_key: Some(digest(b"sk-right")), key_header: None };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        authenticator.authenticate(&map)
+        authenticator.authenticate(&map, &Directory::default()).await
     }
 
-    #[test]
-    fn a_key_is_taken_from_where_clients_put_it() {
+    #[tokio::test]
+    async fn a_key_is_taken_from_where_clients_put_it() {
         for (name, value) in [
             ("authorization", "Bearer sk-right"),
             ("authorization", "bearer  sk-right"),
@@ -121,12 +157,12 @@ mod tests {
             ("x-goog-api-key", "sk-right"),
             ("ocp-apim-subscription-key", "sk-right"),
         ] {
-            assert_eq!(authenticate(&[(name, value)]), Ok(Principal::Admin), "{name}: {value}");
+            assert!(matches!(authenticate(&[(name, value)]).await, Ok(Principal::Admin)), "{name}: {value}");
         }
     }
 
-    #[test]
-    fn everybody_else_is_refused() {
+    #[tokio::test]
+    async fn everybody_else_is_refused() {
         for (headers, error) in [
             (&[][..], AuthError::NoKey),
             (&[("authorization", "sk-right")], AuthError::Malformed),
@@ -135,7 +171,7 @@ mod tests {
             (&[("authorization", "Bearer sk-right2")], AuthError::WrongKey),
             (&[("authorization", "Bearer sk-wrong"), ("x-api-key", "sk-right")], AuthError::WrongKey),
         ] {
-            assert_eq!(authenticate(headers), Err(error), "{headers:?}");
+            assert_eq!(authenticate(headers).await.unwrap_err().to_string(), error.to_string(), "{headers:?}");
         }
     }
 }

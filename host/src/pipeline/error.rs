@@ -3,6 +3,8 @@
 use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, ProviderError};
+use crate::keys::Denied;
+use crate::limits::Refused;
 use crate::plugin::{CallError, Operation};
 use crate::router::{Misfit, NoDeployment};
 use crate::stream::StreamError;
@@ -14,6 +16,12 @@ pub enum GatewayError {
     /// Nobody that we know.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// Its caller may not have it.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// A limit of its caller's stands against it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// No such path.
     #[error("unknown path {0}")]
     UnknownPath(String),

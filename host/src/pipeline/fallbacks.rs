@@ -27,7 +27,8 @@ impl Pipeline {
         let request = Request::read(incoming, &entry.call_id, &self.config)?;
         entry.model = Some(request.model.clone());
         entry.streaming = request.streaming;
-        let group = self.resolve(&request.model)?;
+        let group = self.resolve_for(&request.model, entry)?;
+        self.reserve(&request, &group, entry).await?;
         let mut journey = Journey::new(entry, &request);
         let first = match request.fallbacks.mocked_failure {
             Some(kind) => Err(mocked(kind)),
@@ -48,7 +49,7 @@ impl Pipeline {
         position: usize,
         journey: &mut Journey<'_>,
     ) -> Result<(Answer, Route), GatewayError> {
-        let group = self.resolve(&request.model)?;
+        let group = self.resolve_for(&request.model, journey.entry)?;
         let first = Serving::new(self, request, &request.body, &group, false).without(position).run(journey).await;
         self.or_fall_back(first, request, &group, journey).await
     }
@@ -104,7 +105,7 @@ impl Pipeline {
         journey: &mut Journey<'_>,
     ) -> Result<(Answer, Route), GatewayError> {
         journey.fall_back(&fallback.model);
-        let group = match self.resolve(&fallback.model) {
+        let group = match self.resolve_for(&fallback.model, journey.entry) {
             Ok(group) => group,
             Err(error) => {
                 journey.log_missing();
@@ -131,7 +132,7 @@ impl Pipeline {
     }
 
     /// The deployments that a model's name stands for.
-    fn resolve(&self, model: &str) -> Result<Resolved, GatewayError> {
+    pub(super) fn resolve(&self, model: &str) -> Result<Resolved, GatewayError> {
         self.router
             .resolve(model)
             .map_err(|unknown| GatewayError::UnknownModel { model: model.to_owned(), suggestion: unknown.suggestion })

@@ -34,6 +34,7 @@ mod probe;
 mod relay;
 mod request;
 mod revision;
+mod toll;
 mod translated;
 mod warnings;
 

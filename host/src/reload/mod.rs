@@ -32,6 +32,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::accounts::Accounts;
 use crate::auth::Authenticator;
 use crate::config::{Environment, Loaded};
 use crate::file::shown;
@@ -98,6 +99,7 @@ pub async fn prepare(
     loaded: Loaded,
     environment: &Environment,
     sources: Sources,
+    accounts: Arc<Accounts>,
 ) -> anyhow::Result<(Arc<Live>, Reloader)> {
     let Loaded { config, mut report } = loaded;
     let (done, loads) = mpsc::unbounded_channel();
@@ -113,7 +115,7 @@ pub async fn prepare(
         pipeline: Arc::new(Pipeline::new(config, registry, upstream)),
     };
     let folder = Folder::choose(sources.folder.as_deref(), environment, &state.pipeline.config);
-    let live = Arc::new(Live::new(state, sender));
+    let live = Arc::new(Live::new(state, sender, accounts));
     live.metrics.config_loaded();
     let mut reloader = Reloader {
         live: live.clone(),

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Metrics;
+use crate::accounts::Accounts;
 use crate::admission::{Admission, Connections};
 use crate::auth::Authenticator;
 use crate::config::Changes;
@@ -101,6 +102,8 @@ pub struct Live {
     pub admission: Arc<Admission>,
     /// Who is connected.
     pub connections: Arc<Connections>,
+    /// Keys, limits and money.
+    pub accounts: Arc<Accounts>,
 }
 
 /// What can be asked of the reloader.
@@ -117,10 +120,10 @@ impl Live {
     #[doc(hidden)]
     pub fn still(state: State) -> Self {
         let (commands, _) = mpsc::channel(1);
-        Self::new(state, commands)
+        Self::new(state, commands, Arc::default())
     }
 
-    pub(super) fn new(state: State, commands: mpsc::Sender<Command>) -> Self {
+    pub(super) fn new(state: State, commands: mpsc::Sender<Command>, accounts: Arc<Accounts>) -> Self {
         let admission = Arc::new(Admission::new(state.pipeline.config.load.admission));
         Self {
             state: ArcSwap::from_pointee(state),
@@ -128,6 +131,7 @@ impl Live {
             metrics: Metrics::default(),
             admission,
             connections: Arc::default(),
+            accounts,
         }
     }
 

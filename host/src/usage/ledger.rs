@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Meter;
+use super::{CallEntry, Meter};
 use crate::plugin::Usage;
 use crate::router::Reason;
 use crate::telemetry::{self, Line};
@@ -15,6 +15,8 @@ pub struct Entry {
     started: Instant,
     /// Identifies the request everywhere: in the answer's headers, in the log, to plugins.
     pub call_id: String,
+    /// What there is to account for; `None`: it asks no model.
+    pub call: Option<CallEntry>,
     /// The HTTP method.
     pub method: String,
     /// The path without its query, which may hold a key.
@@ -99,6 +101,7 @@ impl Entry {
         Self {
             started: Instant::now(),
             call_id,
+            call: None,
             method: method.to_owned(),
             path: path.to_owned(),
             status: 0,
@@ -162,9 +165,14 @@ impl Entry {
         }
     }
 
+    /// What was used, as far as somebody said so far.
+    pub(super) fn used(&self) -> Option<Usage> {
+        self.usage.or_else(|| self.meter.as_ref()?.read())
+    }
+
     fn write(&self, line: &mut Line) {
         let served_by = self.served_by.as_ref();
-        let usage = self.usage.or_else(|| self.meter.as_ref()?.read());
+        let usage = self.used();
         let tokens = |count: fn(&Usage) -> u64| usage.as_ref().map(count);
         line.text("call_id", Some(&self.call_id));
         line.text("method", Some(&self.method));
@@ -201,5 +209,8 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         telemetry::log_request(|line| self.write(line));
+        if let Some(call) = self.call.take() {
+            call.end(self);
+        }
     }
 }

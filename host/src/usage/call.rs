@@ -1,0 +1,106 @@
+//! What a call that is under way is accounted with.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::{CallRecord, Entry, Messages, TraceParent};
+use crate::accounts::Accounts;
+use crate::keys::Caller;
+use crate::limits::{Hold, Spent};
+use crate::plugin::Operation;
+use crate::prices::Cost;
+
+/// A call of a model, under way.
+#[derive(Debug)]
+pub struct CallEntry {
+    /// Where it is accounted for in the end.
+    pub accounts: Arc<Accounts>,
+    /// When it came in.
+    pub started: SystemTime,
+    /// The endpoint.
+    pub operation: Operation,
+    /// Who calls; `None`: the master key, or a gateway without one.
+    pub caller: Option<Arc<Caller>>,
+    /// What it has reserved.
+    pub hold: Option<Hold>,
+    /// What it cost so far.
+    pub cost: Option<Cost>,
+    /// Its usage is estimated, for the provider didn't say.
+    pub is_estimated: bool,
+    /// How long providers were waited for.
+    pub upstream: Duration,
+    /// Whose call it was at the caller's.
+    pub end_user: Option<String>,
+    /// The request's tags, and those of its key and team.
+    pub tags: Vec<String>,
+    /// `x-litellm-session-id`, or `x-litellm-trace-id`.
+    pub session_id: Option<String>,
+    /// Where it came from.
+    pub client_ip: Option<std::net::IpAddr>,
+    /// The client's trace.
+    pub trace: Option<TraceParent>,
+    /// What was asked and answered, where the operator wants it kept.
+    pub messages: Option<Messages>,
+}
+
+impl CallEntry {
+    /// A call that has just come in.
+    pub fn new(operation: Operation, caller: Option<Arc<Caller>>, accounts: Arc<Accounts>) -> Self {
+        Self {
+            accounts,
+            started: SystemTime::now(),
+            operation,
+            caller,
+            hold: None,
+            cost: None,
+            is_estimated: false,
+            upstream: Duration::ZERO,
+            end_user: None,
+            tags: Vec::new(),
+            session_id: None,
+            client_ip: None,
+            trace: None,
+            messages: None,
+        }
+    }
+
+    /// The call is over.
+    pub(super) fn end(self, entry: &mut Entry) {
+        let usage = entry.used();
+        if let Some(hold) = self.hold {
+            hold.settle(Spent { usage, cost: self.cost.map(|cost| cost.total) });
+        }
+        if self.accounts.books.is_empty() {
+            return;
+        }
+        self.accounts.books.record(CallRecord {
+            call_id: std::mem::take(&mut entry.call_id),
+            operation: self.operation,
+            started: self.started,
+            duration: entry.elapsed(),
+            first_byte: entry.first_byte,
+            upstream: self.upstream,
+            status: if entry.status == 0 { 499 } else { entry.status },
+            outcome: entry.outcome,
+            streaming: entry.streaming,
+            model: entry.model.take(),
+            fallback: entry.group.take(),
+            served_by: entry.served_by.take(),
+            caller: self.caller,
+            end_user: self.end_user,
+            tags: self.tags,
+            session_id: self.session_id,
+            client_ip: self.client_ip,
+            usage,
+            is_estimated: self.is_estimated,
+            cost: self.cost,
+            retries: entry.retries,
+            fallbacks: entry.fallbacks,
+            failed: std::mem::take(&mut entry.failed),
+            kind: entry.kind,
+            error: entry.error.take(),
+            trace: self.trace,
+            messages: self.messages,
+        });
+    }
+}
