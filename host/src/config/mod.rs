@@ -21,6 +21,7 @@ mod base_url;
 mod catch_all;
 mod cloud;
 mod credential;
+mod database;
 mod date;
 mod deployment;
 mod entry;
@@ -58,6 +59,7 @@ mod yaml;
 
 pub use aliases::Alias;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
+pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
@@ -108,6 +110,8 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// The database, and what is written to it.
+    pub store: StoreSettings,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -190,6 +194,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let providers = Providers::read(root, report);
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
+    let store = StoreSettings::read(root, &origin, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
@@ -208,6 +213,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        store,
         health,
         load,
         logging,
