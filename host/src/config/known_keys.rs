@@ -123,7 +123,8 @@ pub(super) const MODEL_INFO: Rows = &[
     ),
     (PRICES, "input_cost_per_token output_cost_per_token"),
     (COSTS, "cache_read_input_token_cost cache_creation_input_token_cost"),
-    (Unguarded("access groups are not enforced yet"), "access_groups team_id"),
+    (Honoured(""), "access_groups"),
+    (Unguarded("every key that may call the model may call it"), "team_id"),
     (Unguarded("the model is served all the same"), "supported_environments"),
     (Honoured(""), "disable_background_health_check health_check_model health_check_timeout"),
 ];
@@ -133,7 +134,7 @@ pub(super) const GENERAL: Rows = &[
     (
         Honoured(""),
         "master_key litellm_key_header_name max_request_size_mb max_response_size_mb always_include_stream_usage \
-         dangerously_permit_weak_or_unset_master_key",
+         dangerously_permit_weak_or_unset_master_key allow_requests_on_db_unavailable",
     ),
     (
         Honoured(""),
@@ -156,7 +157,7 @@ pub(super) const GENERAL: Rows = &[
         DATABASE,
         "database_url database_type database_args database_connection_pool_limit database_connection_timeout \
          store_model_in_db proxy_batch_write_at proxy_budget_rescheduler_min_time \
-         proxy_budget_rescheduler_max_time allow_requests_on_db_unavailable supported_db_objects \
+         proxy_budget_rescheduler_max_time supported_db_objects \
          use_redis_transaction_buffer infer_model_from_keys",
     ),
     (

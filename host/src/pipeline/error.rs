@@ -3,7 +3,7 @@
 use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, ProviderError};
-use crate::keys::Denied;
+use crate::keys::{AccountError, Denied};
 use crate::limits::Refused;
 use crate::plugin::{CallError, Operation};
 use crate::router::{Misfit, NoDeployment};
@@ -19,6 +19,9 @@ pub enum GatewayError {
     /// Its caller may not have it.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// A key, a user or a team can't be managed like this.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// A limit of its caller's stands against it.
     #[error(transparent)]
     Refused(#[from] Refused),
