@@ -33,7 +33,7 @@ impl Callers {
 
     /// Makes these changes.
     pub(super) fn change(&self, changed: Changed) {
-        let mut by_shard: HashMap<usize, Vec<(KeyHash, Option<Arc<Caller>>)>> = HashMap::new();
+        let mut by_shard: HashMap<usize, Vec<_>> = HashMap::new();
         for (hash, caller) in changed {
             by_shard.entry(place(&hash)).or_default().push((hash, caller));
         }

@@ -132,9 +132,7 @@ impl Roster {
         }
         for hash in affected {
             // A key that was put has the new ones already.
-            if !changed.contains_key(&hash) {
-                changed.insert(hash, self.renewed(&hash));
-            }
+            changed.entry(hash).or_insert_with(|| self.renewed(&hash));
         }
         changed
     }

@@ -164,7 +164,7 @@ async fn without_the_database_known_keys_go_on_and_nothing_can_be_said_of_others
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_starts_while_the_database_is_down_knows_its_keys_when_it_is_back() {
     let store = Arc::new(Memory::default());
-    change(&*Directory::open(store.clone()).await.unwrap(), vec![put(key(1))]).await.unwrap();
+    change(&Directory::open(store.clone()).await.unwrap(), vec![put(key(1))]).await.unwrap();
     store.is_down.store(true, Ordering::SeqCst);
     let directory = Directory::open(store.clone()).await.unwrap();
     assert!(directory.find(&hash(1)).await.is_err());
@@ -181,10 +181,11 @@ async fn a_database_that_goes_back_in_time_is_read_anew() {
     change(&directory, vec![put(key(1))]).await.unwrap();
     change(&directory, vec![put(key(2))]).await.unwrap();
 
-    let mut state = store.state.lock().unwrap();
-    state.0 = 1;
-    state.1.truncate(1);
-    drop(state);
+    {
+        let mut state = store.state.lock().unwrap();
+        state.0 = 1;
+        state.1.truncate(1);
+    }
 
     assert!(directory.find(&hash(3)).await.unwrap().is_none());
     assert!(directory.find(&hash(1)).await.unwrap().is_some());

@@ -7,6 +7,7 @@ use crate::keys::{AccountError, Denied};
 use crate::limits::Refused;
 use crate::plugin::{CallError, Operation};
 use crate::router::{Misfit, NoDeployment};
+use crate::store::StoreError;
 use crate::stream::StreamError;
 use crate::upstream::{BadPath, CredentialError, UpstreamError};
 
@@ -157,6 +158,12 @@ pub enum GatewayError {
         /// How.
         source: CallError,
     },
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        Self::Account(error.into())
+    }
 }
 
 impl GatewayError {
