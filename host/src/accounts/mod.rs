@@ -34,7 +34,11 @@ impl Accounts {
     pub async fn open(config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
         let database = database(&config.store).await?.map(Arc::new);
         let store = database.clone().map(|database| database as Arc<dyn Store>);
-        Ok(Self { store, database, ..Self::default() })
+        let directory = match &store {
+            Some(store) => Directory::open(store.clone()).await.context("reading the keys in the database")?,
+            None => Arc::default(),
+        };
+        Ok(Self { store, database, directory, ..Self::default() })
     }
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.

@@ -145,7 +145,7 @@ pub(super) const GENERAL: Rows = &[
     ),
     (
         Honoured(""),
-        "database_url database_connection_pool_limit database_connection_timeout allow_requests_on_db_unavailable \
+        "database_url database_connection_pool_limit database_connection_timeout \
          disable_spend_logs disable_spend_updates disable_error_logs store_prompts_in_spend_logs \
          maximum_spend_logs_retention_period maximum_spend_logs_retention_interval",
     ),
