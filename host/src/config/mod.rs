@@ -21,6 +21,7 @@ mod base_url;
 mod catch_all;
 mod cloud;
 mod credential;
+mod database;
 mod date;
 mod deployment;
 mod entry;
@@ -59,6 +60,7 @@ mod yaml;
 
 pub use aliases::Alias;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
+pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
@@ -112,6 +114,8 @@ pub struct Config {
     pub general: General,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
+    /// The database, and what is written to it.
+    pub store: StoreSettings,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -195,6 +199,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
     let redis = Redis::read(root, environment, report);
+    let store = StoreSettings::read(root, &origin, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
@@ -214,6 +219,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         routing,
         general,
         redis,
+        store,
         health,
         load,
         logging,
