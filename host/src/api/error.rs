@@ -19,6 +19,7 @@ use crate::pipeline::{GatewayError, no_deployment};
 use crate::plugin::{CallError, Failure, FailureKind};
 use crate::router::{Misfit, NoDeployment};
 use crate::store::StoreError;
+use crate::store::reports::ReportError;
 use crate::stream::data_frame;
 use crate::upstream::UpstreamError;
 use crate::usage::Entry;
@@ -182,6 +183,13 @@ fn public(error: &GatewayError) -> Public {
         GatewayError::ConfigRefused(errors) => {
             let message = format!("The configuration was not reloaded, the one in use stays: {errors}");
             plain(400, Some("invalid_configuration"), message)
+        }
+        GatewayError::Report(ReportError::NoDatabase) => plain(400, Some("no_db_connection"), error.to_string()),
+        GatewayError::Report(ReportError::TooLong) => plain(400, Some("report_too_long"), error.to_string()),
+        GatewayError::Report(ReportError::TooSlow(_)) => plain(504, Some("report_timeout"), error.to_string()),
+        // How the database failed is the operator's business, and in the log.
+        GatewayError::Report(ReportError::Store(_)) => {
+            plain(503, Some("database_unavailable"), "The database can't be asked at the moment.".to_owned())
         }
         GatewayError::Plugin { source: CallError::Failed(failure), .. } => of_failure(failure),
         GatewayError::Plugin { plugin, source: error @ CallError::Busy(_) } => {

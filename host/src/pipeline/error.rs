@@ -8,6 +8,7 @@ use crate::limits::Refused;
 use crate::plugin::{CallError, Operation};
 use crate::router::{Misfit, NoDeployment};
 use crate::store::StoreError;
+use crate::store::reports::ReportError;
 use crate::stream::StreamError;
 use crate::upstream::{BadPath, CredentialError, UpstreamError};
 
@@ -150,6 +151,9 @@ pub enum GatewayError {
     /// The configuration can't be loaded again; the one in use stays.
     #[error("the configuration was not reloaded")]
     ConfigRefused(String),
+    /// What calls have cost can't be told.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// The plugin failed, or said that the provider did.
     #[error("{plugin}: {source}")]
     Plugin {

@@ -8,6 +8,7 @@ mod directory;
 mod error;
 mod ledger;
 mod open;
+pub mod reports;
 mod rows;
 mod scope;
 mod stored;
