@@ -7,6 +7,7 @@ use crate::config::{Config, Environment};
 use crate::keys::Directory;
 use crate::limits::Limiter;
 use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
 use crate::usage::Books;
 
 /// One for each process.
@@ -20,6 +21,8 @@ pub struct Accounts {
     pub limiter: Arc<Limiter>,
     /// Who is told of calls that are over.
     pub books: Arc<Books>,
+    /// What is counted of calls.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Accounts {
@@ -28,7 +31,9 @@ impl Accounts {
     /// # Errors
     /// The configuration names a database that can't be opened.
     pub async fn open(_config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
-        Ok(Self::default())
+        let metrics = Arc::new(Metrics::default());
+        let books = Arc::new(Books::new(vec![Box::new(metrics.clone())]));
+        Ok(Self { books, metrics, ..Self::default() })
     }
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
