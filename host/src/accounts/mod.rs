@@ -9,7 +9,8 @@ use crate::config::{Config, Environment, StorePlace, StoreSettings};
 use crate::keys::Directory;
 use crate::limits::Limiter;
 use crate::store::{self, Database, Store};
-use crate::usage::Books;
+use crate::telemetry::metrics::Metrics;
+use crate::usage::{Books, Sink};
 
 /// One for each process.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Accounts {
     pub limiter: Arc<Limiter>,
     /// Who is told of calls that are over.
     pub books: Arc<Books>,
+    /// What is counted of calls.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Accounts {
@@ -38,7 +41,9 @@ impl Accounts {
             Some(store) => Directory::open(store.clone()).await.context("reading the keys in the database")?,
             None => Arc::default(),
         };
-        Ok(Self { store, database, directory, ..Self::default() })
+        let metrics = Arc::new(Metrics::default());
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(metrics.clone())];
+        Ok(Self { store, database, directory, books: Arc::new(Books::new(sinks)), metrics, ..Self::default() })
     }
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
