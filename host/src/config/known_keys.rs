@@ -45,7 +45,8 @@ pub(super) const CREDENTIAL: Rows =
     &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
 
 /// AI-API's own section.
-pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks")];
+pub(super) const AI_API: Rows =
+    &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks redis_namespace")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -201,11 +202,14 @@ pub(super) const GENERAL: Rows = &[
         "key_management_system key_management_settings use_google_kms google_kms_resource_name \
          use_azure_key_vault",
     ),
-    (REDIS, "coordination_redis"),
+    (Honoured("where router_settings has no redis_host and no redis_url"), "coordination_redis"),
+    (
+        Honoured("while the Redis that gateways count in can't be reached"),
+        "fail_closed_rate_limit_enforcement fail_closed_budget_enforcement",
+    ),
     (NoEffect("the master key is the only key, and may call every model"), "enforce_fallback_model_access"),
     (Honoured(""), "disable_budget_reservation disable_fallbacks_on_per_model_rate_limits"),
     (Honoured("where litellm_settings doesn't say"), "max_budget budget_duration"),
-    (Unguarded("rate limits are counted in this process"), "fail_closed_rate_limit_enforcement"),
     (NotYet("there are no pass-through routes yet"), "pass_through_endpoints pass_through_request_timeout"),
     (
         NotYet("there is no admin page yet"),
@@ -284,7 +288,7 @@ pub(super) const ROUTER: Rows = &[
     (NotYet("calls have no priorities yet"), "default_priority polling_interval"),
     (Python, "plugins lowest_latency_logger"),
     (NoEffect("num_retries says how often a call is retried"), "default_max_retries"),
-    (REDIS, "redis_url redis_host redis_port redis_password redis_db redis_username redis_ssl"),
+    (Honoured(""), "redis_url redis_host redis_port redis_password redis_db redis_username redis_ssl"),
     (Honoured(""), "provider_budget_config"),
     (CACHE, "cache_responses cache_kwargs caching_groups"),
     (NoEffect("connections are pooled for all deployments"), "client_ttl"),

@@ -42,6 +42,7 @@ mod origin;
 mod params;
 mod plugin_limits;
 mod providers;
+mod redis;
 mod report;
 mod retirements;
 mod review;
@@ -73,6 +74,7 @@ pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
 pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
+pub use redis::{FailClosed, Redis, RedisAddress};
 pub use report::{Finding, Report, Severity};
 pub use retirements::{Retirement, Successor, retirement, successor};
 pub use root_path::RootPath;
@@ -113,6 +115,8 @@ pub struct Config {
     pub general: General,
     /// Money that calls may cost.
     pub budgets: Arc<Budgets>,
+    /// Where several gateways count together.
+    pub redis: Option<Redis>,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -195,6 +199,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let providers = Providers::read(root, report);
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
+    let redis = Redis::read(root, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
@@ -215,6 +220,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         routing,
         general,
         budgets,
+        redis,
         health,
         load,
         logging,

@@ -36,14 +36,12 @@ pub use line::Allowance;
 pub use period::{BadSpan, Span, Term, term};
 pub use plan::Tab;
 
-use crate::config::Budgets;
+use crate::config::{Budgets, FailClosed};
 use crate::keys::Caller;
 use crate::money::Money;
 use crate::plugin::Usage;
 use counters::Counters;
-use line::{Line, Lines};
 use part::{Demand, Part};
-use plan::Plan;
 
 /// Who something counts against.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,8 +76,8 @@ pub struct Limiter {
 #[derive(Debug)]
 struct Sharing {
     counters: Arc<dyn Shared>,
-    /// Calls are refused while nobody can count for all.
-    fails_closed: bool,
+    /// Which calls are refused while nobody can count for all.
+    fails_closed: FailClosed,
 }
 
 /// What a call wants to be let in for.
@@ -210,9 +208,9 @@ impl fmt::Display for Rate {
 // === impl Limiter ===
 
 impl Limiter {
-    /// Counts together with other gateways from now on. With `fails_closed` a call that is limited is refused while that
-    /// isn't possible; else this process counts for itself then.
-    pub fn share(&self, counters: Arc<dyn Shared>, fails_closed: bool) {
+    /// Counts together with other gateways from now on. While that isn't possible, calls that `fails_closed` speaks of are
+    /// refused; for all others this process counts for itself then.
+    pub fn share(&self, counters: Arc<dyn Shared>, fails_closed: FailClosed) {
         // Set once, at the start.
         let _ = self.shared.set(Sharing { counters, fails_closed });
     }
@@ -247,7 +245,9 @@ impl Limiter {
                     part
                 }),
                 Err(NotTaken::Refused(refusal)) => Err((demand, refusal)),
-                Err(NotTaken::Unreachable) if sharing.fails_closed => return Err(Refused::Unknown),
+                Err(NotTaken::Unreachable) if demand.may_not_fail(sharing.fails_closed) => {
+                    return Err(Refused::Unknown);
+                }
                 Err(NotTaken::Unreachable) => demand.take(true, Instant::now(), ask.at),
             },
             None => demand.take(true, Instant::now(), ask.at),

@@ -11,6 +11,7 @@ use super::account::State;
 use super::claim::{Amount, Claim, End, Refusal, Shared, Standing, Standings, Ticket};
 use super::line::{Line, Lines};
 use super::{Estimate, Rate};
+use crate::config::FailClosed;
 use crate::money::Money;
 
 /// What is claimed together.
@@ -70,6 +71,11 @@ impl Demand {
 
     pub(super) fn is_empty(&self) -> bool {
         self.claims.is_empty()
+    }
+
+    /// Whether it is refused rather than granted by this process alone.
+    pub(super) fn may_not_fail(&self, FailClosed { rates, budgets }: FailClosed) -> bool {
+        self.claims.iter().any(|claim| if matches!(claim.of, Amount::Money { .. }) { budgets } else { rates })
     }
 
     /// Whose a claim is.
