@@ -70,6 +70,18 @@ impl Budgets {
     }
 }
 
+impl Budgets {
+    /// Whether there is any.
+    pub fn are_any(&self) -> bool {
+        self.gateway.is_some() || self.are_of_deployments()
+    }
+
+    /// Whether any deployment, or any provider, has one.
+    pub fn are_of_deployments(&self) -> bool {
+        !self.deployments.is_empty() || !self.providers.is_empty()
+    }
+}
+
 /// `provider_budget_config: {openai: {budget_limit: 10, time_period: 1d}}`; LiteLLM takes `max_budget` and
 /// `budget_duration` there too.
 fn of_providers(root: &At<'_>, report: &mut Report) -> BTreeMap<String, Allowance> {
