@@ -173,7 +173,11 @@ impl Gateway {
             true => Principal::Anyone,
             false => state.authenticator.authenticate(request.headers(), &self.live.accounts.directory).await?,
         };
-        let for_models = matches!(endpoint, Endpoint::Call { .. } | Endpoint::Models | Endpoint::Model(_));
+        let for_models = match &endpoint {
+            Endpoint::Call { .. } | Endpoint::Models | Endpoint::Model(_) => true,
+            Endpoint::Spend(route) => route.is_for_models(),
+            _ => false,
+        };
         if !is_public {
             principal.may_use(path, for_models)?;
         }

@@ -14,10 +14,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 mod aliases;
 mod at;
 mod base_url;
+mod budgets;
 mod catch_all;
 mod cloud;
 mod credential;
@@ -41,6 +43,7 @@ mod origin;
 mod params;
 mod plugin_limits;
 mod providers;
+mod redis;
 mod report;
 mod retirements;
 mod review;
@@ -58,6 +61,7 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use budgets::Budgets;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
@@ -72,6 +76,7 @@ pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
 pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
+pub use redis::{FailClosed, Redis, RedisAddress};
 pub use report::{Finding, Report, Severity};
 pub use retirements::{Retirement, Successor, retirement, successor};
 pub use root_path::RootPath;
@@ -112,6 +117,10 @@ pub struct Config {
     pub general: General,
     /// The database, and what is written to it.
     pub store: StoreSettings,
+    /// Money that calls may cost.
+    pub budgets: Arc<Budgets>,
+    /// Where several gateways count together.
+    pub redis: Option<Redis>,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -195,10 +204,12 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
     let store = StoreSettings::read(root, &origin, environment, report);
+    let redis = Redis::read(root, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
     let deployments = model_list::read(&context, report);
+    let budgets = Arc::new(Budgets::read(root, &deployments, report));
     let aliases = aliases::read(root, &deployments, report);
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
@@ -214,6 +225,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         routing,
         general,
         store,
+        budgets,
+        redis,
         health,
         load,
         logging,

@@ -30,13 +30,12 @@ impl Pipeline {
         group: &Resolved,
         entry: &mut Entry,
     ) -> Result<(), GatewayError> {
-        let Some(CallEntry { accounts, caller, hold, .. }) = &mut entry.call else { return Ok(()) };
-        let model = &group.group.name;
-        if !accounts.limiter.binds(caller.as_ref(), model) {
-            return Ok(());
-        }
-        let estimate = self.estimate(request, group);
-        *hold = Some(accounts.limiter.admit(Ask { caller: caller.as_ref(), model, estimate }).await?);
+        let Some(CallEntry { accounts, caller, hold, started, .. }) = &mut entry.call else { return Ok(()) };
+        let (model, asked, budgets) = (group.group.name.as_str(), request.model.as_str(), &self.config.budgets);
+        let binds = accounts.limiter.binds(caller.as_ref(), (model, asked), budgets);
+        let estimate = if binds { self.estimate(request, group) } else { Estimate::default() };
+        let ask = Ask { caller: caller.as_ref(), model, asked, at: *started, estimate };
+        *hold = Some(accounts.limiter.admit(ask, budgets).await?);
         Ok(())
     }
 

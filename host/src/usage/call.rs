@@ -67,9 +67,9 @@ impl CallEntry {
     /// The call is over.
     pub(super) fn end(self, entry: &mut Entry) {
         let usage = entry.used();
-        if let Some(hold) = self.hold {
-            hold.settle(Spent { usage, cost: self.cost.map(|cost| cost.total) });
-        }
+        let served_by = entry.served_by.as_ref().map(|by| (by.deployment.as_str(), by.provider.as_str()));
+        let spent = Spent { usage, cost: self.cost.map(|cost| cost.total), served_by };
+        let charged = self.hold.map(|hold| hold.settle(spent)).unwrap_or_default();
         if self.accounts.books.is_empty() {
             return;
         }
@@ -94,6 +94,7 @@ impl CallEntry {
             usage,
             is_estimated: self.is_estimated,
             cost: self.cost,
+            charged,
             retries: entry.retries,
             fallbacks: entry.fallbacks,
             failed: std::mem::take(&mut entry.failed),

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Outcome, ServedBy};
 use crate::keys::Caller;
+use crate::limits::Charges;
 use crate::plugin::{Operation, Usage};
 use crate::prices::Cost;
 
@@ -51,6 +52,8 @@ pub struct CallRecord {
     pub is_estimated: bool,
     /// What that costs; `None`: it isn't known, or nothing was used.
     pub cost: Option<Cost>,
+    /// Whom that counts against, and since when it is counted for them.
+    pub charged: Charges,
     /// Attempts after the first one of a model group.
     pub retries: u32,
     /// Fallbacks asked.

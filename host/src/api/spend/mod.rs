@@ -1,4 +1,8 @@
-//! What calls have cost: `/spend/*` and `/global/*`, as LiteLLM has them.
+//! What calls have cost, and what they would: `/spend/*`, `/global/*` and `/utils/token_counter`, as LiteLLM has them.
+//!
+//! A route is a line of [`ROUTES`], an arm of [`answer`] and a file of its own.
+
+mod count;
 
 use http::{Request, Response};
 
@@ -9,21 +13,36 @@ use crate::pipeline::GatewayError;
 use crate::reload::State;
 
 /// One of these routes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Route;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// How many tokens a prompt has.
+    TokenCounter,
+}
+
+/// What is where, and the methods that it takes.
+const ROUTES: [(&str, &str, Route); 1] = [("/utils/token_counter", "POST", Route::TokenCounter)];
 
 /// The route at `path`, and the methods that it takes.
-pub(super) fn find(_path: &str) -> Option<(Route, &'static str)> {
-    None
+pub(super) fn find(path: &str) -> Option<(Route, &'static str)> {
+    ROUTES.iter().find(|(known, ..)| *known == path).map(|(_, methods, route)| (*route, *methods))
+}
+
+impl Route {
+    /// Whether it is for everybody who may call a model.
+    pub(super) fn is_for_models(self) -> bool {
+        matches!(self, Self::TokenCounter)
+    }
 }
 
 /// Answers such a request.
 pub(super) async fn answer(
     _gateway: &Gateway,
-    _state: &State,
-    _who: &Principal,
-    _route: Route,
+    state: &State,
+    who: &Principal,
+    route: Route,
     request: Request<Upload>,
 ) -> Result<Response<Body>, GatewayError> {
-    Err(GatewayError::UnknownPath(request.uri().path().to_owned()))
+    match route {
+        Route::TokenCounter => count::answer(state, who, request).await,
+    }
 }

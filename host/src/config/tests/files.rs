@@ -164,14 +164,16 @@ fn every_key_without_effect_is_told_with_the_reason() {
             "7: general_settings.drop_params: unknown key; did you mean `litellm_settings.drop_params`?",
             "9: litellm_settings.num_retrys: unknown key; did you mean `num_retries`?",
             "11: router_settings.routing_groups: all groups have the same strategy",
-            "12: router_settings.redis_password: nothing is shared through Redis yet",
             "13: mcp_servers: this is not supported yet",
         ]
     );
     let warnings = told(&report, Severity::Warning);
     assert_eq!(
         warnings,
-        ["5: general_settings.allowed_ips: not applied: everybody with the master key may call every route and model"]
+        [
+            "5: general_settings.allowed_ips: not applied: everybody with the master key may call every route and model",
+            "10: router_settings: there is no redis_host and no redis_url: nothing is counted in Redis",
+        ]
     );
     assert!(!format!("{report:?}").contains("hunter2"));
 }

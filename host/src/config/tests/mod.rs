@@ -5,6 +5,7 @@ mod deployment_routing;
 mod deployments;
 mod examples;
 mod files;
+mod redis;
 mod refusals;
 mod routing;
 mod successors;
