@@ -2,14 +2,23 @@
 //! of calls that are over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use crate::config::{Config, Environment, StorePlace, StoreSettings};
 use crate::keys::Directory;
 use crate::limits::Limiter;
-use crate::store::{self, Database, Store};
-use crate::usage::Books;
+use crate::spend::{self, Writer};
+use crate::store::{self, Database, Kind, Store};
+use crate::usage::{Books, Sink};
+
+/// How often what others have spent is read.
+const REREAD: Duration = Duration::from_secs(1);
+/// The same for a file, which hardly ever has others.
+const REREAD_FILE: Duration = Duration::from_secs(5);
+/// How long a database may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// One for each process.
 #[derive(Debug, Default)]
@@ -24,6 +33,8 @@ pub struct Accounts {
     pub limiter: Arc<Limiter>,
     /// Who is told of calls that are over.
     pub books: Arc<Books>,
+    /// Writes what calls have cost, if there is a database and anything is to be written.
+    pub spend: Option<Arc<Writer>>,
 }
 
 impl Accounts {
@@ -32,15 +43,33 @@ impl Accounts {
     /// # Errors
     /// The configuration names a database that can't be opened.
     pub async fn open(config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
-        let database = database(&config.store).await?.map(Arc::new);
-        let store = database.clone().map(|database| database as Arc<dyn Store>);
-        Ok(Self { store, database, ..Self::default() })
+        let settings = &config.store;
+        let Some(database) = database(settings).await?.map(Arc::new) else { return Ok(Self::default()) };
+        let store: Arc<dyn Store> = database.clone();
+        let limiter = Arc::new(Limiter::default());
+        limiter.know(&store.totals().await.context("can't read from the database what is spent")?);
+        let reread = if database.kind() == Kind::Sqlite { REREAD_FILE } else { REREAD };
+        let spend = Writer::start(store.clone(), limiter.clone(), settings, reread);
+        tokio::spawn(spend::keep_tidy(database.clone(), settings.clone()));
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(spend.clone())];
+        Ok(Self {
+            store: Some(store),
+            database: Some(database),
+            limiter,
+            books: Arc::new(Books::new(sinks)),
+            spend: Some(spend),
+            ..Self::default()
+        })
     }
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
     pub async fn close(&self) {
+        if let Some(spend) = &self.spend {
+            spend.close().await;
+        }
         if let Some(database) = &self.database {
-            database.close().await;
+            // One that doesn't answer has nothing of ours.
+            let _ = tokio::time::timeout(GOODBYE, database.close()).await;
         }
     }
 }
