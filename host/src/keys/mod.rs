@@ -253,7 +253,7 @@ impl Caller {
             scopes.push((Scope::Team(id.as_str().into()), quota));
         }
         scopes.push((Scope::Gateway, Quota::default()));
-        Self { key, user, team, scopes }
+        Self { key, user, team, scopes, tab: Tab::default() }
     }
 
     /// Its user's role.

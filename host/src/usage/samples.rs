@@ -75,5 +75,6 @@ pub(crate) fn caller(number: u32) -> Arc<Caller> {
         user: Some(Arc::new(User { id: "u1".to_owned(), email: Some("u@example.com".to_owned()), ..User::default() })),
         team: Some(Arc::new(Team { id: "t1".to_owned(), alias: Some("crew".to_owned()), ..Team::default() })),
         scopes: Vec::new(),
+        tab: crate::limits::Tab::default(),
     })
 }
