@@ -53,12 +53,12 @@ impl Accounts {
         tokio::spawn(spend::keep_tidy(database.clone(), settings.clone()));
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(spend.clone())];
         Ok(Self {
+            directory: Directory::open(store.clone()).await?,
             store: Some(store),
             database: Some(database),
             limiter,
             books: Arc::new(Books::new(sinks)),
             spend: Some(spend),
-            ..Self::default()
         })
     }
 

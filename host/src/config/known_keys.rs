@@ -125,7 +125,8 @@ pub(super) const MODEL_INFO: Rows = &[
     ),
     (PRICES, "input_cost_per_token output_cost_per_token"),
     (COSTS, "cache_read_input_token_cost cache_creation_input_token_cost"),
-    (Unguarded("access groups are not enforced yet"), "access_groups team_id"),
+    (Honoured(""), "access_groups"),
+    (Unguarded("every key that may call the model may call it"), "team_id"),
     (Unguarded("the model is served all the same"), "supported_environments"),
     (Honoured(""), "disable_background_health_check health_check_model health_check_timeout"),
 ];
@@ -135,7 +136,7 @@ pub(super) const GENERAL: Rows = &[
     (
         Honoured(""),
         "master_key litellm_key_header_name max_request_size_mb max_response_size_mb always_include_stream_usage \
-         dangerously_permit_weak_or_unset_master_key",
+         dangerously_permit_weak_or_unset_master_key allow_requests_on_db_unavailable",
     ),
     (
         Honoured(""),
@@ -144,7 +145,7 @@ pub(super) const GENERAL: Rows = &[
     ),
     (
         Honoured(""),
-        "database_url database_connection_pool_limit database_connection_timeout allow_requests_on_db_unavailable \
+        "database_url database_connection_pool_limit database_connection_timeout \
          disable_spend_logs disable_spend_updates disable_error_logs store_prompts_in_spend_logs \
          maximum_spend_logs_retention_period maximum_spend_logs_retention_interval",
     ),
