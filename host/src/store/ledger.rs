@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::rows::{Value, statements};
 use super::scope::{self, millis};
-use super::{Batch, DailyOf, Database, StoreError, Sums, TagOf, Total, stored};
+use super::{Batch, DailyOf, Database, StoreError, Sums, TagOf, Total};
 use crate::money::Money;
 use crate::usage::{CallRecord, Outcome};
 
@@ -219,7 +219,7 @@ fn call_row(call: &CallRecord, bodies: bool) -> [Value; 38] {
         outcome(call.outcome).into(),
         call.operation.path().into(),
         call.streaming.into(),
-        key.map(|key| stored::hex(&key.hash)).unwrap_or_default().into(),
+        key.map(|key| key.hash.to_string()).unwrap_or_default().into(),
         text(key.and_then(|key| key.alias.as_ref())),
         text(key.and_then(|key| key.user_id.as_ref())),
         text(key.and_then(|key| key.team_id.as_ref())),
