@@ -14,13 +14,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 mod aliases;
 mod at;
 mod base_url;
+mod budgets;
 mod catch_all;
 mod cloud;
 mod credential;
+mod database;
 mod date;
 mod deployment;
 mod entry;
@@ -59,7 +62,9 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use budgets::Budgets;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
+pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
@@ -112,10 +117,14 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// Money that calls may cost.
+    pub budgets: Arc<Budgets>,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
     /// What keys, users and teams get that nobody says.
     pub key_defaults: KeyDefaults,
+    /// The database, and what is written to it.
+    pub store: StoreSettings,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -199,10 +208,12 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
     let redis = Redis::read(root, environment, report);
+    let store = StoreSettings::read(root, &origin, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
     let deployments = model_list::read(&context, report);
+    let budgets = Arc::new(Budgets::read(root, &deployments, report));
     let aliases = aliases::read(root, &deployments, report);
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
@@ -218,7 +229,10 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        budgets,
         redis,
+        store,
+        key_defaults,
         health,
         load,
         logging,

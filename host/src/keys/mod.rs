@@ -10,7 +10,6 @@ mod error;
 mod follow;
 mod roster;
 mod routes;
-mod span;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +21,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::limits::Scope;
+use crate::limits::{Scope, Tab};
 use crate::money::Money;
 
 pub use access::Denied;
@@ -31,7 +30,6 @@ pub use directory::Directory;
 pub use error::AccountError;
 pub use roster::Roster;
 pub use routes::RouteKind;
-pub use span::{NotASpan, Span};
 
 /// A key that the gateway has issued. The key itself is known to whoever has it, and to nobody else.
 #[derive(Clone, Debug, Default)]
@@ -221,6 +219,8 @@ pub struct Caller {
     /// Everything that its calls count against and that has a limit or a record of its spend: the key, its user, its team
     /// and the whole gateway, each with its quota.
     pub scopes: Vec<(Scope, Quota)>,
+    /// Its accounts, once it has called; empty at first.
+    pub tab: Tab,
 }
 
 /// The role of somebody who may do everything, as with the master key.
@@ -251,7 +251,7 @@ impl Caller {
             scopes.push((Scope::Team(id.as_str().into()), quota));
         }
         scopes.push((Scope::Gateway, Quota::default()));
-        Self { key, user, team, scopes }
+        Self { key, user, team, scopes, tab: Tab::default() }
     }
 
     /// Its user's role.

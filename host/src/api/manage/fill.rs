@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::fields::{Fields, Given, count, money, object, text, wrong};
-use crate::keys::{Budget, Key, KeyKind, Period, Quota, Rates, Span, Team, User};
+use crate::keys::{Budget, Key, KeyKind, Period, Quota, Rates, Team, User};
+use crate::limits::Span;
 use crate::pipeline::GatewayError;
 
 /// Fields that limit, and that nothing here holds anybody to: to take them without a word would be a lie.
@@ -27,7 +28,10 @@ pub(super) fn key(key: &mut Key, fields: &mut Fields, now: SystemTime) -> Result
     fields.texts("models")?.set_or_default(&mut key.models);
     fields.text_map("aliases")?.set_or_default(&mut key.aliases);
     if let Some(alias) = key.alias.as_deref().filter(|alias| alias.split('/').any(|part| part == "..")) {
-        return Err(GatewayError::invalid("key_alias", format!("Invalid key_alias: '{alias}' has a \"..\" in its path.")));
+        return Err(GatewayError::invalid(
+            "key_alias",
+            format!("Invalid key_alias: '{alias}' has a \"..\" in its path."),
+        ));
     }
     quota(&mut key.quota, &mut key.extra, fields, now)?;
     fields.money("soft_budget")?.set(&mut key.soft_budget);
@@ -37,8 +41,7 @@ pub(super) fn key(key: &mut Key, fields: &mut Fields, now: SystemTime) -> Result
         Given::Null => key.expires = None,
         Given::Is(Value::String(text)) if text.trim() == "-1" => key.expires = None,
         Given::Is(value) => {
-            let end = Span::parse(&text("duration", value)?).ok().and_then(|span| span.after(now));
-            key.expires = Some(end.ok_or_else(|| wrong("duration", SPAN))?);
+            key.expires = Some(end_of(&text("duration", value)?, now).ok_or_else(|| wrong("duration", SPAN))?);
         }
     }
     fields.flag("blocked")?.set_or_default(&mut key.blocked);
@@ -81,9 +84,13 @@ pub(super) fn user(user: &mut User, fields: &mut Fields, now: SystemTime) -> Res
 /// What a request says of a team, but for its members.
 pub(super) fn team(team: &mut Team, fields: &mut Fields, now: SystemTime) -> Result<(), GatewayError> {
     refuse_unenforced(fields)?;
-    for name in ["team_member_budget", "team_member_rpm_limit", "team_member_tpm_limit", "team_member_model_max_budget"] {
+    for name in ["team_member_budget", "team_member_rpm_limit", "team_member_tpm_limit", "team_member_model_max_budget"]
+    {
         if fields.peek(name).is_some() {
-            return Err(wrong(name, "nothing: single members have no limits of their own; give their keys or users one"));
+            return Err(wrong(
+                name,
+                "nothing: single members have no limits of their own; give their keys or users one",
+            ));
         }
     }
     fields.text("team_alias")?.set(&mut team.alias);
@@ -115,9 +122,7 @@ const LONE_PERIOD: &str = "budget_duration";
 fn refuse_unenforced(fields: &Fields) -> Result<(), GatewayError> {
     let found = UNENFORCED.iter().find(|(name, _)| fields.peek(name).is_some_and(|value| !is_empty(value)));
     match found {
-        Some((name, instead)) => {
-            Err(GatewayError::invalid(*name, format!("'{name}' is not supported: {instead}.")))
-        }
+        Some((name, instead)) => Err(GatewayError::invalid(*name, format!("'{name}' is not supported: {instead}."))),
         None => Ok(()),
     }
 }
@@ -179,9 +184,14 @@ fn period(name: &str, value: Value, before: Option<Period>, now: SystemTime) -> 
     if let Some(before) = before.filter(|before| before.text == text) {
         return Ok(before);
     }
-    let span = Span::parse(&text).map_err(|_| wrong(name, SPAN))?;
+    Span::parse(&text).map_err(|_| wrong(name, SPAN))?;
     let since = beginning(&text, now);
-    span.after(since).map(|_| Period { text, since }).ok_or_else(|| wrong(name, SPAN))
+    Ok(Period { text, since })
+}
+
+/// When a span of time ends that begins now.
+fn end_of(text: &str, now: SystemTime) -> Option<SystemTime> {
+    Some(Span::parse(text).ok()?.term(now, now).until)
 }
 
 /// When the first period begins. As in LiteLLM days begin at midnight UTC, weeks on Monday, and months on their first.
@@ -287,7 +297,7 @@ pub(super) fn bounds(
             "max_budget" | "soft_budget" => money(name, value)? > money(name, most)?,
             "tpm_limit" | "rpm_limit" | "max_parallel_requests" => count(name, value)? > count(name, most)?,
             "duration" | "budget_duration" => {
-                let end = |value: &Value| Span::parse(value.as_str()?).ok()?.after(now);
+                let end = |value: &Value| end_of(value.as_str()?, now);
                 value.as_str() == Some("-1") || end(value) > end(most)
             }
             _ => false,

@@ -1,7 +1,7 @@
 //! What makes, changes and ends keys.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -47,7 +47,7 @@ impl Managing<'_> {
                 Ok::<_, GatewayError>((edits, key))
             })
             .await?;
-        Purse::of_key(&made).set_here(self.accounts, spend, now);
+        Purse::of_key(&made).set_first(self.accounts, spend, now);
         self.actor.audit(&described("made", &made));
         Ok(self.told_once(&made, &plain))
     }
@@ -278,7 +278,8 @@ impl Managing<'_> {
             .await?;
         let purse = Purse::of_key(&caller.key);
         purse.set_here(self.accounts, to, now);
-        self.actor.audit(&format!("{}: what it has spent is {to} USD, after {before}", described("changed", &caller.key)));
+        self.actor
+            .audit(&format!("{}: what it has spent is {to} USD, after {before}", described("changed", &caller.key)));
         Ok(json!({
             "key_hash": caller.key.hash.to_string(),
             "spend": to,
@@ -290,7 +291,7 @@ impl Managing<'_> {
 }
 
 /// That nobody else has its alias, nor, if it is new, the key.
-fn is_free(key: &Key, itself: Option<&KeyHash>, roster: &Roster) -> Result<(), GatewayError> {
+pub(super) fn is_free(key: &Key, itself: Option<&KeyHash>, roster: &Roster) -> Result<(), GatewayError> {
     if itself.is_none() && roster.key(&key.hash).is_some() {
         return Err(exists("key", "Key already exists."));
     }
@@ -329,7 +330,8 @@ pub(super) fn random_key() -> String {
     let mut digest = Sha256::new();
     digest.update(uuid::Uuid::new_v4().as_bytes());
     digest.update(uuid::Uuid::new_v4().as_bytes());
-    let (random, _) = digest.finalize().as_slice().split_at_checked(24).map_or(([].into(), ()), |(random, _)| (random.to_vec(), ()));
+    let digest: [u8; 32] = digest.finalize().into();
+    let (random, _) = digest.split_at(24);
     format!("sk-{}", URL_SAFE_NO_PAD.encode(random))
 }
 
@@ -351,6 +353,6 @@ pub(super) fn listed<'a>(
     keys: impl Iterator<Item = &'a Arc<Caller>>,
 ) -> Vec<Map<String, Value>> {
     let mut keys: Vec<_> = keys.collect();
-    keys.sort_by(|one, other| (other.key.created_at, other.key.hash).cmp(&(one.key.created_at, one.key.hash)));
+    keys.sort_by_key(|caller| Reverse((caller.key.created_at, caller.key.hash)));
     keys.into_iter().map(|caller| managing.view().key(&caller.key)).collect()
 }

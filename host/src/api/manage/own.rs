@@ -59,18 +59,15 @@ pub(super) fn may_generate(actor: Actor<'_>, key: &mut Key, roster: &Roster) -> 
     };
     let own = caller.key.quota.budget.as_ref().map(|budget| budget.max);
     match own.filter(|own| budget.max > *own) {
-        Some(own) => Err(forbidden(format!("max_budget of a new key must be <= {own}, that of the key that makes it."))),
+        Some(own) => {
+            Err(forbidden(format!("max_budget of a new key must be <= {own}, that of the key that makes it.")))
+        }
         None => Ok(()),
     }
 }
 
 /// That a key is somebody's who may have it, in a team that there is and that it may be in.
-pub(super) fn may_hold(
-    actor: Actor<'_>,
-    key: &Key,
-    before: Option<&Key>,
-    roster: &Roster,
-) -> Result<(), GatewayError> {
+pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster: &Roster) -> Result<(), GatewayError> {
     let is_new_team = before.is_none_or(|before| before.team_id != key.team_id);
     let team = match &key.team_id {
         Some(id) if is_new_team => Some(roster.team(id).ok_or_else(|| {

@@ -47,6 +47,13 @@ impl<'a> Purse<'a> {
         Edit::SetSpend(Total { scope: self.scope.clone(), since: self.since(now), spent })
     }
 
+    /// The same of something new, of which nobody has heard yet.
+    pub(super) fn set_first(&self, accounts: &Accounts, spent: Money, now: SystemTime) {
+        if spent != Money::ZERO {
+            self.set_here(accounts, spent, now);
+        }
+    }
+
     /// The same, in this process: once the database has it.
     pub(super) fn set_here(&self, accounts: &Accounts, spent: Money, now: SystemTime) {
         accounts.limiter.set_spent(&self.scope, self.budget, spent, now);
