@@ -63,10 +63,10 @@ pub(super) async fn call(
         call.accounts.metrics.remaining().told(by, group, &answer.rate_limits);
     }
     response.headers_mut().extend(answer.rate_limits);
-    limits::tell(response.headers_mut(), entry);
     if let Some(overhead) = entry.mark_answered() {
         response.headers_mut().extend(respond::milliseconds(overhead).map(|overhead| (OVERHEAD, overhead)));
     }
+    limits::tell(response.headers_mut(), entry);
     if let Some(warnings) = answer.warnings {
         response.headers_mut().insert(WARNINGS, warnings);
     }

@@ -31,6 +31,7 @@ pub(crate) fn call() -> CallRecord {
             model: "gpt-4o".to_owned(),
         }),
         caller: Some(caller(1)),
+        charged: Default::default(),
         end_user: Some("eve".to_owned()),
         tags: vec!["a".to_owned()],
         session_id: Some("s1".to_owned()),
