@@ -49,7 +49,6 @@ pub(crate) fn call() -> CallRecord {
             input: Money::from_pico(1_000_000_000),
             output: Money::from_pico(500_000_000),
         }),
-        charged: crate::limits::Charges::new(),
         retries: 0,
         fallbacks: 0,
         failed: Vec::new(),
