@@ -2,6 +2,7 @@
 //! settled after it.
 
 mod claim;
+pub mod redis;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
