@@ -6,7 +6,7 @@ use http::{HeaderName, Request, Response, StatusCode};
 
 use super::reader::Reader;
 use super::upload::{Linger, Upload};
-use super::{Body, admit, respond, wishes};
+use super::{Body, admit, limits, respond, wishes};
 use crate::pipeline::{AnswerBody, GatewayError, Incoming, Pipeline};
 use crate::plugin::Operation;
 use crate::usage::Entry;
@@ -56,6 +56,7 @@ pub(super) async fn call(
     };
     response.body_mut().keep(slot);
     response.headers_mut().extend(answer.rate_limits);
+    limits::tell(response.headers_mut(), entry);
     if let Some(warnings) = answer.warnings {
         response.headers_mut().insert(WARNINGS, warnings);
     }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use crate::limits::Scope;
+use crate::limits::{Scope, Tab};
 use crate::money::Money;
 
 pub use access::Denied;
@@ -205,4 +205,6 @@ pub struct Caller {
     /// Everything that its calls count against and that has a limit or a record of its spend: the key, its user, its team
     /// and the whole gateway, each with its quota.
     pub scopes: Vec<(Scope, Quota)>,
+    /// Its accounts, once it has called; empty at first.
+    pub tab: Tab,
 }
