@@ -23,6 +23,7 @@ mod budgets;
 mod catch_all;
 mod cloud;
 mod credential;
+mod database;
 mod date;
 mod deployment;
 mod entry;
@@ -62,6 +63,7 @@ mod yaml;
 pub use aliases::Alias;
 pub use budgets::Budgets;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
+pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
@@ -117,6 +119,8 @@ pub struct Config {
     pub budgets: Arc<Budgets>,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
+    /// The database, and what is written to it.
+    pub store: StoreSettings,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -200,6 +204,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
     let redis = Redis::read(root, environment, report);
+    let store = StoreSettings::read(root, &origin, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
@@ -221,6 +226,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         general,
         budgets,
         redis,
+        store,
         health,
         load,
         logging,

@@ -28,6 +28,9 @@ impl Pipeline {
         entry.model = Some(request.model.clone());
         entry.streaming = request.streaming;
         let group = self.resolve_for(&request.model, entry)?;
+        if let Some(call) = &mut entry.call {
+            call.model_group = Some(group.group.name.clone());
+        }
         let refused = self.reserve(&request, &group, entry).await?;
         let mut journey = Journey::new(entry, &request);
         let first = match (request.fallbacks.mocked_failure, refused) {
