@@ -6,9 +6,8 @@ use super::known::{Rows, Support};
 use Support::{Honoured, NoEffect, NotYet, Python, Unguarded};
 
 const PROMPT_ROUTERS: Support = NotYet("routers that read the prompt are not supported yet");
-const PRICES: Support = Honoured("for cost-based-routing; spend is not computed yet");
 const BUDGETS: Support = Unguarded("budgets are not enforced yet");
-const COSTS: Support = NotYet("costs are not computed yet");
+const COSTS: Support = NotYet("nothing is billed in this way yet");
 const DATABASE: Support = NotYet("there is no database yet: no virtual keys, no users, no spend");
 const CALLBACKS: Support = NotYet("there are no callbacks yet");
 const CACHE: Support = NotYet("there is no response cache yet");
@@ -45,7 +44,8 @@ pub(super) const CREDENTIAL: Rows =
     &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
 
 /// AI-API's own section.
-pub(super) const AI_API: Rows = &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks")];
+pub(super) const AI_API: Rows =
+    &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks model_cost_map")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -64,7 +64,6 @@ pub(super) const LITELLM_PARAMS: Rows = &[
     ),
     (Honoured("where num_retries is not set"), "max_retries"),
     (Honoured("with router_settings.enable_tag_filtering"), "tags"),
-    (PRICES, "input_cost_per_token output_cost_per_token"),
     (NotYet("what a provider lacks is refused, or left out with drop_params"), "allowed_openai_params"),
     (
         Honoured("for plugins whose requests are signed for AWS"),
@@ -84,7 +83,7 @@ pub(super) const LITELLM_PARAMS: Rows = &[
     ),
     (BUDGETS, "max_budget budget_duration"),
     (GUARDRAILS, "guardrails"),
-    (COSTS, "tiered_pricing cache_read_input_token_cost cache_creation_input_token_cost search_context_cost_per_query"),
+    (Honoured(""), "tiered_pricing search_context_cost_per_query"),
     (CACHE, "cache caching ttl"),
     (NotYet("clients can't bring keys and addresses of their own"), "configurable_clientside_auth_params"),
     (NotYet("Azure OpenAI is not supported yet"), "api_version azure_ad_token tenant_id client_id client_secret"),
@@ -108,6 +107,7 @@ pub(super) const LITELLM_PARAMS_BY_PREFIX: &[(&str, Support)] = &[
     ("oci_", CLOUD),
     ("auto_router_", PROMPT_ROUTERS),
     ("complexity_router_", PROMPT_ROUTERS),
+    // Those that are known as prices were found before.
     ("input_cost_per_", COSTS),
     ("output_cost_per_", COSTS),
     ("cache_read_input_", COSTS),
@@ -121,8 +121,7 @@ pub(super) const MODEL_INFO: Rows = &[
         "id mode base_model max_tokens max_input_tokens max_output_tokens blocked allowed_fails allowed_fails_policy \
          cooldown_time",
     ),
-    (PRICES, "input_cost_per_token output_cost_per_token"),
-    (COSTS, "cache_read_input_token_cost cache_creation_input_token_cost"),
+    (Honoured(""), "tiered_pricing search_context_cost_per_query"),
     (Unguarded("access groups are not enforced yet"), "access_groups team_id"),
     (Unguarded("the model is served all the same"), "supported_environments"),
     (Honoured(""), "disable_background_health_check health_check_model health_check_timeout"),
@@ -251,7 +250,11 @@ pub(super) const LITELLM: Rows = &[
          default_key_generate_params key_generation_settings enable_redis_auth_cache budget_exceeded_status_code",
     ),
     (Python, "custom_provider_map pre_call_rules custom_prompt_dict"),
-    (COSTS, "cost_discount_config cost_margin_config model_cost custom_pricing"),
+    (Honoured(""), "cost_discount_config cost_margin_config"),
+    (
+        NotYet("set prices in model_list, or name a table in ai_api_settings.model_cost_map"),
+        "model_cost custom_pricing",
+    ),
     (GUARDRAILS, "guardrails enable_json_schema_validation banned_keywords_list blocked_user_list"),
     (
         NotYet("TLS to providers uses the system's certificates"),

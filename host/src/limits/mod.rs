@@ -10,7 +10,7 @@ pub use claim::{Amount, Claim};
 
 use crate::keys::Caller;
 use crate::money::Money;
-use crate::plugin::Usage;
+use crate::usage::Usage;
 
 /// Who something counts against.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

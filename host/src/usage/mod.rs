@@ -4,8 +4,15 @@ mod call;
 mod ledger;
 mod meter;
 mod record;
+mod settle;
+mod tally;
+mod terms;
+mod used;
 
 pub use call::CallEntry;
 pub use ledger::{Entry, Outcome, ServedBy};
 pub use meter::Meter;
 pub use record::{Books, CallRecord, Messages, Sink, TraceParent};
+pub use tally::Tally;
+pub use terms::Terms;
+pub use used::{Details, Image, Quality, SearchSize, Usage};
