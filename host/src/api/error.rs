@@ -13,11 +13,13 @@ use super::{Body, respond};
 use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, error_type};
-use crate::keys::Denied;
+use crate::keys::{AccountError, Barred, Denied};
 use crate::limits::Refused;
 use crate::pipeline::{GatewayError, no_deployment};
 use crate::plugin::{CallError, Failure, FailureKind};
 use crate::router::{Misfit, NoDeployment};
+use crate::store::StoreError;
+use crate::store::reports::ReportError;
 use crate::stream::data_frame;
 use crate::upstream::UpstreamError;
 use crate::usage::Entry;
@@ -65,9 +67,19 @@ fn public(error: &GatewayError) -> Public {
     let at = |status: u16, code: Option<&str>, param: &str, message: String| new(status, code, Some(param), message);
     match error {
         GatewayError::Auth(AuthError::WrongKey) => plain(401, Some("invalid_api_key"), error.to_string()),
+        GatewayError::Auth(AuthError::Barred(Barred::Expired(..))) => {
+            typed("expired_key", plain(401, Some("expired_key"), error.to_string()))
+        }
+        GatewayError::Auth(AuthError::Barred(_)) => {
+            typed("auth_error", plain(401, Some("key_blocked"), error.to_string()))
+        }
         GatewayError::Auth(AuthError::Unknown(_)) => plain(503, Some("database_unavailable"), error.to_string()),
         GatewayError::Auth(_) => plain(401, None, error.to_string()),
-        GatewayError::Denied(Denied::Route(_)) => plain(403, Some("route_not_allowed"), error.to_string()),
+        GatewayError::Denied(Denied::Route { .. }) => plain(403, Some("route_not_allowed"), error.to_string()),
+        GatewayError::Denied(Denied::AdminOnly { .. }) => {
+            typed("auth_error", plain(401, Some("admin_only"), error.to_string()))
+        }
+        GatewayError::Account(error) => of_account(error),
         GatewayError::Denied(Denied::Model { whose, .. }) => {
             at(403, Some(&format!("{whose}_model_access_denied")), "model", error.to_string())
         }
@@ -172,6 +184,13 @@ fn public(error: &GatewayError) -> Public {
             let message = format!("The configuration was not reloaded, the one in use stays: {errors}");
             plain(400, Some("invalid_configuration"), message)
         }
+        GatewayError::Report(ReportError::NoDatabase) => plain(400, Some("no_db_connection"), error.to_string()),
+        GatewayError::Report(ReportError::TooLong) => plain(400, Some("report_too_long"), error.to_string()),
+        GatewayError::Report(ReportError::TooSlow(_)) => plain(504, Some("report_timeout"), error.to_string()),
+        // How the database failed is the operator's business, and in the log.
+        GatewayError::Report(ReportError::Store(_)) => {
+            plain(503, Some("database_unavailable"), "The database can't be asked at the moment.".to_owned())
+        }
         GatewayError::Plugin { source: CallError::Failed(failure), .. } => of_failure(failure),
         GatewayError::Plugin { plugin, source: error @ CallError::Busy(_) } => {
             let message = format!("All instances of the plugin {plugin} are busy.");
@@ -187,6 +206,28 @@ fn public(error: &GatewayError) -> Public {
             plain(502, Some("plugin_failed"), format!("The plugin {plugin} failed this call: {}.", kind_of(source)))
         }
     }
+}
+
+/// What keys, users and teams can't be managed for.
+fn of_account(error: &AccountError) -> Public {
+    let said = |status: u16, code: &str, param: Option<&str>| new(status, Some(code), param, error.to_string());
+    match error {
+        AccountError::NoDatabase => typed("no_db_connection", said(500, "no_db_connection", None)),
+        AccountError::Store(StoreError::Conflict(_)) => said(400, "already_exists", None),
+        AccountError::Store(StoreError::Unavailable(_)) => {
+            soon(typed("no_db_connection", said(503, "database_unavailable", None)))
+        }
+        AccountError::Store(StoreError::Unreadable(_)) => said(500, "database_unreadable", None),
+        AccountError::NotFound { param, .. } => typed("not_found_error", said(404, "not_found", Some(param))),
+        AccountError::Exists { param, .. } => typed("bad_request_error", said(400, "already_exists", Some(param))),
+        AccountError::Forbidden(_) => said(403, "not_allowed", None),
+    }
+}
+
+/// With another type than that of its status.
+fn typed(kind: &str, mut public: Public) -> Public {
+    public.error.insert("type".to_owned(), Value::from(kind));
+    public
 }
 
 /// How a plugin broke, without its words: those go to the log.

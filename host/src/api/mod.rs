@@ -92,6 +92,9 @@ impl Gateway {
             cors::allow(response.headers_mut(), &origin);
         }
         entry.status = response.status().as_u16();
+        if response.status() == StatusCode::UNAUTHORIZED && entry.call.is_none() {
+            self.live.accounts.metrics.refused();
+        }
         if response.body().is_stream() {
             // The entry goes with the stream and is written when that ends.
             response.body_mut().attach(entry);
@@ -134,9 +137,9 @@ impl Gateway {
             }
             Endpoint::Health => health::check(&self.health, state, request.headers(), request.uri().query()).await,
             Endpoint::Router => Ok(router_page::show(&self.health, state, request.headers())),
-            Endpoint::Models => Ok(models::list(pipeline)),
-            Endpoint::Model(id) => models::one(pipeline, &id),
-            Endpoint::ModelInfo => Ok(models::info(pipeline)),
+            Endpoint::Models => Ok(models::list(pipeline, &principal)),
+            Endpoint::Model(id) => models::one(pipeline, &principal, &id),
+            Endpoint::ModelInfo => Ok(models::info(pipeline, &principal)),
             Endpoint::Plugins => Ok(plugins::list(state)),
             Endpoint::ReloadConfig => reload::config(&self.live).await,
             Endpoint::Metrics => Ok(metrics::text(&self.live, state)),
@@ -173,9 +176,9 @@ impl Gateway {
             true => Principal::Anyone,
             false => state.authenticator.authenticate(request.headers(), &self.live.accounts.directory).await?,
         };
-        let for_models = matches!(endpoint, Endpoint::Call { .. } | Endpoint::Models | Endpoint::Model(_));
         if !is_public {
-            principal.may_use(path, for_models)?;
+            let is_read = matches!(*request.method(), http::Method::GET | http::Method::HEAD) && endpoint.only_tells();
+            principal.may_use(path, endpoint.kind(), is_read)?;
         }
         Ok((endpoint, principal))
     }

@@ -8,7 +8,8 @@ use Support::{Honoured, NoEffect, NotYet, Python, Unguarded};
 const PROMPT_ROUTERS: Support = NotYet("routers that read the prompt are not supported yet");
 const BUDGETS: Support = Unguarded("budgets are not enforced yet");
 const COSTS: Support = NotYet("nothing is billed in this way yet");
-const DATABASE: Support = NotYet("there is no database yet: no virtual keys, no users, no spend");
+const MODELS_IN_DATABASE: Support = NotYet("models are in the configuration alone, not in the database");
+const KEYS: Support = NotYet("keys, users and teams have no defaults beside what they are made with");
 const CALLBACKS: Support = NotYet("there are no callbacks yet");
 const CACHE: Support = NotYet("there is no response cache yet");
 const ALERTS: Support = NotYet("there are no alerts yet");
@@ -45,7 +46,7 @@ pub(super) const CREDENTIAL: Rows =
 
 /// AI-API's own section.
 pub(super) const AI_API: Rows =
-    &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks model_cost_map")];
+    &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks redis_namespace model_cost_map")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -122,7 +123,8 @@ pub(super) const MODEL_INFO: Rows = &[
          cooldown_time",
     ),
     (Honoured(""), "tiered_pricing search_context_cost_per_query"),
-    (Unguarded("access groups are not enforced yet"), "access_groups team_id"),
+    (Honoured(""), "access_groups"),
+    (Unguarded("every key that may call the model may call it"), "team_id"),
     (Unguarded("the model is served all the same"), "supported_environments"),
     (Honoured(""), "disable_background_health_check health_check_model health_check_timeout"),
 ];
@@ -132,32 +134,36 @@ pub(super) const GENERAL: Rows = &[
     (
         Honoured(""),
         "master_key litellm_key_header_name max_request_size_mb max_response_size_mb always_include_stream_usage \
-         dangerously_permit_weak_or_unset_master_key",
+         dangerously_permit_weak_or_unset_master_key allow_requests_on_db_unavailable",
     ),
     (
         Honoured(""),
         "background_health_checks health_check_interval health_check_details health_check_concurrency \
          enable_health_check_routing",
     ),
-    (NoEffect("no spend logs are written"), "disable_spend_logs disable_spend_updates store_prompts_in_spend_logs"),
-    (NoEffect("no error logs are written to a database"), "disable_error_logs"),
     (
-        NoEffect("there are no spend logs to purge"),
-        "maximum_spend_logs_retention_period maximum_spend_logs_retention_interval \
-         maximum_spend_logs_cleanup_cron",
+        Honoured(""),
+        "database_url database_connection_pool_limit database_connection_timeout \
+         disable_spend_logs disable_spend_updates disable_error_logs store_prompts_in_spend_logs \
+         maximum_spend_logs_retention_period maximum_spend_logs_retention_interval",
+    ),
+    (
+        NoEffect("set maximum_spend_logs_retention_interval instead, without it old logs are purged once a day"),
+        "maximum_spend_logs_cleanup_cron",
+    ),
+    (NoEffect("the database is PostgreSQL or SQLite, by database_url"), "database_type database_args"),
+    (NoEffect("spend is written within half a second, many calls at a time"), "proxy_batch_write_at"),
+    (NoEffect("gateways never wait for each other's writes"), "use_redis_transaction_buffer"),
+    (
+        NoEffect("a budget begins anew at the moment that it should"),
+        "proxy_budget_rescheduler_min_time proxy_budget_rescheduler_max_time",
     ),
     (NoEffect("a call is always cancelled when its client leaves"), "cancel_on_disconnect"),
     (
         NoEffect("there are no keys to be cached"),
         "user_api_key_cache_ttl user_api_key_cache_max_size enable_redis_auth_cache",
     ),
-    (
-        DATABASE,
-        "database_url database_type database_args database_connection_pool_limit database_connection_timeout \
-         store_model_in_db proxy_batch_write_at proxy_budget_rescheduler_min_time \
-         proxy_budget_rescheduler_max_time allow_requests_on_db_unavailable supported_db_objects \
-         use_redis_transaction_buffer infer_model_from_keys",
-    ),
+    (MODELS_IN_DATABASE, "store_model_in_db supported_db_objects infer_model_from_keys"),
     (
         Python,
         "custom_auth custom_key_generate custom_sso custom_ui_sso_sign_in_handler post_call_rules \
@@ -200,12 +206,16 @@ pub(super) const GENERAL: Rows = &[
         "key_management_system key_management_settings use_google_kms google_kms_resource_name \
          use_azure_key_vault",
     ),
-    (REDIS, "coordination_redis"),
+    (Honoured("where router_settings has no redis_host and no redis_url"), "coordination_redis"),
+    (
+        Honoured("while the Redis that gateways count in can't be reached"),
+        "fail_closed_rate_limit_enforcement fail_closed_budget_enforcement",
+    ),
     (
         NoEffect("the master key is the only key, and may call every model"),
         "enforce_fallback_model_access disable_fallbacks_on_per_model_rate_limits",
     ),
-    (BUDGETS, "disable_budget_reservation fail_closed_rate_limit_enforcement max_budget budget_duration"),
+    (BUDGETS, "disable_budget_reservation max_budget budget_duration"),
     (NotYet("there are no pass-through routes yet"), "pass_through_endpoints pass_through_request_timeout"),
     (
         NotYet("there is no admin page yet"),
@@ -245,7 +255,7 @@ pub(super) const LITELLM: Rows = &[
          tag_budget_config",
     ),
     (
-        DATABASE,
+        KEYS,
         "default_internal_user_params default_team_params default_team_settings upperbound_key_generate_params \
          default_key_generate_params key_generation_settings enable_redis_auth_cache budget_exceeded_status_code",
     ),
@@ -287,7 +297,7 @@ pub(super) const ROUTER: Rows = &[
     (NotYet("calls have no priorities yet"), "default_priority polling_interval"),
     (Python, "plugins lowest_latency_logger"),
     (NoEffect("num_retries says how often a call is retried"), "default_max_retries"),
-    (REDIS, "redis_url redis_host redis_port redis_password redis_db redis_username redis_ssl"),
+    (Honoured(""), "redis_url redis_host redis_port redis_password redis_db redis_username redis_ssl"),
     (BUDGETS, "provider_budget_config"),
     (CACHE, "cache_responses cache_kwargs caching_groups"),
     (NoEffect("connections are pooled for all deployments"), "client_ttl"),

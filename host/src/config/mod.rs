@@ -22,6 +22,7 @@ mod base_url;
 mod catch_all;
 mod cloud;
 mod credential;
+mod database;
 mod date;
 mod deployment;
 mod entry;
@@ -42,6 +43,7 @@ mod params;
 mod plugin_limits;
 mod pricing;
 mod providers;
+mod redis;
 mod report;
 mod retirements;
 mod review;
@@ -60,6 +62,7 @@ mod yaml;
 
 pub use aliases::Alias;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
+pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use environment::Environment;
@@ -72,6 +75,7 @@ pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
 pub use plugin_limits::{PluginLimits, PluginLimitsTable};
 pub use providers::{Provider, Providers};
+pub use redis::{FailClosed, Redis, RedisAddress};
 pub use report::{Finding, Report, Severity};
 pub use retirements::{Retirement, Successor, retirement, successor};
 pub use root_path::RootPath;
@@ -113,6 +117,10 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// Where several gateways count together.
+    pub redis: Option<Redis>,
+    /// The database, and what is written to it.
+    pub store: StoreSettings,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -197,6 +205,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let providers = Providers::read(root, report);
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
+    let redis = Redis::read(root, environment, report);
+    let store = StoreSettings::read(root, &origin, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let costs = CostSettings::read(root, &origin, environment, report);
@@ -217,6 +227,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        redis,
+        store,
         health,
         load,
         logging,

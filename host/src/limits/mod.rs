@@ -4,9 +4,11 @@
 mod claim;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-pub use claim::{Amount, Claim};
+use smallvec::SmallVec;
+
+pub use claim::{Amount, Claim, End, NotTaken, Refusal, Shared, Standing, Standings, Ticket};
 
 use crate::keys::Caller;
 use crate::money::Money;
@@ -30,6 +32,9 @@ pub enum Scope {
     /// A provider: `router_settings.provider_budget_config`.
     Provider(Arc<str>),
 }
+
+/// Whom the cost of a call counts against, and since when it is counted for each: what the database adds it to.
+pub type Charges = SmallVec<[(Scope, Option<SystemTime>); 4]>;
 
 /// Looks after everybody's limits; outlives reloads.
 #[derive(Debug, Default)]
@@ -139,8 +144,9 @@ impl Limiter {
 // === impl Hold ===
 
 impl Hold {
-    /// The call is over: what it used counts, the rest is given back.
-    pub fn settle(self, spent: Spent) {
+    /// The call is over: what it used counts, the rest is given back. Tells whom it counts against.
+    pub fn settle(self, spent: Spent) -> Charges {
         let _ = spent;
+        Charges::new()
     }
 }

@@ -31,6 +31,9 @@ impl Pipeline {
             call.terms = request.terms;
         }
         let group = self.resolve_for(&request.model, entry)?;
+        if let Some(call) = &mut entry.call {
+            call.model_group = Some(group.group.name.clone());
+        }
         self.reserve(&request, &group, entry).await?;
         let mut journey = Journey::new(entry, &request);
         let first = match request.fallbacks.mocked_failure {

@@ -62,6 +62,7 @@ impl<'a> Journey<'a> {
     pub(super) async fn sleep(&mut self, wait: Duration) {
         tokio::time::sleep(wait).await;
         self.waited += wait;
+        self.entry.wait_for_upstream(wait);
     }
 
     /// Waits for `event`, at most `most`.
@@ -69,6 +70,7 @@ impl<'a> Journey<'a> {
         let began = Instant::now();
         let came = tokio::time::timeout(most, event).await;
         self.waited += began.elapsed();
+        self.entry.wait_for_upstream(began.elapsed());
         came.map_err(drop)
     }
 
@@ -81,6 +83,7 @@ impl<'a> Journey<'a> {
 
     /// An answer is here.
     pub(super) fn end(&mut self, answer: &mut Answer, route: &Route) {
+        self.entry.wait_for_upstream(answer.waited);
         self.entry.successor = answer.successor.take();
         if let (Some(by), true) = (&mut self.entry.served_by, self.entry.successor.is_some()) {
             by.model.clone_from(&route.model);
@@ -123,6 +126,7 @@ impl<'a> Journey<'a> {
         let kind = ending.kind.name();
         self.entry.meter = None;
         self.entry.charge_failed(ending.route, ending.spent);
+        self.entry.wait_for_upstream(ending.waited);
         self.entry.note_failed(&ending.route.target.deployment.id, kind, ending.spent);
         let consequence = match ending.consequence {
             Consequence::Exempt => None,
@@ -177,4 +181,6 @@ pub(super) struct Ending<'a> {
     pub(super) took: Duration,
     /// What the provider says that it used all the same.
     pub(super) spent: Option<Usage>,
+    /// How long the provider was waited for.
+    pub(super) waited: Duration,
 }

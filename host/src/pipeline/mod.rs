@@ -37,6 +37,7 @@ mod request;
 mod revision;
 mod toll;
 mod translated;
+mod waits;
 mod warnings;
 
 use std::sync::Arc;
@@ -58,6 +59,7 @@ use patience::Patience;
 pub use probe::Probed;
 pub use request::{Incoming, MAX_RETRIES, Wishes, waiting_time};
 pub use revision::Revision;
+use waits::Waits;
 
 /// Everything that a call needs. Made from a config once; calls in flight keep the one that they began with.
 #[derive(Debug)]
@@ -93,6 +95,7 @@ struct Call<'a> {
     terms: Terms,
     patience: Patience,
     meter: Option<&'a Meter>,
+    waits: &'a Waits,
 }
 
 impl Pipeline {

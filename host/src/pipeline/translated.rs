@@ -1,10 +1,12 @@
 //! A provider's stream on its way through its plugin: bytes in, canonical chunks out.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::bill::{self, Bill};
 use super::framing::decoder;
-use super::relay::{End, Piece, read_events};
+use super::relay::{End, Piece, UnderWay, read_events};
 use super::{Call, GatewayError, Patience};
 use crate::canonical::{ChunkView, carries_content};
 use crate::plugin::{Batch, Ending, Event, Exchange, Framing};
@@ -29,6 +31,8 @@ pub(super) struct Translated {
     framer: Framer,
     /// Something of the answer itself was there.
     has_content: bool,
+    /// How long the provider was waited for since its head came.
+    pub(super) waited: Duration,
 }
 
 /// Makes a client's events of canonical chunks, and reads what they say of the usage.
@@ -55,6 +59,7 @@ impl Translated {
             patience: call.patience,
             framer: Framer::new(call),
             has_content: false,
+            waited: Duration::ZERO,
         }
     }
 
@@ -63,8 +68,8 @@ impl Translated {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let read =
-            read_events(&mut self.source, (self.patience, self.has_content), &mut self.decoder, &mut self.events).await;
+        let under_way = UnderWay { patience: self.patience, begun: self.has_content, waited: &mut self.waited };
+        let read = read_events(&mut self.source, under_way, &mut self.decoder, &mut self.events).await;
         let read = match read {
             Ok(read) if read.is_end => return self.finish().await,
             Ok(read) => read,

@@ -234,9 +234,11 @@ proptest! {
             let cost = |usage: &Usage| price.cost(usage).unwrap().total;
             let before = cost(&usage);
             // What comes on top is text that no cache has.
-            prop_assert!(cost(&Usage { completion_tokens: usage.completion_tokens + more, ..usage }) >= before);
+            let longer = Usage { completion_tokens: usage.completion_tokens + more, ..usage };
+            prop_assert!(cost(&longer) >= before);
             let room = Usage { prompt_tokens: usage.prompt_tokens.max(usage.cache_read_tokens + usage.cache_write_tokens), ..usage };
-            prop_assert!(cost(&Usage { prompt_tokens: room.prompt_tokens + more, ..room }) >= cost(&room));
+            let longer = Usage { prompt_tokens: room.prompt_tokens + more, ..room };
+            prop_assert!(cost(&longer) >= cost(&room));
         }
     }
 

@@ -37,8 +37,14 @@ pub struct CallEntry {
     pub(super) is_settled: bool,
     /// Its usage is estimated, for the provider didn't say.
     pub is_estimated: bool,
+    /// The model group that the client's model stands for.
+    pub model_group: Option<String>,
     /// How long providers were waited for.
     pub upstream: Duration,
+    /// When its body was whole: what a client takes to send it is nobody's overhead.
+    pub received: Duration,
+    /// What the gateway itself added before the first byte of the answer.
+    pub overhead: Option<Duration>,
     /// Whose call it was at the caller's.
     pub end_user: Option<String>,
     /// The request's tags, and those of its key and team.
@@ -69,7 +75,10 @@ impl CallEntry {
             tally: Tally::default(),
             is_settled: false,
             is_estimated: false,
+            model_group: None,
             upstream: Duration::ZERO,
+            received: Duration::ZERO,
+            overhead: None,
             end_user: None,
             tags: Vec::new(),
             session_id: None,
@@ -82,9 +91,8 @@ impl CallEntry {
     /// The call is over.
     pub(super) fn end(self, entry: &mut Entry) {
         let usage = entry.used_by_all();
-        if let Some(hold) = self.hold {
-            hold.settle(Spent { usage, cost: self.cost.map(|cost| cost.total) });
-        }
+        let spent = Spent { usage, cost: self.cost.map(|cost| cost.total) };
+        let charged = self.hold.map(|hold| hold.settle(spent)).unwrap_or_default();
         if self.accounts.books.is_empty() {
             return;
         }
@@ -95,10 +103,12 @@ impl CallEntry {
             duration: entry.elapsed(),
             first_byte: entry.first_byte,
             upstream: self.upstream,
+            overhead: self.overhead,
             status: if entry.status == 0 { 499 } else { entry.status },
             outcome: entry.outcome,
             streaming: entry.streaming,
             model: entry.model.take(),
+            model_group: self.model_group,
             fallback: entry.group.take(),
             served_by: entry.served_by.take(),
             caller: self.caller,
@@ -109,6 +119,7 @@ impl CallEntry {
             usage,
             is_estimated: self.is_estimated,
             cost: self.cost,
+            charged,
             retries: entry.retries,
             fallbacks: entry.fallbacks,
             failed: std::mem::take(&mut entry.failed),

@@ -4,6 +4,8 @@ mod call;
 mod ledger;
 mod meter;
 mod record;
+#[cfg(test)]
+pub(crate) mod samples;
 mod settle;
 mod tally;
 mod terms;

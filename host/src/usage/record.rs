@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Outcome, ServedBy, Usage};
 use crate::keys::Caller;
+use crate::limits::Charges;
 use crate::plugin::Operation;
 use crate::prices::Cost;
 
@@ -23,6 +24,8 @@ pub struct CallRecord {
     pub first_byte: Option<Duration>,
     /// How much of `duration` went by while a provider was waited for.
     pub upstream: Duration,
+    /// What the gateway itself added before the first byte of the answer; `None`: there was no answer.
+    pub overhead: Option<Duration>,
     /// The status that the client got; 499 if it didn't wait for one.
     pub status: u16,
     /// How it ended.
@@ -31,6 +34,8 @@ pub struct CallRecord {
     pub streaming: bool,
     /// The model that the client named.
     pub model: Option<String>,
+    /// The model group which that stands for; `None`: there is no such model, or the caller may not have it.
+    pub model_group: Option<String>,
     /// The fallback that served it, if one did.
     pub fallback: Option<String>,
     /// The deployment that served it.
@@ -51,6 +56,8 @@ pub struct CallRecord {
     pub is_estimated: bool,
     /// What that costs, as far as it is known; `None`: it isn't at all, or nothing was used.
     pub cost: Option<Cost>,
+    /// Whom that counts against, and since when it is counted for them.
+    pub charged: Charges,
     /// Attempts after the first one of a model group.
     pub retries: u32,
     /// Fallbacks asked.

@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn two_halves_of_a_stream_are_the_stream() {
         let (mut first, mut second) = (Tally::default(), Tally::default());
-        [300, 400].map(|bytes| first.add(bytes));
-        [200, 500].map(|bytes| second.add(bytes));
+        [300, 400].into_iter().for_each(|bytes| first.add(bytes));
+        [200, 500].into_iter().for_each(|bytes| second.add(bytes));
         first.add_all(second);
         first.add_all(Tally::default());
         assert_eq!(first.tokens(), of(&[300, 400, 200, 500]));

@@ -1,9 +1,11 @@
 //! Whole configurations: what a file and an environment make together.
 
+mod database;
 mod deployment_routing;
 mod deployments;
 mod examples;
 mod files;
+mod redis;
 mod refusals;
 mod routing;
 mod successors;
