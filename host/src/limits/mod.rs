@@ -253,7 +253,7 @@ impl Limiter {
     }
 
     /// Takes claims, here and for all gateways.
-    async fn take(&self, mut demand: Demand, ask: &Ask<'_>, budgets: &Budgets) -> Result<Option<Part>, Refused> {
+    async fn take(&self, mut demand: Demand, ask: &Ask<'_>, budgets: &Budgets) -> Result<Option<Box<Part>>, Refused> {
         if demand.is_empty() {
             return Ok(None);
         }
@@ -272,7 +272,7 @@ impl Limiter {
             },
             None => demand.take(true, Instant::now(), ask.at),
         };
-        taken.map(Some).map_err(|refusal| refused(&demand, refusal, ask, budgets))
+        taken.map(|part| Some(Box::new(part))).map_err(|refusal| refused(&demand, refusal, ask, budgets))
     }
 }
 
