@@ -36,11 +36,11 @@ impl Term {
             Span::Months(months) => by_calendar(months.max(1), first, now),
         }
     }
+}
 
-    /// That of a key's, a user's or a team's budget; `None`: its text is no span of time.
-    pub fn of_period(period: &Period, now: SystemTime) -> Option<Self> {
-        Some(Self::of(Span::parse(&period.text).ok()?, period.since, now))
-    }
+/// That of a key's, a user's or a team's budget; `None`: its text is no span of time.
+pub fn term(period: &Period, now: SystemTime) -> Option<Term> {
+    Some(Term::of(Span::parse(&period.text).ok()?, period.since, now))
 }
 
 /// A first beginning for a period that nobody has begun: a Monday at midnight UTC, or the first of a month, so that `1d`,
