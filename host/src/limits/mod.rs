@@ -18,6 +18,7 @@ mod line;
 mod part;
 mod period;
 mod plan;
+pub mod redis;
 mod totals;
 
 #[cfg(test)]
