@@ -45,6 +45,7 @@ mod replay;
 mod reuse;
 mod router_page;
 mod slow_clients;
+mod spend_routes;
 mod stream;
 mod swap;
 mod trio;
