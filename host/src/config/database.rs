@@ -29,9 +29,6 @@ pub struct StoreSettings {
     pub connections: u32,
     /// How long the start waits for a server: `database_connection_timeout`, 60 s by default.
     pub connection_timeout: Duration,
-    /// A key that nobody knows is let in, without limits, while the database can't be asked:
-    /// `allow_requests_on_db_unavailable`.
-    pub allow_unknown_when_down: bool,
     /// A row for each call: not with `disable_spend_logs`.
     pub rows: bool,
     /// A row for calls that failed too: not with `disable_error_logs`.
@@ -75,7 +72,6 @@ impl StoreSettings {
         let section = root.map("general_settings", report);
         let get = |key: &str| section.as_ref().and_then(|section| section.get(key));
         let mut flag = |key: &str| get(key).and_then(|at| at.flag(report)).unwrap_or(false);
-        let allow_unknown_when_down = flag("allow_requests_on_db_unavailable");
         let [rows, error_rows, sums] =
             ["disable_spend_logs", "disable_error_logs", "disable_spend_updates"].map(|key| !flag(key));
         let prompts = flag("store_prompts_in_spend_logs");
@@ -88,7 +84,6 @@ impl StoreSettings {
             place: place(section.as_ref(), origin, environment, report),
             connections: connections.unwrap_or(10),
             connection_timeout: connection_timeout.unwrap_or(Duration::from_secs(60)),
-            allow_unknown_when_down,
             rows,
             error_rows,
             sums,

@@ -14,10 +14,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 mod aliases;
 mod at;
 mod base_url;
+mod budgets;
 mod catch_all;
 mod cloud;
 mod credential;
@@ -59,6 +61,7 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use budgets::Budgets;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
@@ -112,6 +115,8 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// Money that calls may cost.
+    pub budgets: Arc<Budgets>,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
     /// The database, and what is written to it.
@@ -204,6 +209,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
     let deployments = model_list::read(&context, report);
+    let budgets = Arc::new(Budgets::read(root, &deployments, report));
     let aliases = aliases::read(root, &deployments, report);
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
@@ -218,6 +224,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        budgets,
         redis,
         store,
         health,

@@ -64,15 +64,15 @@ fn what_is_no_database_is_an_error_that_does_not_show_it() {
 #[test]
 fn what_is_kept_of_calls_and_how_long_is_said_in_litellms_words() {
     let plain = settings("{}", &[]);
-    assert!(plain.rows && plain.error_rows && plain.sums && !plain.prompts && !plain.allow_unknown_when_down);
+    assert!(plain.rows && plain.error_rows && plain.sums && !plain.prompts);
     assert_eq!((plain.connections, plain.connection_timeout.as_secs(), plain.retention), (10, 60, None));
 
     let text = "general_settings: {disable_spend_logs: true, disable_error_logs: true, disable_spend_updates: true, \
-                store_prompts_in_spend_logs: true, allow_requests_on_db_unavailable: true, \
+                store_prompts_in_spend_logs: true, \
                 database_connection_pool_limit: 3, database_connection_timeout: 5, \
                 maximum_spend_logs_retention_period: 2w, maximum_spend_logs_retention_interval: '90'}";
     let said = settings(text, &[]);
-    assert!(!said.rows && !said.error_rows && !said.sums && said.prompts && said.allow_unknown_when_down);
+    assert!(!said.rows && !said.error_rows && !said.sums && said.prompts);
     assert_eq!((said.connections, said.connection_timeout.as_secs()), (3, 5));
     assert_eq!(said.retention, Some(Duration::from_secs(14 * 86_400)));
     assert_eq!(said.retention_interval, Duration::from_secs(90));
