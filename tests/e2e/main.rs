@@ -28,6 +28,7 @@ mod isolation;
 mod leaks;
 mod limits;
 mod load;
+mod management_shapes;
 mod matrix;
 mod memory_scan;
 mod model_names;

@@ -3,65 +3,71 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ai_api_e2e::{Answer, Builder, Gateway, Rng, TempDir};
+use ai_api_e2e::{Answer, Builder, Gateway, Postgres, Rng, TempDir};
 use serde_json::{Value, json};
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyPool, AssertSqlSafe};
 
 /// A day in ms.
-pub(super) const DAY: i64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
 
 /// The gateway, its database, and what was put there.
-pub(super) struct Ledger {
-    pub(super) gateway: Gateway,
-    pub(super) pool: AnyPool,
-    pub(super) calls: Vec<Call>,
+pub(crate) struct Ledger {
+    pub(crate) gateway: Gateway,
+    pub(crate) pool: AnyPool,
+    pub(crate) calls: Vec<Call>,
     /// Keeps the database, whichever it is.
     _database: Box<dyn Send>,
 }
 
 /// Where a test's database is.
-pub(super) struct Database {
-    pub(super) url: String,
-    pub(super) keep: Box<dyn Send>,
+pub(crate) struct Database {
+    pub(crate) url: String,
+    pub(crate) keep: Box<dyn Send>,
 }
 
 /// A call.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) id: String,
-    pub(super) started: i64,
-    pub(super) duration: i64,
-    pub(super) key: String,
-    pub(super) user: &'static str,
-    pub(super) team: &'static str,
-    pub(super) end_user: String,
-    pub(super) group: &'static str,
-    pub(super) model: &'static str,
-    pub(super) provider: &'static str,
-    pub(super) ok: bool,
+pub(crate) struct Call {
+    pub(crate) id: String,
+    pub(crate) started: i64,
+    pub(crate) duration: i64,
+    pub(crate) key: String,
+    pub(crate) user: &'static str,
+    pub(crate) team: &'static str,
+    pub(crate) end_user: String,
+    pub(crate) group: &'static str,
+    pub(crate) model: &'static str,
+    pub(crate) provider: &'static str,
+    pub(crate) ok: bool,
     /// Of the prompt and of the answer; `None`: nothing was used.
-    pub(super) tokens: Option<(i64, i64)>,
+    pub(crate) tokens: Option<(i64, i64)>,
     /// `None`: nobody knows a price, or nothing was used.
-    pub(super) spent: Option<i64>,
-    pub(super) tags: Vec<&'static str>,
-    pub(super) error: &'static str,
+    pub(crate) spent: Option<i64>,
+    pub(crate) tags: Vec<&'static str>,
+    pub(crate) error: &'static str,
 }
 
 /// A file of SQLite's, in a folder that goes with the test.
-pub(super) fn sqlite() -> Database {
+pub(crate) fn sqlite() -> Database {
     let folder = TempDir::new();
     Database { url: format!("sqlite://{}/spend.db", folder.path().display()), keep: Box::new(folder) }
 }
 
+/// A server of Postgres's, that goes with the test too.
+pub(crate) async fn postgres() -> Option<Database> {
+    let server = Postgres::start().await?;
+    Some(Database { url: server.url(), keep: Box::new(server) })
+}
+
 impl Ledger {
     /// With these calls.
-    pub(super) async fn with(database: Database, calls: Vec<Call>) -> Self {
+    pub(crate) async fn with(database: Database, calls: Vec<Call>) -> Self {
         Self::started(database, calls, Gateway::builder()).await
     }
 
     /// With these calls and settings.
-    pub(super) async fn started(database: Database, calls: Vec<Call>, builder: Builder) -> Self {
+    pub(crate) async fn started(database: Database, calls: Vec<Call>, builder: Builder) -> Self {
         let gateway = builder.set("general_settings", "database_url", json!(database.url)).start().await;
         install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(1).connect(&database.url).await.expect("a database");
@@ -71,12 +77,12 @@ impl Ledger {
     }
 
     /// An answer of the master key's.
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.gateway.client().get(path).await
     }
 
     /// A success of the master key's.
-    pub(super) async fn ok(&self, path: &str) -> Value {
+    pub(crate) async fn ok(&self, path: &str) -> Value {
         self.get(path).await.ok()
     }
 
@@ -90,7 +96,7 @@ impl Ledger {
                 "INSERT INTO calls (id, started, duration, key_hash, user_id, team_id, end_user, model_group, model, \
                  provider, outcome, status, prompt_tokens, completion_tokens, spent, tags, error, deployment, first_byte, \
                  upstream, operation, streaming, key_alias, organization_id, fallback, estimated, retries, fallbacks, \
-                 kind, session_id, client_ip) VALUES ({marks}, 5, 'chat-completions', 0, 'an alias', '', '', 0, 0, 0, '', \
+                 kind, session_id, client_ip) VALUES ({marks}, 5, '/v1/chat/completions', 0, 'an alias', '', '', 0, 0, 0, '', \
                  'a session', '127.0.0.1')"
             );
             let query = sqlx::query(AssertSqlSafe(sql))
@@ -163,7 +169,7 @@ fn sums<'a>(calls: impl Iterator<Item = (&'a Call, Vec<&'a str>)>) -> BTreeMap<V
 }
 
 /// The day of a moment, as text.
-pub(super) fn day_of(ms: i64) -> String {
+pub(crate) fn day_of(ms: i64) -> String {
     // Howard Hinnant's days-to-civil.
     let days = ms.div_euclid(DAY) + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -176,18 +182,18 @@ pub(super) fn day_of(ms: i64) -> String {
 }
 
 /// The beginning of the day that many days ago.
-pub(super) fn days_ago(days: i64) -> i64 {
+pub(crate) fn days_ago(days: i64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64;
     (now.div_euclid(DAY) - days) * DAY
 }
 
 /// A key's hash that is no key's.
-pub(super) fn key(number: usize) -> String {
+pub(crate) fn key(number: usize) -> String {
     format!("{number:064x}")
 }
 
 /// What a number of dollars looks like: the float that is nearest to the exact one.
-pub(super) fn usd(pico: i128) -> Value {
+pub(crate) fn usd(pico: i128) -> Value {
     let sign = if pico < 0 { "-" } else { "" };
     let text = format!("{sign}{}.{:012}", pico.abs() / 1_000_000_000_000, pico.abs() % 1_000_000_000_000);
     let nearest = json!(text.parse::<f64>().expect("a number"));
@@ -197,7 +203,7 @@ pub(super) fn usd(pico: i128) -> Value {
 
 /// Calls of several days, keys, users, teams and models. Their costs have no end in binary, and reach from fractions of a
 /// millionth to thousands of dollars.
-pub(super) fn calls(count: usize) -> Vec<Call> {
+pub(crate) fn calls(count: usize) -> Vec<Call> {
     const MODELS: [(&str, &str, &str); 4] = [
         ("fast", "gpt-4o-mini", "openai"),
         ("good", "gpt-4o", "openai"),
