@@ -47,6 +47,7 @@ mod reuse;
 mod router_page;
 mod slow_clients;
 mod spend_routes;
+mod store;
 mod stream;
 mod swap;
 mod trio;
