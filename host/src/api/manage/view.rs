@@ -14,14 +14,14 @@ use crate::keys::{Budget, Key, Quota, Rates, Roster, Team, User};
 
 /// What answers are made from.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    pub(super) accounts: &'a Accounts,
-    pub(super) now: SystemTime,
+pub(in crate::api) struct View<'a> {
+    pub(in crate::api) accounts: &'a Accounts,
+    pub(in crate::api) now: SystemTime,
 }
 
 impl View<'_> {
     /// A key. Its `token` is its hash.
-    pub(super) fn key(&self, key: &Key) -> Map<String, Value> {
+    pub(in crate::api) fn key(&self, key: &Key) -> Map<String, Value> {
         let purse = Purse::of_key(key);
         let mut view = object(json!({
             "token": key.hash.to_string(),
@@ -65,7 +65,7 @@ impl View<'_> {
     }
 
     /// A user.
-    pub(super) fn user(&self, user: &User, roster: &Roster) -> Map<String, Value> {
+    pub(in crate::api) fn user(&self, user: &User, roster: &Roster) -> Map<String, Value> {
         let purse = Purse::of_user(user);
         let mut teams: Vec<&str> = roster.teams_of(&user.id).map(|team| team.id.as_str()).collect();
         teams.sort_unstable();
@@ -136,7 +136,7 @@ impl View<'_> {
 }
 
 /// As LiteLLM writes times.
-pub(super) fn moment(time: SystemTime) -> String {
+pub(in crate::api) fn moment(time: SystemTime) -> String {
     let time = OffsetDateTime::from(time);
     // To the microsecond, for Python reads no more.
     let time = time.replace_nanosecond(time.microsecond() * 1000).unwrap_or(time);
