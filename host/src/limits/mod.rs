@@ -34,7 +34,8 @@ use tokio::time::Instant;
 pub use claim::{Amount, Claim, End, NotTaken, Refusal, Shared, Standing, Standings, Ticket};
 pub use hold::Hold;
 pub use line::Allowance;
-pub use period::{BadSpan, Span, Term, term};
+pub use period::Term;
+pub(crate) use period::usual_beginning;
 pub use plan::Tab;
 
 use crate::config::{Budgets, FailClosed};

@@ -1,6 +1,7 @@
 //! Money.
 
 use super::*;
+use crate::keys::Span;
 use crate::limits::Allowance;
 use crate::store::Total;
 
