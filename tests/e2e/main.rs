@@ -44,6 +44,7 @@ mod reload;
 mod replay;
 mod reuse;
 mod router_page;
+mod shared_limits;
 mod slow_clients;
 mod stream;
 mod swap;
