@@ -19,6 +19,7 @@ mod part;
 mod period;
 mod plan;
 pub mod redis;
+mod span;
 mod totals;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use line::Allowance;
 pub(crate) use period::usual_beginning;
 pub use period::{Term, term};
 pub use plan::Tab;
+pub use span::{NotASpan, Span};
 
 use crate::config::{Budgets, FailClosed};
 use crate::keys::Caller;

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::keys::{Period, Span};
+use super::Span;
+use crate::keys::Period;
 
 /// 1970-01-05, the first Monday of computers.
 const MONDAY: Duration = Duration::from_secs(4 * 86_400);
