@@ -11,6 +11,7 @@ use crate::keys::Directory;
 use crate::limits::Limiter;
 use crate::spend::{self, Writer};
 use crate::store::{self, Database, Kind, Store};
+use crate::telemetry::metrics::Metrics;
 use crate::usage::{Books, Sink};
 
 /// How often what others have spent is read.
@@ -33,6 +34,8 @@ pub struct Accounts {
     pub limiter: Arc<Limiter>,
     /// Who is told of calls that are over.
     pub books: Arc<Books>,
+    /// What is counted of calls.
+    pub metrics: Arc<Metrics>,
     /// Writes what calls have cost, if there is a database and anything is to be written.
     pub spend: Option<Arc<Writer>>,
 }
@@ -43,23 +46,29 @@ impl Accounts {
     /// # Errors
     /// The configuration names a database that can't be opened.
     pub async fn open(config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
-        let settings = &config.store;
-        let Some(database) = database(settings).await?.map(Arc::new) else { return Ok(Self::default()) };
+        let mut accounts = Self::default();
+        if let Some(database) = database(&config.store).await? {
+            accounts.keep_in(Arc::new(database), &config.store).await?;
+        }
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(accounts.metrics.clone())];
+        if let Some(spend) = &accounts.spend {
+            sinks.push(Box::new(spend.clone()));
+        }
+        accounts.books = Arc::new(Books::new(sinks));
+        Ok(accounts)
+    }
+
+    /// Reads who there is and what they have spent, and keeps both in this database.
+    async fn keep_in(&mut self, database: Arc<Database>, settings: &StoreSettings) -> anyhow::Result<()> {
         let store: Arc<dyn Store> = database.clone();
-        let limiter = Arc::new(Limiter::default());
-        limiter.know(&store.totals().await.context("can't read from the database what is spent")?);
+        self.directory = Directory::open(store.clone()).await.context("can't read the keys in the database")?;
+        self.limiter.know(&store.totals().await.context("can't read from the database what is spent")?);
         let reread = if database.kind() == Kind::Sqlite { REREAD_FILE } else { REREAD };
-        let spend = Writer::start(store.clone(), limiter.clone(), settings, reread);
+        self.spend = Some(Writer::start(store.clone(), self.limiter.clone(), settings, reread));
         tokio::spawn(spend::keep_tidy(database.clone(), settings.clone()));
-        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(spend.clone())];
-        Ok(Self {
-            directory: Directory::open(store.clone()).await?,
-            store: Some(store),
-            database: Some(database),
-            limiter,
-            books: Arc::new(Books::new(sinks)),
-            spend: Some(spend),
-        })
+        self.store = Some(store);
+        self.database = Some(database);
+        Ok(())
     }
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.

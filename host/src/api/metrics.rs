@@ -15,6 +15,7 @@ pub(super) fn text(live: &Live, state: &State) -> Response<Body> {
     plugin_metrics::register(&mut registry, state);
     load_metrics::register(&mut registry, &live.admission, &live.connections);
     router_metrics::register(&mut registry, state);
+    live.accounts.metrics.register(&mut registry);
     let mut text = String::new();
     // Writing to a text never fails.
     let _ = encode(&mut text, &registry);

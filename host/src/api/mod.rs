@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod home;
 mod inference;
+mod limits;
 mod load_metrics;
 mod manage;
 mod metrics;
@@ -92,6 +93,9 @@ impl Gateway {
             cors::allow(response.headers_mut(), &origin);
         }
         entry.status = response.status().as_u16();
+        if response.status() == StatusCode::UNAUTHORIZED && entry.call.is_none() {
+            self.live.accounts.metrics.refused();
+        }
         if response.body().is_stream() {
             // The entry goes with the stream and is written when that ends.
             response.body_mut().attach(entry);

@@ -1,5 +1,7 @@
 //! Answers, and the headers that all of them have.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
@@ -92,9 +94,8 @@ pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
     tell(CALL_ID, call_id.clone());
     tell(REQUEST_ID, call_id);
     if let Some(by) = &entry.served_by {
-        let micros = entry.elapsed().as_micros();
         tell(MODEL_ID, text(&by.deployment));
-        tell(DURATION, text(&format!("{}.{:03}", micros / 1000, micros % 1000)));
+        tell(DURATION, milliseconds(entry.elapsed()));
         tell(MODEL_GROUP, text(entry.group.as_ref().or(entry.model.as_ref()).map_or("", String::as_str)));
         tell(RETRIES, Some(count(entry.retries)));
         tell(FALLBACKS, Some(count(entry.fallbacks)));
@@ -104,6 +105,12 @@ pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
             tell(FAILED, text(&failed.join(", ")));
         }
     }
+}
+
+/// A time, to the microsecond.
+pub(super) fn milliseconds(time: Duration) -> Option<HeaderValue> {
+    let micros = time.as_micros();
+    HeaderValue::from_str(&format!("{}.{:03}", micros / 1000, micros % 1000)).ok()
 }
 
 /// A number that is 0 mostly.

@@ -47,8 +47,7 @@ impl Endpoint {
             Self::Call { .. } => RouteKind::Call,
             Self::Models | Self::Model(_) | Self::ModelInfo => RouteKind::Models,
             Self::Manage(route) => route.kind(),
-            Self::Spend(route) if route.is_for_models() => RouteKind::Models,
-            Self::Spend(_) => RouteKind::Spend,
+            Self::Spend(route) => route.kind(),
             _ => RouteKind::Gateway,
         }
     }

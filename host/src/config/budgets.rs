@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::at::At;
 use super::deployment::Deployment;
 use super::report::Report;
-use crate::limits::{Allowance, Span};
+use crate::keys::Span;
+use crate::limits::{Allowance, usual_beginning};
 use crate::money::Money;
 
 /// Budgets, and how they are looked at.
@@ -70,6 +71,18 @@ impl Budgets {
     }
 }
 
+impl Budgets {
+    /// Whether there is any.
+    pub fn are_any(&self) -> bool {
+        self.gateway.is_some() || self.are_of_deployments()
+    }
+
+    /// Whether any deployment, or any provider, has one.
+    pub fn are_of_deployments(&self) -> bool {
+        !self.deployments.is_empty() || !self.providers.is_empty()
+    }
+}
+
 /// `provider_budget_config: {openai: {budget_limit: 10, time_period: 1d}}`; LiteLLM takes `max_budget` and
 /// `budget_duration` there too.
 fn of_providers(root: &At<'_>, report: &mut Report) -> BTreeMap<String, Allowance> {
@@ -96,7 +109,7 @@ pub(super) fn allowance(max: Option<At<'_>>, period: Option<At<'_>>, report: &mu
         Some(at) => Some(span(&at, report)?),
         None => None,
     };
-    Some(Allowance { max, period: period.map(|span| (span, span.usual_beginning())) })
+    Some(Allowance { max, period: period.map(|span| (span, usual_beginning(span))) })
 }
 
 /// US dollars.
@@ -108,16 +121,11 @@ fn money(at: &At<'_>, report: &mut Report) -> Option<Money> {
 /// `30s`, `24h`, `30d`, `1mo`.
 fn span(at: &At<'_>, report: &mut Report) -> Option<Span> {
     let text = at.text(report)?;
-    match Span::parse(&text) {
-        Ok(span) => Some(span),
-        Err(_) => at.expected("a length of time like 30s, 5m, 24h, 7d or 1mo", report),
-    }
+    Span::parse(&text).ok().or_else(|| at.expected("a span of time such as 30s, 5m, 24h, 7d or 1mo", report))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::yaml;
     use super::*;
 
@@ -143,7 +151,7 @@ mod tests {
         assert_eq!(findings, Vec::<String>::new());
         let gateway = budgets.gateway.expect("there is one");
         assert_eq!(gateway.max.to_string(), "12.5");
-        assert_eq!(gateway.period.expect("it has one").0, Span::Fixed(Duration::from_secs(30 * 86_400)));
+        assert_eq!(gateway.period.expect("it has one").0, Span::Seconds(30 * 86_400));
         assert_eq!((budgets.exceeded_status, budgets.reserves), (429, false));
         assert_eq!(budgets.providers["openai"].max, Money::from_pico(1));
         assert_eq!(budgets.providers["groq"].period, None);
@@ -158,7 +166,7 @@ mod tests {
             ("litellm_settings: {max_budget: 1}\n\n", ""),
             (
                 "litellm_settings:\n  max_budget: 1\n  budget_duration: fortnight\n",
-                "config.yml:3: litellm_settings.budget_duration: expected a length of time",
+                "config.yml:3: litellm_settings.budget_duration: expected a span of time",
             ),
             (
                 "litellm_settings:\n  budget_exceeded_status_code: 200\n",

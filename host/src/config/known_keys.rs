@@ -10,7 +10,8 @@ const PRICES: Support = Honoured("for cost-based-routing; spend is not computed 
 const BUDGETS: Support = Unguarded("budgets of tags, of end users and of users in general are not enforced");
 const COSTS: Support = NotYet("costs are not computed yet");
 const MODELS_IN_DATABASE: Support = NotYet("models are in the configuration alone, not in the database");
-const KEYS: Support = NotYet("keys, users and teams have no defaults beside what they are made with");
+const KEYS: Support =
+    NotYet("what keys, users and teams have is in the default_…_params and upperbound_key_generate_params alone");
 const CALLBACKS: Support = NotYet("there are no callbacks yet");
 const CACHE: Support = NotYet("there is no response cache yet");
 const ALERTS: Support = NotYet("there are no alerts yet");
@@ -256,10 +257,10 @@ pub(super) const LITELLM: Rows = &[
          tag_budget_config",
     ),
     (
-        KEYS,
-        "default_internal_user_params default_team_params default_team_settings upperbound_key_generate_params \
-         default_key_generate_params key_generation_settings enable_redis_auth_cache",
+        Honoured(""),
+        "default_internal_user_params default_team_params upperbound_key_generate_params default_key_generate_params",
     ),
+    (KEYS, "default_team_settings key_generation_settings enable_redis_auth_cache"),
     (Python, "custom_provider_map pre_call_rules custom_prompt_dict"),
     (COSTS, "cost_discount_config cost_margin_config model_cost custom_pricing"),
     (GUARDRAILS, "guardrails enable_json_schema_validation banned_keywords_list blocked_user_list"),

@@ -33,6 +33,7 @@ mod general;
 mod headers;
 mod health;
 mod include;
+mod key_defaults;
 mod known;
 mod known_keys;
 mod load;
@@ -70,6 +71,7 @@ pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
 pub use health::{DeploymentHealth, HealthChecks, Probe};
+pub use key_defaults::KeyDefaults;
 pub use load::{AdmissionLimits, ClientLimits, Load};
 pub use models::{Capabilities, ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
@@ -115,12 +117,14 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
-    /// The database, and what is written to it.
-    pub store: StoreSettings,
     /// Money that calls may cost.
     pub budgets: Arc<Budgets>,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
+    /// What keys, users and teams get that nobody says.
+    pub key_defaults: KeyDefaults,
+    /// The database, and what is written to it.
+    pub store: StoreSettings,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -203,8 +207,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let providers = Providers::read(root, report);
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
-    let store = StoreSettings::read(root, &origin, environment, report);
     let redis = Redis::read(root, environment, report);
+    let store = StoreSettings::read(root, &origin, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
@@ -214,6 +218,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
     let health = HealthChecks::read(root, report);
+    let key_defaults = KeyDefaults::read(root, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
@@ -224,9 +229,10 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
-        store,
         budgets,
         redis,
+        store,
+        key_defaults,
         health,
         load,
         logging,

@@ -41,9 +41,9 @@ impl Hold {
         Self { limiter, plan, budgets, at, gateway, model: Lines::new(), own: None, of_fallback: None, pays: false }
     }
 
-    /// Takes what the call may come to of the caller's limits, those of the model among them.
-    pub(super) async fn enter(&mut self, ask: &Ask<'_>) -> Result<(), Refused> {
-        let model = self.lines_of_model(ask);
+    /// Takes what the call may come to of the caller's limits, with those of the model or without.
+    pub(super) async fn enter(mut self, ask: &Ask<'_>, with_model: bool) -> Result<Self, Refused> {
+        let model = if with_model { self.lines_of_model(ask) } else { Lines::new() };
         let mut demand = Demand::default();
         self.add_money(&mut demand, &ask.estimate, &model);
         demand.rates(self.owners(), &ask.estimate);
@@ -51,7 +51,7 @@ impl Hold {
         self.own = self.limiter.take(demand, ask, &self.budgets).await?;
         self.pays = !is_free(&ask.estimate);
         self.model = model;
-        Ok(())
+        Ok(self)
     }
 
     /// Another model is asked: its limits take the place of those of the one before. What was asked of that one stays

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use smallvec::SmallVec;
 
 use super::account::Account;
-use super::{Scope, Span, Term};
-use crate::keys::{Budget, Quota, Rates};
+use super::{Scope, Term};
+use crate::keys::{Budget, Quota, Rates, Span};
 use crate::money::Money;
 
 /// Lines of one call.
@@ -82,7 +82,7 @@ impl Allowance {
 
     /// The period that holds.
     pub fn term(&self, at: SystemTime) -> Option<Term> {
-        self.period.map(|(span, first)| span.term(first, at))
+        self.period.map(|(span, first)| Term::of(span, first, at))
     }
 
     /// When it began.

@@ -18,6 +18,7 @@ mod line;
 mod part;
 mod period;
 mod plan;
+pub mod redis;
 mod totals;
 
 #[cfg(test)]
@@ -33,7 +34,8 @@ use tokio::time::Instant;
 pub use claim::{Amount, Claim, End, NotTaken, Refusal, Shared, Standing, Standings, Ticket};
 pub use hold::Hold;
 pub use line::Allowance;
-pub use period::{BadSpan, Span, Term, term};
+pub use period::Term;
+pub(crate) use period::usual_beginning;
 pub use plan::Tab;
 
 use crate::config::{Budgets, FailClosed};
@@ -205,6 +207,15 @@ impl fmt::Display for Rate {
     }
 }
 
+// === impl Refused ===
+
+impl Refused {
+    /// Whether it is a limit of one model only: another model may be asked.
+    pub fn is_of_model(&self) -> bool {
+        matches!(self, Self::Rate { scope: Scope::Model(..), .. } | Self::Budget { scope: Scope::Model(..), .. })
+    }
+}
+
 // === impl Limiter ===
 
 impl Limiter {
@@ -225,15 +236,25 @@ impl Limiter {
     ///
     /// # Errors
     /// A limit stands against it.
-    pub async fn admit(self: &Arc<Self>, ask: Ask<'_>, budgets: &Arc<Budgets>) -> Result<Hold, Refused> {
+    pub async fn admit(self: &Arc<Self>, ask: &Ask<'_>, budgets: &Arc<Budgets>) -> Result<Hold, Refused> {
+        self.hold(ask, budgets).enter(ask, true).await
+    }
+
+    /// The same but for the limits of the model, as another one shall serve the call.
+    ///
+    /// # Errors
+    /// A limit stands against it.
+    pub async fn admit_without_model(self: &Arc<Self>, ask: &Ask<'_>, budgets: &Arc<Budgets>) -> Result<Hold, Refused> {
+        self.hold(ask, budgets).enter(ask, false).await
+    }
+
+    fn hold(self: &Arc<Self>, ask: &Ask<'_>, budgets: &Arc<Budgets>) -> Hold {
         let plan = ask.caller.map(|caller| caller.tab.plan(caller, &self.counters).clone());
-        let mut hold = Hold::new(self.clone(), plan, budgets.clone(), ask.at);
-        hold.enter(&ask).await?;
-        Ok(hold)
+        Hold::new(self.clone(), plan, budgets.clone(), ask.at)
     }
 
     /// Takes claims, here and for all gateways.
-    async fn take(&self, demand: Demand, ask: &Ask<'_>, budgets: &Budgets) -> Result<Option<Part>, Refused> {
+    async fn take(&self, mut demand: Demand, ask: &Ask<'_>, budgets: &Budgets) -> Result<Option<Part>, Refused> {
         if demand.is_empty() {
             return Ok(None);
         }
@@ -244,7 +265,7 @@ impl Limiter {
                     part.shared_by(sharing.counters.clone(), ticket, standings);
                     part
                 }),
-                Err(NotTaken::Refused(refusal)) => Err((demand, refusal)),
+                Err(NotTaken::Refused(refusal)) => Err(refusal),
                 Err(NotTaken::Unreachable) if demand.may_not_fail(sharing.fails_closed) => {
                     return Err(Refused::Unknown);
                 }
@@ -252,7 +273,7 @@ impl Limiter {
             },
             None => demand.take(true, Instant::now(), ask.at),
         };
-        taken.map(Some).map_err(|(demand, refusal)| refused(&demand, refusal, ask, budgets))
+        taken.map(Some).map_err(|refusal| refused(&demand, refusal, ask, budgets))
     }
 }
 

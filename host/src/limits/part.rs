@@ -94,7 +94,7 @@ impl Demand {
     }
 
     /// Takes all of it in this process, or nothing; with `bound`, if no limit stands against it.
-    pub(super) fn take(self, bound: bool, now: Instant, at: SystemTime) -> Result<Part, (Self, Refusal)> {
+    pub(super) fn take(&mut self, bound: bool, now: Instant, at: SystemTime) -> Result<Part, Refusal> {
         // The locks of all accounts, always in the same order: nobody sees half of what is taken, and nobody waits for
         // somebody who waits for him.
         let mut order: SmallVec<[usize; 6]> = (0..self.lines.len()).collect();
@@ -122,8 +122,7 @@ impl Demand {
             }
         }
         if let Some(refusal) = refused {
-            drop(states);
-            return Err((self, refusal));
+            return Err(refusal);
         }
         let (mut seconds, mut standings) = (SmallVec::new(), Standings::new());
         for (claim, owner) in self.claims.iter().zip(&self.owners) {
@@ -143,9 +142,9 @@ impl Demand {
             standings.push(Standing { used: used(state, claim, now), resets_in });
         }
         drop(states);
-        let Self { lines: own, claims, owners } = self;
+        let Self { claims, owners, .. } = std::mem::take(self);
         Ok(Part {
-            lines: own,
+            lines,
             claims: claims.into_iter().collect(),
             owners,
             seconds,

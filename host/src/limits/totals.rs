@@ -1,11 +1,12 @@
 //! What the database knows of the same money, and what others ask of it.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
 use super::{Allowance, Limiter, Scope};
-use crate::keys::Budget;
+use crate::keys::{Budget, Caller};
 use crate::money::Money;
 use crate::store::Total;
 
@@ -37,6 +38,13 @@ impl Limiter {
     pub fn spent(&self, scope: &Scope, budget: Option<&Budget>, at: SystemTime) -> Money {
         let since = budget.map(Allowance::of).and_then(|allowance| allowance.since(at));
         self.counters.find(scope).map_or(Money::ZERO, |account| Money::from_pico(account.lock().spent(since)))
+    }
+
+    /// What a caller's key has spent, in the period that holds at `at`.
+    pub fn key_spend(&self, caller: &Arc<Caller>, at: SystemTime) -> Money {
+        let plan = caller.tab.plan(caller, &self.counters);
+        let key = plan.owners.iter().find(|line| matches!(line.scope(), Scope::Key(_)));
+        key.map_or(Money::ZERO, |line| Money::from_pico(line.account.lock().spent(line.since(at))))
     }
 
     /// Somebody has spent so much from now on: `/key/{key}/reset_spend`, or `spend` in an update. The database is told by

@@ -1,6 +1,7 @@
 //! What goes back to the client.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_stream::stream;
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct Answer {
     pub rate_limits: HeaderMap,
     /// What the provider says that it used, as far as it is known now.
     pub(super) spent: Option<Usage>,
+    /// How long its provider was waited for until now.
+    pub(super) waited: Duration,
     /// `old model -> its successor`, where the successor answered.
     pub(super) successor: Option<String>,
 }
@@ -68,6 +71,7 @@ impl StreamReply {
     ) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
         Box::pin(stream! {
             let Self { mut first, mut end, mut relay, mut flight, mut continuation } = self;
+            let mut accounted = relay.as_ref().map_or(Duration::ZERO, Relay::waited);
             entry.mark_first_byte();
             if let Some(continuation) = &mut continuation {
                 first = continuation.pass(first);
@@ -75,7 +79,10 @@ impl StreamReply {
             yield first;
             while end.is_none() {
                 let Some(under_way) = &mut relay else { break };
-                match under_way.next().await {
+                let next = under_way.next().await;
+                entry.wait_for_upstream(under_way.waited().saturating_sub(accounted));
+                accounted = under_way.waited();
+                match next {
                     Ok(piece) => {
                         entry.usage = piece.usage.or(entry.usage);
                         end = piece.end;
@@ -103,6 +110,7 @@ impl StreamReply {
                         match (resumed, &mut continuation) {
                             (Some(reply), Some(continuation)) => {
                                 (end, relay, flight) = (reply.end, reply.relay, reply.flight);
+                                accounted = relay.as_ref().map_or(Duration::ZERO, Relay::waited);
                                 let bytes = continuation.pass(reply.first);
                                 if !bytes.is_empty() {
                                     yield bytes;
@@ -135,6 +143,7 @@ impl Answer {
             warnings: None,
             rate_limits: HeaderMap::new(),
             spent: None,
+            waited: Duration::ZERO,
             successor: None,
         }
     }
@@ -145,6 +154,7 @@ impl Answer {
             warnings: None,
             rate_limits: HeaderMap::new(),
             spent: None,
+            waited: Duration::ZERO,
             successor: None,
         }
     }

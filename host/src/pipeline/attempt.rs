@@ -8,7 +8,7 @@ use super::answer::{Answer, AnswerBody};
 use super::binding::{Binding, Unbound};
 use super::journey::Ending;
 use super::request::Request;
-use super::{Call, GatewayError, Patience, Pipeline, failure, lifecycle, mock};
+use super::{Call, GatewayError, Patience, Pipeline, Waits, failure, lifecycle, mock};
 use crate::canonical::RequestBody;
 use crate::plugin::{Operation, Support, Usage};
 use crate::router::{Consequence, Failure, Misfit, Pick, Reason, Route, Target};
@@ -37,6 +37,8 @@ pub(super) struct Failed {
     pub(super) took: Duration,
     /// What the provider says that it used all the same.
     pub(super) spent: Option<Usage>,
+    /// How long the provider was waited for.
+    pub(super) waited: Duration,
 }
 
 impl Failed {
@@ -50,6 +52,7 @@ impl Failed {
             reason: self.reason,
             took: self.took,
             spent: self.spent,
+            waited: self.waited,
         }
     }
 }
@@ -66,8 +69,9 @@ impl Pipeline {
         let Asked { request, deadline, .. } = asked;
         let patience = request.limits.patience(deployment, request.streaming, Instant::now(), deadline);
         let mut spent = None;
-        let result = self.ask_deployment(asked, &route, patience, &mut spent).await;
-        let now = Instant::now();
+        let waits = Waits::default();
+        let result = self.ask_deployment(asked, &route, patience, (&mut spent, &waits)).await;
+        let (now, waited) = (Instant::now(), waits.total());
         match result {
             Ok(mut answer) => {
                 flight.first_byte(now);
@@ -76,6 +80,7 @@ impl Pipeline {
                     AnswerBody::Stream(_) | AnswerBody::Whole(_) => flight.succeed(spent.as_ref(), now),
                 }
                 answer.spent = spent;
+                answer.waited = waited;
                 answer.successor = successor;
                 Ok((answer, route))
             }
@@ -97,7 +102,7 @@ impl Pipeline {
                     true => Consequence::Exempt,
                     false => flight.fail(failure, now),
                 };
-                Err(Box::new(Failed { error, failure, consequence, route, reason, took, spent }))
+                Err(Box::new(Failed { error, failure, consequence, route, reason, took, spent, waited }))
             }
         }
     }
@@ -107,7 +112,7 @@ impl Pipeline {
         Asked { request, body, meter, .. }: Asked<'_>,
         route: &Route,
         patience: Patience,
-        spent: &mut Option<Usage>,
+        (spent, waits): (&mut Option<Usage>, &Waits),
     ) -> Result<Answer, GatewayError> {
         let deployment = &route.target.deployment;
         if let Some(text) = &deployment.mock_response {
@@ -126,6 +131,7 @@ impl Pipeline {
             include_usage: request.include_usage,
             patience,
             meter,
+            waits,
         };
         match support.native_path(&route.model) {
             Some(_) => self.native(&call, spent).await,

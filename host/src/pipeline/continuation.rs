@@ -5,6 +5,7 @@
 //! operator has to want it. An answer with tools in it, or with several choices, is not gone on with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -142,6 +143,8 @@ impl Continuation {
             reason: journey.entry.reason.unwrap_or(Reason::Only),
             took: journey.entry.elapsed(),
             spent,
+            // What the stream has waited for is told by the stream.
+            waited: Duration::ZERO,
         });
         journey.entry.continued = true;
         let (answer, route) = self.pipeline.go_on(&request, self.route.target.position, &mut journey).await.ok()?;

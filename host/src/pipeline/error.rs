@@ -8,6 +8,7 @@ use crate::limits::Refused;
 use crate::plugin::{CallError, Operation};
 use crate::router::{Misfit, NoDeployment};
 use crate::store::StoreError;
+use crate::store::reports::ReportError;
 use crate::stream::StreamError;
 use crate::upstream::{BadPath, CredentialError, UpstreamError};
 
@@ -150,6 +151,9 @@ pub enum GatewayError {
     /// The configuration can't be loaded again; the one in use stays.
     #[error("the configuration was not reloaded")]
     ConfigRefused(String),
+    /// What calls have cost can't be told.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// The plugin failed, or said that the provider did.
     #[error("{plugin}: {source}")]
     Plugin {
@@ -213,6 +217,7 @@ pub fn no_deployment(why: &NoDeployment) -> String {
         }
         NoDeployment::NoneFits(Misfit::Lacks(what)) => format!("none of its deployments can {what}"),
         NoDeployment::NoneFits(Misfit::Tags) => "not allowed to access model due to tags configuration".to_owned(),
+        NoDeployment::NoneFits(Misfit::Spent { .. }) => "the budget of its deployments is spent".to_owned(),
         NoDeployment::NoneFits(Misfit::Unusable) => "none of its deployments can be used".to_owned(),
         NoDeployment::Cooling { .. } => "all of its deployments failed a moment ago and are left alone".to_owned(),
         NoDeployment::Full => "all of its deployments have as many calls under way as they may".to_owned(),

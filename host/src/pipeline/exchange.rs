@@ -102,7 +102,7 @@ impl Pipeline {
                     let (mut same, next) = *again;
                     let wait = follow_ups.wait_for(&next).map_err(|why| same.refuse(why));
                     let wait = wait.map_err(|error| GatewayError::plugin(&call.plugin.manifest.name, error))?;
-                    let slept = call.patience.sleep(wait).await;
+                    let slept = call.waits.on(call.patience.sleep(wait)).await;
                     slept.map_err(|source| GatewayError::upstream(&call.route.target.deployment.provider, source))?;
                     (exchange, request) = (same, next.request);
                 }
@@ -156,7 +156,7 @@ impl Pipeline {
                 }
                 let translated = Translated::new(call, exchange, source, framing);
                 let relay = Relay::Translated(Box::new(translated));
-                Ok(Asked::Answered(Answer::stream(relay.start(call.patience, provider, spent, call.meter).await?)))
+                Ok(Asked::Answered(Answer::stream(relay.start(call, spent).await?)))
             }
         }
     }

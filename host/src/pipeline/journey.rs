@@ -63,6 +63,7 @@ impl<'a> Journey<'a> {
     pub(super) async fn sleep(&mut self, wait: Duration) {
         tokio::time::sleep(wait).await;
         self.waited += wait;
+        self.entry.wait_for_upstream(wait);
     }
 
     /// Waits for `event`, at most `most`.
@@ -70,6 +71,7 @@ impl<'a> Journey<'a> {
         let began = Instant::now();
         let came = tokio::time::timeout(most, event).await;
         self.waited += began.elapsed();
+        self.entry.wait_for_upstream(began.elapsed());
         came.map_err(drop)
     }
 
@@ -82,6 +84,7 @@ impl<'a> Journey<'a> {
 
     /// An answer is here.
     pub(super) fn end(&mut self, answer: &mut Answer, route: &Route) {
+        self.entry.wait_for_upstream(answer.waited);
         self.entry.successor = answer.successor.take();
         if let (Some(by), true) = (&mut self.entry.served_by, self.entry.successor.is_some()) {
             by.model.clone_from(&route.model);
@@ -120,6 +123,7 @@ impl<'a> Journey<'a> {
     pub(super) fn end_attempt(&mut self, ending: &Ending<'_>) {
         let kind = ending.kind.name();
         self.entry.meter = None;
+        self.entry.wait_for_upstream(ending.waited);
         self.entry.note_failed(&ending.route.target.deployment.id, kind, ending.spent);
         let consequence = match ending.consequence {
             Consequence::Exempt => None,
@@ -173,4 +177,6 @@ pub(super) struct Ending<'a> {
     pub(super) took: Duration,
     /// What the provider says that it used all the same.
     pub(super) spent: Option<Usage>,
+    /// How long the provider was waited for.
+    pub(super) waited: Duration,
 }

@@ -36,6 +36,7 @@ mod request;
 mod revision;
 mod toll;
 mod translated;
+mod waits;
 mod warnings;
 
 use std::sync::Arc;
@@ -57,6 +58,7 @@ use patience::Patience;
 pub use probe::Probed;
 pub use request::{Incoming, MAX_RETRIES, Wishes, waiting_time};
 pub use revision::Revision;
+use waits::Waits;
 
 /// Everything that a call needs. Made from a config once; calls in flight keep the one that they began with.
 #[derive(Debug)]
@@ -91,6 +93,7 @@ struct Call<'a> {
     include_usage: bool,
     patience: Patience,
     meter: Option<&'a Meter>,
+    waits: &'a Waits,
 }
 
 impl Pipeline {

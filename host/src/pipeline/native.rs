@@ -1,11 +1,13 @@
 //! A provider that speaks the canonical wire: bytes go through, the plugin is left out.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::answer::Answer;
 use super::prepare::prepare;
-use super::relay::{End, Piece, Relay, read_events};
+use super::relay::{End, Piece, Relay, UnderWay, read_events};
 use super::{Call, GatewayError, Patience, Pipeline};
 use crate::canonical::{AnswerView, ChunkView, ProviderError, carries_content};
 use crate::plugin::{Operation, Usage};
@@ -25,6 +27,8 @@ pub(super) struct Native {
     redactor: Redactor,
     patience: Patience,
     show_usage: bool,
+    /// How long the provider was waited for since its head came.
+    pub(super) waited: Duration,
     /// An event of the answer was there.
     begun: bool,
     /// Something of the answer itself was.
@@ -74,6 +78,7 @@ impl Pipeline {
                 provider: provider.clone(),
                 patience: call.patience,
                 show_usage: call.include_usage,
+                waited: Duration::ZERO,
                 begun: false,
                 has_content: false,
                 seen: 0,
@@ -81,7 +86,7 @@ impl Pipeline {
                 wanted: call.body.number("n")?.map_or(1, |n| n.clamp(1.0, 64.0) as u32),
                 ends_anyhow: !matches!(call.operation, Operation::ChatCompletions | Operation::Completions),
             };
-            let reply = Relay::Native(Box::new(native)).start(call.patience, provider, spent, call.meter).await?;
+            let reply = Relay::Native(Box::new(native)).start(call, spent).await?;
             return Ok(Answer { rate_limits, ..Answer::stream(reply) });
         }
         let media_type = source.media_type();
@@ -106,7 +111,8 @@ impl Pipeline {
 
     /// The answer's whole body, without what is secret should the provider have echoed it.
     pub(super) async fn read_whole(&self, call: &Call<'_>, source: &mut Source) -> Result<Bytes, GatewayError> {
-        let body = source.whole(self.config.general.max_response_bytes, call.patience.for_all()).await;
+        let body = source.whole(self.config.general.max_response_bytes, call.patience.for_all());
+        let body = call.waits.on(body).await;
         body.map_err(|error| GatewayError::upstream(&call.route.target.deployment.provider, error))
     }
 
@@ -124,7 +130,7 @@ impl Pipeline {
         let authenticated = call.binding.authenticator.apply(&mut outbound, patience()).await;
         let redactor = authenticated
             .map_err(|source| GatewayError::Credential { provider: deployment.provider.clone(), source })?;
-        let sent = self.upstream.send(outbound, patience()).await;
+        let sent = call.waits.on(self.upstream.send(outbound, patience())).await;
         let source = sent.map_err(|error| GatewayError::upstream(&deployment.provider, error))?;
         Ok(source.without(redactor))
     }
@@ -136,8 +142,8 @@ impl Native {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let read =
-            read_events(&mut self.source, (self.patience, self.has_content), &mut self.decoder, &mut self.events).await;
+        let under_way = UnderWay { patience: self.patience, begun: self.has_content, waited: &mut self.waited };
+        let read = read_events(&mut self.source, under_way, &mut self.decoder, &mut self.events).await;
         let read = match read {
             Ok(read) => read,
             // Every choice has its finish reason: what is missing is `[DONE]`, at most the usage.

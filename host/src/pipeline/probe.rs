@@ -15,7 +15,7 @@ use url::Url;
 
 use super::binding::Binding;
 use super::patience::Limits;
-use super::{Answer, Call, GatewayError, Pipeline, failure};
+use super::{Answer, Call, GatewayError, Pipeline, Waits, failure};
 use crate::canonical::{ProviderError, RequestBody};
 use crate::config::{Deployment, ModelTable, Probe};
 use crate::plugin::{CallError, Operation, Standing};
@@ -201,6 +201,7 @@ impl Pipeline {
             include_usage: false,
             patience: Limits { total: Some(time), first: None }.patience(deployment, false, now, now + time),
             meter: None,
+            waits: &Waits::default(),
         };
         let native = binding.plugin.manifest.support(operation).and_then(|support| support.native_path(&route.model));
         let mut spent = None;

@@ -7,11 +7,10 @@ use bytes::{Bytes, BytesMut};
 use super::answer::StreamReply;
 use super::native::Native;
 use super::translated::Translated;
-use super::{GatewayError, Patience};
+use super::{Call, GatewayError, Patience};
 use crate::plugin::Usage;
 use crate::stream::{Decoder, StreamError, StreamEvent};
 use crate::upstream::{Source, UpstreamError};
-use crate::usage::Meter;
 
 /// What is taken from a connection before any of it goes on: so many bytes, so often, for so long.
 const MOST_AT_ONCE: usize = 32 << 10;
@@ -60,15 +59,22 @@ impl Relay {
         }
     }
 
+    /// How long the provider was waited for since its head came.
+    pub(super) fn waited(&self) -> Duration {
+        match self {
+            Self::Native(native) => native.waited,
+            Self::Translated(translated) => translated.waited,
+        }
+    }
+
     /// Waits until there is something of the answer for the client: until then a failure still has a status, and
     /// somebody else may answer. `usage` is what the provider has said of it by then, also when it failed.
     pub(super) async fn start(
         mut self,
-        patience: Patience,
-        provider: &str,
+        call: &Call<'_>,
         usage: &mut Option<Usage>,
-        meter: Option<&Meter>,
     ) -> Result<StreamReply, GatewayError> {
+        let (patience, meter) = (call.patience, call.meter);
         let first = async {
             let mut held = BytesMut::new();
             loop {
@@ -84,7 +90,10 @@ impl Relay {
                 held.extend_from_slice(&piece.bytes);
             }
         };
-        let (first, end) = match tokio::time::timeout(patience.for_first(), first).await {
+        let first = tokio::time::timeout(patience.for_first(), first).await;
+        call.waits.add(self.waited());
+        let provider = &call.route.target.deployment.provider;
+        let (first, end) = match first {
             Ok(first) => first?,
             Err(_) => return Err(GatewayError::upstream(provider, patience.no_first())),
         };
@@ -108,22 +117,32 @@ pub(super) struct Read {
     pub(super) decoded: Result<(), StreamError>,
 }
 
+/// What reading a stream is bound by, and what it comes to.
+pub(super) struct UnderWay<'a> {
+    pub(super) patience: Patience,
+    /// Something of the answer itself was there.
+    pub(super) begun: bool,
+    /// How long the provider was waited for.
+    pub(super) waited: &'a mut Duration,
+}
+
 /// Waits for the stream's next bytes, takes what else is at hand with them, and takes all of it apart: events that came
 /// together go through the plugin, and to the client, together.
 pub(super) async fn read_events(
     source: &mut Option<Source>,
-    (patience, begun): (Patience, bool),
+    UnderWay { patience, begun, waited }: UnderWay<'_>,
     decoder: &mut Decoder,
     events: &mut Vec<StreamEvent>,
 ) -> Result<Read, UpstreamError> {
     events.clear();
     let end = Read { is_end: true, bytes: 0, decoded: Ok(()) };
     let Some(source) = source else { return Ok(end) };
-    let Some(mut chunk) = source.chunk(patience.for_more(begun)).await.map_err(|error| patience.judge(error, begun))?
-    else {
-        return Ok(end);
-    };
-    let (mut bytes, mut looks, began) = (0, 0, Instant::now());
+    let asked = Instant::now();
+    let chunk = source.chunk(patience.for_more(begun)).await;
+    let began = Instant::now();
+    *waited += began - asked;
+    let Some(mut chunk) = chunk.map_err(|error| patience.judge(error, begun))? else { return Ok(end) };
+    let (mut bytes, mut looks) = (0, 0);
     loop {
         bytes += chunk.len();
         let decoded = decoder.push(&chunk, events);

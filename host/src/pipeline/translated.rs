@@ -1,9 +1,11 @@
 //! A provider's stream on its way through its plugin: bytes in, canonical chunks out.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::framing::decoder;
-use super::relay::{End, Piece, read_events};
+use super::relay::{End, Piece, UnderWay, read_events};
 use super::{Call, GatewayError, Patience};
 use crate::canonical::carries_content;
 use crate::plugin::{Batch, Ending, Event, Exchange, Framing};
@@ -26,6 +28,8 @@ pub(super) struct Translated {
     patience: Patience,
     /// Something of the answer itself was there.
     has_content: bool,
+    /// How long the provider was waited for since its head came.
+    pub(super) waited: Duration,
 }
 
 impl Translated {
@@ -42,6 +46,7 @@ impl Translated {
             provider: call.route.target.deployment.provider.clone(),
             patience: call.patience,
             has_content: false,
+            waited: Duration::ZERO,
         }
     }
 
@@ -50,8 +55,8 @@ impl Translated {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let read =
-            read_events(&mut self.source, (self.patience, self.has_content), &mut self.decoder, &mut self.events).await;
+        let under_way = UnderWay { patience: self.patience, begun: self.has_content, waited: &mut self.waited };
+        let read = read_events(&mut self.source, under_way, &mut self.decoder, &mut self.events).await;
         let read = match read {
             Ok(read) if read.is_end => return self.finish().await,
             Ok(read) => read,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::AnyPool;
 
+use super::reports::Reports;
 use super::{Batch, Changes, Edit, Snapshot, Store, StoreError, Total};
 
 /// For what somebody waits: an admin, or a call with a key that nobody here knows.
@@ -17,6 +18,7 @@ const LONG: Duration = Duration::from_secs(30);
 pub struct Database {
     pool: AnyPool,
     kind: Kind,
+    reports: Reports,
 }
 
 /// Which one.
@@ -29,13 +31,18 @@ pub enum Kind {
 }
 
 impl Database {
-    pub(super) fn new(pool: AnyPool, kind: Kind) -> Self {
-        Self { pool, kind }
+    pub(super) fn new(pool: AnyPool, kind: Kind, reports: Reports) -> Self {
+        Self { pool, kind, reports }
     }
 
     /// Connections to it, for queries of this module.
     pub(super) fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    /// What calls have cost, over connections of its own.
+    pub fn reports(&self) -> &Reports {
+        &self.reports
     }
 
     /// Which one it is.
@@ -45,6 +52,7 @@ impl Database {
 
     /// Lets go of all connections; SQLite then folds its log into the file.
     pub async fn close(&self) {
+        self.reports.close().await;
         self.pool.close().await;
     }
 }

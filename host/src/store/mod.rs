@@ -9,6 +9,7 @@ mod error;
 mod ledger;
 mod open;
 mod purge;
+pub mod reports;
 mod rows;
 mod scope;
 mod stored;

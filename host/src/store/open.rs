@@ -15,6 +15,7 @@ use url::Url;
 
 use super::database::{Database, Kind};
 use super::error::reason;
+use super::reports::Reports;
 use crate::config::{Secret, StoreSettings, Where};
 
 /// Each in its turn, none ever changed.
@@ -100,7 +101,7 @@ async fn sqlite(path: &Path) -> Result<Database, OpenError> {
     // Held until another one can be: the last to close would remove the log.
     drop(pool.acquire().await.map_err(|error| failed(reason(&error)))?);
     let _ = first.close().await;
-    Ok(Database::new(pool, Kind::Sqlite))
+    Ok(Database::new(pool, Kind::Sqlite, Reports::of_file(&absolute)))
 }
 
 /// Makes the file if it isn't there, for nobody else to read: SQLite gives its log the same mode.
@@ -113,7 +114,9 @@ async fn postgres(url: &Secret, settings: &StoreSettings) -> Result<Database, Op
     // Its own error could quote it.
     let url: Url = url.expose().parse().map_err(|_| refused("database_url", "it is no URL".to_owned()))?;
     let server = format!("{}:{}", url.host_str().unwrap_or("localhost"), url.port().unwrap_or(5432));
-    let options = quiet(&understood(&url)).map_err(|error| refused(&server, reason(&error)))?;
+    let url = understood(&url);
+    let options = quiet(&url).map_err(|error| refused(&server, reason(&error)))?;
+    let reports = Reports::of_server(&url).map_err(|error| refused(&server, reason(&error)))?;
     let mut first = reach(&options, &server, settings.connection_timeout).await?;
     migrate(&mut first).await?;
     let _ = first.close().await;
@@ -121,7 +124,7 @@ async fn postgres(url: &Secret, settings: &StoreSettings) -> Result<Database, Op
         .max_connections(settings.connections)
         .acquire_timeout(ACQUIRE.min(settings.connection_timeout))
         .connect_lazy_with(options);
-    Ok(Database::new(pool, Kind::Postgres))
+    Ok(Database::new(pool, Kind::Postgres, reports))
 }
 
 /// Connects, again and again as long as that may help.

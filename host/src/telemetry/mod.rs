@@ -1,6 +1,7 @@
-//! Logs. Metrics and traces are to come here.
+//! Logs, metrics and traces.
 
 mod line;
+pub mod metrics;
 mod sink;
 
 use std::io::{self, IsTerminal, Write};

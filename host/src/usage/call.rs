@@ -27,8 +27,14 @@ pub struct CallEntry {
     pub cost: Option<Cost>,
     /// Its usage is estimated, for the provider didn't say.
     pub is_estimated: bool,
+    /// The model group that the client's model stands for.
+    pub model_group: Option<String>,
     /// How long providers were waited for.
     pub upstream: Duration,
+    /// When its body was whole: what a client takes to send it is nobody's overhead.
+    pub received: Duration,
+    /// What the gateway itself added before the first byte of the answer.
+    pub overhead: Option<Duration>,
     /// Whose call it was at the caller's.
     pub end_user: Option<String>,
     /// The request's tags, and those of its key and team.
@@ -54,7 +60,10 @@ impl CallEntry {
             hold: None,
             cost: None,
             is_estimated: false,
+            model_group: None,
             upstream: Duration::ZERO,
+            received: Duration::ZERO,
+            overhead: None,
             end_user: None,
             tags: Vec::new(),
             session_id: None,
@@ -80,10 +89,12 @@ impl CallEntry {
             duration: entry.elapsed(),
             first_byte: entry.first_byte,
             upstream: self.upstream,
+            overhead: self.overhead,
             status: if entry.status == 0 { 499 } else { entry.status },
             outcome: entry.outcome,
             streaming: entry.streaming,
             model: entry.model.take(),
+            model_group: self.model_group,
             fallback: entry.group.take(),
             served_by: entry.served_by.take(),
             caller: self.caller,

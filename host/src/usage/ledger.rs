@@ -138,6 +138,29 @@ impl Entry {
         self.first_byte.get_or_insert(elapsed);
     }
 
+    /// A provider was waited for.
+    pub fn wait_for_upstream(&mut self, waited: Duration) {
+        if let Some(call) = &mut self.call {
+            call.upstream += waited;
+        }
+    }
+
+    /// Its body is whole.
+    pub fn mark_received(&mut self) {
+        let elapsed = self.elapsed();
+        if let Some(call) = &mut self.call {
+            call.received = elapsed;
+        }
+    }
+
+    /// The answer begins: what of the time until now was the gateway's own.
+    pub fn mark_answered(&mut self) -> Option<Duration> {
+        let elapsed = self.elapsed();
+        let call = self.call.as_mut()?;
+        call.overhead = Some(elapsed.saturating_sub(call.received).saturating_sub(call.upstream));
+        call.overhead
+    }
+
     /// The answer is whole.
     pub fn complete(&mut self) {
         self.outcome = Outcome::Complete;

@@ -4,6 +4,8 @@ mod call;
 mod ledger;
 mod meter;
 mod record;
+#[cfg(test)]
+pub(crate) mod samples;
 
 pub use call::CallEntry;
 pub use ledger::{Entry, Outcome, ServedBy};

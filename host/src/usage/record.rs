@@ -24,6 +24,8 @@ pub struct CallRecord {
     pub first_byte: Option<Duration>,
     /// How much of `duration` went by while a provider was waited for.
     pub upstream: Duration,
+    /// What the gateway itself added before the first byte of the answer; `None`: there was no answer.
+    pub overhead: Option<Duration>,
     /// The status that the client got; 499 if it didn't wait for one.
     pub status: u16,
     /// How it ended.
@@ -32,6 +34,8 @@ pub struct CallRecord {
     pub streaming: bool,
     /// The model that the client named.
     pub model: Option<String>,
+    /// The model group which that stands for; `None`: there is no such model, or the caller may not have it.
+    pub model_group: Option<String>,
     /// The fallback that served it, if one did.
     pub fallback: Option<String>,
     /// The deployment that served it.
