@@ -12,7 +12,7 @@ mod roster;
 mod routes;
 mod span;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
