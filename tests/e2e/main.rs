@@ -47,6 +47,7 @@ mod replay;
 mod reuse;
 mod router_page;
 mod slow_clients;
+mod store;
 mod stream;
 mod swap;
 mod trio;
