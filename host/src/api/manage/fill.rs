@@ -9,10 +9,6 @@ use time::{OffsetDateTime, UtcOffset};
 use super::fields::{Fields, Given, count, money, object, text, wrong};
 use crate::keys::{Budget, Key, KeyKind, Period, Quota, Rates, Team, User};
 use crate::limits::Span;
-<<<<<<< HEAD
-use crate::limits::Term;
-=======
->>>>>>> store
 use crate::pipeline::GatewayError;
 
 /// Fields that limit, and that nothing here holds anybody to: to take them without a word would be a lie.
