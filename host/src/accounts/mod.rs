@@ -2,15 +2,24 @@
 //! of calls that are over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use crate::config::{Config, Environment, StorePlace, StoreSettings};
 use crate::keys::Directory;
 use crate::limits::Limiter;
-use crate::store::{self, Database, Store};
+use crate::spend::{self, Writer};
+use crate::store::{self, Database, Kind, Store};
 use crate::telemetry::metrics::Metrics;
 use crate::usage::{Books, Sink};
+
+/// How often what others have spent is read.
+const REREAD: Duration = Duration::from_secs(1);
+/// The same for a file, which hardly ever has others.
+const REREAD_FILE: Duration = Duration::from_secs(5);
+/// How long a database may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// One for each process.
 #[derive(Debug, Default)]
@@ -27,6 +36,8 @@ pub struct Accounts {
     pub books: Arc<Books>,
     /// What is counted of calls.
     pub metrics: Arc<Metrics>,
+    /// Writes what calls have cost, if there is a database and anything is to be written.
+    pub spend: Option<Arc<Writer>>,
 }
 
 impl Accounts {
@@ -35,21 +46,39 @@ impl Accounts {
     /// # Errors
     /// The configuration names a database that can't be opened.
     pub async fn open(config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
-        let database = database(&config.store).await?.map(Arc::new);
-        let store = database.clone().map(|database| database as Arc<dyn Store>);
-        let directory = match &store {
-            Some(store) => Directory::open(store.clone()).await.context("reading the keys in the database")?,
-            None => Arc::default(),
-        };
-        let metrics = Arc::new(Metrics::default());
-        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(metrics.clone())];
-        Ok(Self { store, database, directory, books: Arc::new(Books::new(sinks)), metrics, ..Self::default() })
+        let mut accounts = Self::default();
+        if let Some(database) = database(&config.store).await? {
+            accounts.keep_in(Arc::new(database), &config.store).await?;
+        }
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(accounts.metrics.clone())];
+        if let Some(spend) = &accounts.spend {
+            sinks.push(Box::new(spend.clone()));
+        }
+        accounts.books = Arc::new(Books::new(sinks));
+        Ok(accounts)
+    }
+
+    /// Reads who there is and what they have spent, and keeps both in this database.
+    async fn keep_in(&mut self, database: Arc<Database>, settings: &StoreSettings) -> anyhow::Result<()> {
+        let store: Arc<dyn Store> = database.clone();
+        self.directory = Directory::open(store.clone()).await.context("can't read the keys in the database")?;
+        self.limiter.know(&store.totals().await.context("can't read from the database what is spent")?);
+        let reread = if database.kind() == Kind::Sqlite { REREAD_FILE } else { REREAD };
+        self.spend = Some(Writer::start(store.clone(), self.limiter.clone(), settings, reread));
+        tokio::spawn(spend::keep_tidy(database.clone(), settings.clone()));
+        self.store = Some(store);
+        self.database = Some(database);
+        Ok(())
     }
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
     pub async fn close(&self) {
+        if let Some(spend) = &self.spend {
+            spend.close().await;
+        }
         if let Some(database) = &self.database {
-            database.close().await;
+            // One that doesn't answer has nothing of ours.
+            let _ = tokio::time::timeout(GOODBYE, database.close()).await;
         }
     }
 }

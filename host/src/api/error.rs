@@ -3,18 +3,17 @@
 //! Two texts come out of it: a public one for the caller, and one for the log. Keys, prompts and provider bodies are in
 //! neither.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::{Body, respond};
+use super::{Body, limits, respond};
 use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, error_type};
 use crate::keys::{AccountError, Barred, Denied};
-use crate::limits::Refused;
 use crate::pipeline::{GatewayError, no_deployment};
 use crate::plugin::{CallError, Failure, FailureKind};
 use crate::router::{Misfit, NoDeployment};
@@ -30,6 +29,8 @@ struct Public {
     error: Map<String, Value>,
     retry_after: Option<String>,
     allow: Option<&'static str>,
+    /// What else.
+    headers: HeaderMap,
 }
 
 /// The answer to a request that failed.
@@ -39,6 +40,7 @@ pub(super) fn respond(error: &GatewayError, entry: &mut Entry) -> Response<Body>
     let status = StatusCode::from_u16(public.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond::json(status, &json!({"error": public.error}));
     let headers = response.headers_mut();
+    headers.extend(public.headers);
     if let Some(value) = public.retry_after.and_then(|text| HeaderValue::from_str(&text).ok()) {
         headers.insert(header::RETRY_AFTER, value);
     }
@@ -83,9 +85,7 @@ fn public(error: &GatewayError) -> Public {
         GatewayError::Denied(Denied::Model { whose, .. }) => {
             at(403, Some(&format!("{whose}_model_access_denied")), "model", error.to_string())
         }
-        GatewayError::Refused(Refused::Budget { .. }) => plain(422, Some("budget_exceeded"), error.to_string()),
-        GatewayError::Refused(Refused::Rate { .. }) => plain(429, Some("rate_limit_exceeded"), error.to_string()),
-        GatewayError::Refused(Refused::Unknown) => plain(503, Some("limits_unavailable"), error.to_string()),
+        GatewayError::Refused(refused) => of_refused(limits::Told::of(refused, SystemTime::now())),
         GatewayError::UnknownPath(path) => plain(
             404,
             Some("unknown_url"),
@@ -163,6 +163,7 @@ fn public(error: &GatewayError) -> Public {
             error: provider.error.clone(),
             retry_after: provider.retry_after.clone(),
             allow: None,
+            headers: HeaderMap::new(),
         },
         GatewayError::Upstream { provider, source } => match source {
             UpstreamError::Timeout { .. } | UpstreamError::OutOfTime { .. } => {
@@ -253,6 +254,7 @@ fn of_no_deployment(model: &str, why: &NoDeployment) -> Public {
         NoDeployment::Full => (429, "rate_limit_exceeded", Some(Duration::from_secs(1))),
         NoDeployment::NoneFits(Misfit::ContextWindow { .. }) => (400, "context_length_exceeded", None),
         NoDeployment::NoneFits(Misfit::Lacks(_)) => (400, "unsupported_by_model", None),
+        NoDeployment::NoneFits(Misfit::Spent { back_in }) => (429, "deployment_budget_exceeded", *back_in),
         NoDeployment::NoneFits(Misfit::Tags) => (401, "tags_not_allowed", None),
         NoDeployment::NoneFits(Misfit::Unusable) | NoDeployment::Exhausted | NoDeployment::Blocked => {
             (503, "model_unavailable", None)
@@ -287,6 +289,15 @@ fn of_failure(failure: &Failure) -> Public {
     public
 }
 
+fn of_refused(told: limits::Told) -> Public {
+    let limits::Told { status, kind, code, message, headers } = told;
+    let mut public = new(status, Some(code), None, message);
+    if let Some(kind) = kind {
+        public.error.insert("type".to_owned(), Value::from(kind));
+    }
+    Public { headers, ..public }
+}
+
 /// Worth another attempt after a second: places become free all the time.
 fn soon(public: Public) -> Public {
     Public { retry_after: Some("1".to_owned()), ..public }
@@ -299,5 +310,5 @@ fn new(status: u16, code: Option<&str>, param: Option<&str>, message: String) ->
         ("param".to_owned(), param.map_or(Value::Null, Value::from)),
         ("code".to_owned(), code.map_or(Value::Null, Value::from)),
     ]);
-    Public { status, error, retry_after: None, allow: None }
+    Public { status, error, retry_after: None, allow: None, headers: HeaderMap::new() }
 }

@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod home;
 mod inference;
+mod limits;
 mod load_metrics;
 mod manage;
 mod metrics;

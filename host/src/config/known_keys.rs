@@ -6,7 +6,7 @@ use super::known::{Rows, Support};
 use Support::{Honoured, NoEffect, NotYet, Python, Unguarded};
 
 const PROMPT_ROUTERS: Support = NotYet("routers that read the prompt are not supported yet");
-const BUDGETS: Support = Unguarded("budgets are not enforced yet");
+const BUDGETS: Support = Unguarded("budgets of tags, of end users and of users in general are not enforced");
 const COSTS: Support = NotYet("nothing is billed in this way yet");
 const MODELS_IN_DATABASE: Support = NotYet("models are in the configuration alone, not in the database");
 const KEYS: Support = NotYet("keys, users and teams have no defaults beside what they are made with");
@@ -82,7 +82,7 @@ pub(super) const LITELLM_PARAMS: Rows = &[
         NotYet("set them in router_settings, or in a request"),
         "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks",
     ),
-    (BUDGETS, "max_budget budget_duration"),
+    (Honoured("above it the deployment gets no calls"), "max_budget budget_duration"),
     (GUARDRAILS, "guardrails"),
     (Honoured(""), "tiered_pricing search_context_cost_per_query"),
     (CACHE, "cache caching ttl"),
@@ -211,11 +211,9 @@ pub(super) const GENERAL: Rows = &[
         Honoured("while the Redis that gateways count in can't be reached"),
         "fail_closed_rate_limit_enforcement fail_closed_budget_enforcement",
     ),
-    (
-        NoEffect("the master key is the only key, and may call every model"),
-        "enforce_fallback_model_access disable_fallbacks_on_per_model_rate_limits",
-    ),
-    (BUDGETS, "disable_budget_reservation max_budget budget_duration"),
+    (NoEffect("the master key is the only key, and may call every model"), "enforce_fallback_model_access"),
+    (Honoured(""), "disable_budget_reservation disable_fallbacks_on_per_model_rate_limits"),
+    (Honoured("where litellm_settings doesn't say"), "max_budget budget_duration"),
     (NotYet("there are no pass-through routes yet"), "pass_through_endpoints pass_through_request_timeout"),
     (
         NotYet("there is no admin page yet"),
@@ -227,7 +225,8 @@ pub(super) const GENERAL: Rows = &[
 pub(super) const LITELLM: Rows = &[
     (
         Honoured(""),
-        "drop_params request_timeout set_verbose json_logs log_raw_request_response \
+        "drop_params request_timeout set_verbose json_logs log_raw_request_response max_budget budget_duration \
+         budget_exceeded_status_code \
          require_auth_for_metrics_endpoint",
     ),
     (
@@ -251,13 +250,13 @@ pub(super) const LITELLM: Rows = &[
     (CACHE, "cache cache_params enable_caching_on_provider_specific_optional_params disable_cache"),
     (
         BUDGETS,
-        "max_budget budget_duration max_end_user_budget max_internal_user_budget internal_user_budget_duration \
+        "max_end_user_budget max_internal_user_budget internal_user_budget_duration \
          tag_budget_config",
     ),
     (
         KEYS,
         "default_internal_user_params default_team_params default_team_settings upperbound_key_generate_params \
-         default_key_generate_params key_generation_settings enable_redis_auth_cache budget_exceeded_status_code",
+         default_key_generate_params key_generation_settings enable_redis_auth_cache",
     ),
     (Python, "custom_provider_map pre_call_rules custom_prompt_dict"),
     (Honoured(""), "cost_discount_config cost_margin_config"),
@@ -298,7 +297,7 @@ pub(super) const ROUTER: Rows = &[
     (Python, "plugins lowest_latency_logger"),
     (NoEffect("num_retries says how often a call is retried"), "default_max_retries"),
     (Honoured(""), "redis_url redis_host redis_port redis_password redis_db redis_username redis_ssl"),
-    (BUDGETS, "provider_budget_config"),
+    (Honoured(""), "provider_budget_config"),
     (CACHE, "cache_responses cache_kwargs caching_groups"),
     (NoEffect("connections are pooled for all deployments"), "client_ttl"),
     (NoEffect("a failed call's next deployment is chosen as its first was"), "enable_weighted_failover"),

@@ -19,6 +19,7 @@ use std::sync::Arc;
 mod aliases;
 mod at;
 mod base_url;
+mod budgets;
 mod catch_all;
 mod cloud;
 mod credential;
@@ -61,6 +62,7 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use budgets::Budgets;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
@@ -117,6 +119,8 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// Money that calls may cost.
+    pub budgets: Arc<Budgets>,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
     /// The database, and what is written to it.
@@ -213,6 +217,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let prices = costs.prices.clone();
     let context = Context::read(root, environment, &providers, (Defaults::read(&settings, report), costs), report);
     let deployments = model_list::read(&context, report);
+    let budgets = Arc::new(Budgets::read(root, &deployments, report));
     let aliases = aliases::read(root, &deployments, report);
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
@@ -227,6 +232,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        budgets,
         redis,
         store,
         health,

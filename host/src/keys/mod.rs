@@ -22,7 +22,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::limits::Scope;
+use crate::limits::{Scope, Tab};
 use crate::money::Money;
 
 pub use access::Denied;
@@ -221,6 +221,8 @@ pub struct Caller {
     /// Everything that its calls count against and that has a limit or a record of its spend: the key, its user, its team
     /// and the whole gateway, each with its quota.
     pub scopes: Vec<(Scope, Quota)>,
+    /// Its accounts, once it has called; empty at first.
+    pub tab: Tab,
 }
 
 /// The role of somebody who may do everything, as with the master key.
@@ -251,7 +253,7 @@ impl Caller {
             scopes.push((Scope::Team(id.as_str().into()), quota));
         }
         scopes.push((Scope::Gateway, Quota::default()));
-        Self { key, user, team, scopes }
+        Self { key, user, team, scopes, tab: Tab::default() }
     }
 
     /// Its user's role.

@@ -217,6 +217,7 @@ pub fn no_deployment(why: &NoDeployment) -> String {
         }
         NoDeployment::NoneFits(Misfit::Lacks(what)) => format!("none of its deployments can {what}"),
         NoDeployment::NoneFits(Misfit::Tags) => "not allowed to access model due to tags configuration".to_owned(),
+        NoDeployment::NoneFits(Misfit::Spent { .. }) => "the budget of its deployments is spent".to_owned(),
         NoDeployment::NoneFits(Misfit::Unusable) => "none of its deployments can be used".to_owned(),
         NoDeployment::Cooling { .. } => "all of its deployments failed a moment ago and are left alone".to_owned(),
         NoDeployment::Full => "all of its deployments have as many calls under way as they may".to_owned(),

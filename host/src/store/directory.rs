@@ -140,7 +140,7 @@ async fn put_key(connection: &mut AnyConnection, key: &Key) -> Result<String, St
                user_id = excluded.user_id, team_id = excluded.team_id, blocked = excluded.blocked, \
                expires = excluded.expires, created_at = excluded.created_at, updated_at = excluded.updated_at, \
                data = excluded.data";
-    let hash = stored::hex(&key.hash);
+    let hash = key.hash.to_string();
     let put = sqlx::query(put).bind(hash.clone()).bind(key.alias.clone()).bind(key.user_id.clone());
     let put = put.bind(key.team_id.clone()).bind(i64::from(key.blocked)).bind(key.expires.map(millis));
     let put = put.bind(key.created_at.map(millis)).bind(key.updated_at.map(millis)).bind(stored::key(key));
@@ -171,7 +171,7 @@ async fn put_team(connection: &mut AnyConnection, team: &Team) -> Result<String,
 }
 
 async fn delete_key(connection: &mut AnyConnection, hash: &KeyHash) -> Result<String, StoreError> {
-    let hash = stored::hex(hash);
+    let hash = hash.to_string();
     delete(connection, "DELETE FROM keys WHERE hash = $1", &hash, "key").await?;
     Ok(hash)
 }

@@ -28,6 +28,14 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(told) if told.code().as_deref() == Some("22021") => {
                 Self::Conflict("a text with the character U+0000 can't be stored".to_owned())
             }
+            // 22 and 23: what is written doesn't fit, and won't.
+            sqlx::Error::Database(told)
+                if told
+                    .code()
+                    .is_some_and(|code| code.len() == 5 && (code.starts_with("22") || code.starts_with("23"))) =>
+            {
+                Self::Conflict(reason(&error))
+            }
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::Decode(_)
             | sqlx::Error::ColumnNotFound(_)

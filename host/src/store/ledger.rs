@@ -6,7 +6,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::rows::{Value, statements};
 use super::scope::{self, millis};
-use super::{Batch, DailyOf, Database, StoreError, Sums, TagOf, Total, stored};
+use super::{Batch, DailyOf, Database, StoreError, Sums, TagOf, Total};
 use crate::money::Money;
 use crate::usage::{CallRecord, Outcome};
 
@@ -162,7 +162,7 @@ async fn write_calls(connection: &mut AnyConnection, batch: &Batch) -> Result<()
          model, prompt_tokens, completion_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, estimated, \
          spent, spent_input, spent_output, retries, fallbacks, kind, error, tags, session_id, client_ip, request, \
          response)",
-        batch.calls.iter().map(|call| call_row(call)).collect(),
+        batch.calls.iter().map(|call| call_row(call, batch.bodies)).collect(),
         "ON CONFLICT (id) DO NOTHING",
     )
     .await
@@ -195,14 +195,19 @@ fn sums_row(sums: &Sums) -> [Value; 9] {
     .map(Value::from)
 }
 
-fn call_row(call: &CallRecord) -> [Value; 38] {
+fn call_row(call: &CallRecord, bodies: bool) -> [Value; 38] {
     let key = call.caller.as_ref().map(|caller| &caller.key);
     let text = |text: Option<&String>| Value::from(text.map_or("", String::as_str));
     let served_by = call.served_by.as_ref();
     let tokens = |of: fn(&crate::usage::Usage) -> u64| Value::from(call.usage.as_ref().map(|usage| number(of(usage))));
     let cost = |of: fn(&crate::prices::Cost) -> Money| Value::from(call.cost.as_ref().map(|cost| of(cost).pico()));
     let body = |of: fn(&crate::usage::Messages) -> &bytes::Bytes| {
-        Value::from(call.messages.as_ref().map(|messages| String::from_utf8_lossy(of(messages)).into_owned()))
+        Value::from(
+            call.messages
+                .as_ref()
+                .filter(|_| bodies)
+                .map(|messages| String::from_utf8_lossy(of(messages)).into_owned()),
+        )
     };
     [
         call.call_id.as_str().into(),
@@ -214,7 +219,7 @@ fn call_row(call: &CallRecord) -> [Value; 38] {
         outcome(call.outcome).into(),
         call.operation.path().into(),
         call.streaming.into(),
-        key.map(|key| stored::hex(&key.hash)).unwrap_or_default().into(),
+        key.map(|key| key.hash.to_string()).unwrap_or_default().into(),
         text(key.and_then(|key| key.alias.as_ref())),
         text(key.and_then(|key| key.user_id.as_ref())),
         text(key.and_then(|key| key.team_id.as_ref())),

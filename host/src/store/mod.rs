@@ -8,6 +8,7 @@ mod directory;
 mod error;
 mod ledger;
 mod open;
+mod purge;
 pub mod reports;
 mod rows;
 mod scope;
@@ -27,7 +28,7 @@ use crate::limits::Scope;
 use crate::money::Money;
 use crate::usage::CallRecord;
 
-pub use database::Database;
+pub use database::{Database, Kind};
 pub use error::StoreError;
 pub use open::{OpenError, open};
 
@@ -108,6 +109,8 @@ pub struct Batch {
     pub id: String,
     /// The calls that get a row of their own.
     pub calls: Vec<Arc<CallRecord>>,
+    /// Their rows hold what was asked and answered, as far as it is known.
+    pub bodies: bool,
     /// What all calls came to, by day and what they are told apart by; those without a row count here too.
     pub daily: BTreeMap<DailyOf, Sums>,
     /// The same by tag.
@@ -157,7 +160,7 @@ pub struct TagOf {
 pub struct Sums {
     /// How many.
     pub calls: i64,
-    /// Of these: without a whole answer.
+    /// Of these: ended with an error. A client that left is none.
     pub failed: i64,
     /// Of these: they used something, and its price isn't known.
     pub unpriced: i64,

@@ -266,22 +266,8 @@ pub(super) fn read_team(data: &str) -> Result<Team, StoreError> {
 }
 
 /// The column `hash`.
-pub(super) fn hex(hash: &KeyHash) -> String {
-    hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 pub(super) fn hash_of(hex: &str) -> Result<KeyHash, StoreError> {
-    let wrong = || StoreError::Unreadable("a key whose hash is no SHA-256".to_owned());
-    let mut hash = KeyHash::default();
-    let (digits, rest) = hex.as_bytes().as_chunks::<2>();
-    if digits.len() != hash.0.len() || !rest.is_empty() {
-        return Err(wrong());
-    }
-    for (byte, digits) in hash.0.iter_mut().zip(digits) {
-        let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
-    }
-    Ok(hash)
+    KeyHash::parse(hex).ok_or_else(|| StoreError::Unreadable("a key whose hash is no SHA-256".to_owned()))
 }
 
 fn json(stored: &impl Serialize) -> String {

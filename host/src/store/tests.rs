@@ -186,6 +186,7 @@ fn batch(id: &str) -> Batch {
     Batch {
         id: id.to_owned(),
         calls: Vec::new(),
+        bodies: false,
         daily: BTreeMap::from([(of, sums)]),
         tags: BTreeMap::from([(tag, sums)]),
         totals: BTreeMap::from([
