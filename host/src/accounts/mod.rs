@@ -7,8 +7,9 @@ use crate::config::{Config, Environment};
 use crate::keys::Directory;
 use crate::limits::Limiter;
 use crate::store::Store;
+use crate::telemetry::callbacks::{self, Tellers};
 use crate::telemetry::metrics::Metrics;
-use crate::usage::Books;
+use crate::usage::{Books, Sink};
 
 /// One for each process.
 #[derive(Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Accounts {
     pub books: Arc<Books>,
     /// What is counted of calls.
     pub metrics: Arc<Metrics>,
+    /// Who outside is told of calls.
+    pub tellers: Tellers,
 }
 
 impl Accounts {
@@ -30,12 +33,16 @@ impl Accounts {
     ///
     /// # Errors
     /// The configuration names a database that can't be opened.
-    pub async fn open(_config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
-        let metrics = Arc::new(Metrics::default());
-        let books = Arc::new(Books::new(vec![Box::new(metrics.clone())]));
-        Ok(Self { books, metrics, ..Self::default() })
+    pub async fn open(config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new(callbacks::metric_settings(&config.callbacks)));
+        let tellers = Tellers::start(config)?;
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(metrics.clone())];
+        sinks.extend(tellers.sinks());
+        Ok(Self { books: Arc::new(Books::new(sinks)), metrics, tellers, ..Self::default() })
     }
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        self.tellers.close().await;
+    }
 }

@@ -16,6 +16,7 @@ pub(super) fn text(live: &Live, state: &State) -> Response<Body> {
     load_metrics::register(&mut registry, &live.admission, &live.connections);
     router_metrics::register(&mut registry, state);
     live.accounts.metrics.register(&mut registry);
+    live.accounts.tellers.register(&mut registry);
     let mut text = String::new();
     // Writing to a text never fails.
     let _ = encode(&mut text, &registry);

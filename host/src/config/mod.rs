@@ -17,12 +17,15 @@ use std::path::PathBuf;
 
 mod aliases;
 mod at;
+mod attribution;
 mod base_url;
+pub mod callbacks;
 mod catch_all;
 mod cloud;
 mod credential;
 mod date;
 mod deployment;
+mod endpoint;
 mod entry;
 mod environment;
 mod fingerprint;
@@ -37,6 +40,7 @@ mod model_list;
 mod models;
 mod node;
 mod origin;
+pub mod otlp;
 mod params;
 mod plugin_limits;
 mod providers;
@@ -58,9 +62,12 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use attribution::Attribution;
+pub use callbacks::Callbacks;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
+pub use endpoint::Endpoint;
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
@@ -110,6 +117,10 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// Who is told of calls.
+    pub callbacks: Callbacks,
+    /// Where calls say whose they are.
+    pub attribution: Attribution,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
     /// How deployments are probed.
@@ -203,6 +214,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
     let health = HealthChecks::read(root, report);
+    let callbacks = Callbacks::read(root, environment, report);
+    let attribution = Attribution::read(root, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
@@ -213,6 +226,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        callbacks,
+        attribution,
         redis,
         health,
         load,

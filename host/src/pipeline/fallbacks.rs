@@ -11,7 +11,8 @@ use super::continuation::Continuation;
 use super::failover::Serving;
 use super::journey::Journey;
 use super::request::{Incoming, Request};
-use super::{GatewayError, Pipeline, failure};
+use super::trace::TraceHeaders;
+use super::{GatewayError, Pipeline, attribution, failure};
 use crate::canonical::{ProviderError, RequestBody};
 use crate::config::routing::Fallback;
 use crate::router::{FailureKind, FallbackPlan, Resolved, Route};
@@ -24,9 +25,13 @@ impl Pipeline {
     /// Nothing was sent to the client yet; it gets this error instead. Where fallbacks failed too it is that of the
     /// model that the client named.
     pub async fn call(self: &Arc<Self>, incoming: Incoming, entry: &mut Entry) -> Result<Answer, GatewayError> {
-        let request = Request::read(incoming, &entry.call_id, &self.config)?;
+        let mut request = Request::read(incoming, &entry.call_id, &self.config)?;
         entry.model = Some(request.model.clone());
         entry.streaming = request.streaming;
+        if let Some(call) = &mut entry.call {
+            attribution::read(call, &request.body);
+            request.trace = TraceHeaders::of(call, &request.id);
+        }
         let group = self.resolve_for(&request.model, entry)?;
         if let Some(call) = &mut entry.call {
             call.model_group = Some(group.group.name.clone());
@@ -39,6 +44,9 @@ impl Pipeline {
         };
         let (mut answer, route) = self.or_fall_back(first, &request, &group, &mut journey).await?;
         journey.entry.usage = answer.spent;
+        if let AnswerBody::Whole(body) = &answer.body {
+            attribution::answered(journey.entry.call.as_mut(), body);
+        }
         if let AnswerBody::Stream(reply) = &mut answer.body {
             reply.continuation = Continuation::of(self, &request, &route);
         }

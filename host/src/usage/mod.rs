@@ -6,8 +6,10 @@ mod meter;
 mod record;
 #[cfg(test)]
 pub(crate) mod samples;
+mod trace;
 
 pub use call::CallEntry;
 pub use ledger::{Entry, Outcome, ServedBy};
 pub use meter::Meter;
-pub use record::{Books, CallRecord, Messages, Sink, TraceParent};
+pub use record::{Books, CallRecord, Messages, Sink};
+pub use trace::{Attempt, SpanIds, TraceParent};
