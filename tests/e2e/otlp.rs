@@ -78,13 +78,13 @@ async fn a_call_is_a_span_in_the_clients_trace_and_the_provider_hears_of_it() {
     let server = spans.iter().find(|span| hexadecimal(&span.parent_span_id) == PARENT).expect("the client's child");
     let attempt = spans.iter().find(|span| span.parent_span_id == server.span_id).expect("the server's child");
     assert!(spans.iter().all(|span| hexadecimal(&span.trace_id) == TRACE));
-    assert_eq!((server.name.as_str(), attempt.name.as_str()), ("POST /v1/chat/completions", "chat gpt-4o"));
+    assert_eq!((server.name.as_str(), attempt.name.as_str()), ("POST /v1/chat/completions", "chat gpt-4o-mini"));
     assert!(server.start_time_unix_nano <= attempt.start_time_unix_nano);
     assert!(attempt.end_time_unix_nano <= server.end_time_unix_nano);
     for (key, value) in [
         ("gen_ai.operation.name", "chat"),
         ("gen_ai.provider.name", "openai"),
-        ("gen_ai.request.model", "gpt-4o"),
+        ("gen_ai.request.model", "gpt-4o-mini"),
         ("gen_ai.usage.input_tokens", "5"),
         ("gen_ai.usage.output_tokens", "2"),
         ("gen_ai.conversation.id", "s1"),

@@ -67,7 +67,7 @@ async fn a_call_is_told_with_litellms_fields_and_without_a_key() {
         assert_eq!(call.pointer(pointer), Some(&value), "{pointer} of {call:#}");
     }
     assert!(call["endTime"].as_f64() >= call["startTime"].as_f64(), "{call:#}");
-    assert_eq!((&failed["status"], &failed["error_information"]["error_code"]), (&json!("failure"), &json!("400")));
+    assert_eq!((&failed["status"], &failed["error_information"]["error_code"]), (&json!("failure"), &json!("404")));
     let first = &receiver.requests()[0];
     assert_eq!((first.header("authorization"), first.header("x-team")), (Some("Bearer logger"), Some("a")));
     let everything: String = receiver.requests().iter().map(Received::text).collect();
