@@ -20,6 +20,7 @@ mod file;
 pub mod health;
 pub mod keys;
 pub mod limits;
+mod minute;
 pub mod money;
 pub mod pipeline;
 pub mod plugin;

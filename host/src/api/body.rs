@@ -1,6 +1,5 @@
 //! Bodies of answers.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -45,7 +44,17 @@ enum Kind {
     /// Waits for the entry that is written when it ends.
     Reply(Option<StreamReply>),
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    Pieces(Pieces, Option<Box<Entry>>),
 }
+
+/// An answer that is read from somewhere while it goes out.
+type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BrokenOff>> + Send>>;
+
+/// The rest of an answer can't be had. Its connection, or its stream, is broken off too, so that nobody takes a part for
+/// the whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer broke off: {0}")]
+pub struct BrokenOff(pub String);
 
 impl Body {
     /// A body that is here.
@@ -56,6 +65,11 @@ impl Body {
     /// A body that comes in pieces.
     pub fn stream(reply: StreamReply) -> Self {
         Self { kind: Kind::Reply(Some(reply)), held: Held::default() }
+    }
+
+    /// A body that is read from somewhere while it goes out, and may end before it is whole.
+    pub(super) fn pieces(pieces: impl Stream<Item = Result<Bytes, BrokenOff>> + Send + 'static) -> Self {
+        Self { kind: Kind::Pieces(Box::pin(pieces), None), held: Held::default() }
     }
 
     pub(super) fn is_stream(&self) -> bool {
@@ -75,11 +89,15 @@ impl Body {
 
     /// Hands the request's entry to the stream.
     pub(super) fn attach(&mut self, entry: Entry) {
-        if let Kind::Reply(reply) = &mut self.kind {
-            self.kind = match reply.take() {
-                Some(reply) => Kind::Stream(reply.into_bytes(entry, error::event)),
-                None => Kind::Whole(None),
-            };
+        match &mut self.kind {
+            Kind::Reply(reply) => {
+                self.kind = match reply.take() {
+                    Some(reply) => Kind::Stream(reply.into_bytes(entry, error::event)),
+                    None => Kind::Whole(None),
+                };
+            }
+            Kind::Pieces(_, held) => *held = Some(Box::new(entry)),
+            Kind::Whole(_) | Kind::Stream(_) => {}
         }
     }
 }
@@ -92,9 +110,9 @@ impl std::fmt::Debug for Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         if let Some(progress) = &self.held.progress {
             progress.taken();
         }
@@ -112,13 +130,13 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Kind::Reply(_) | Kind::Stream(_) => SizeHint::default(),
+            Kind::Reply(_) | Kind::Stream(_) | Kind::Pieces(..) => SizeHint::default(),
         }
     }
 }
 
 impl Body {
-    fn poll_kind(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_kind(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let most = if self.held.progress.is_some() { PIECE_OF_HTTP2 } else { PIECE };
         match &mut self.kind {
             Kind::Whole(Some(bytes)) if bytes.len() > most => Poll::Ready(Some(Ok(Frame::data(bytes.split_to(most))))),
@@ -128,6 +146,17 @@ impl Body {
             Kind::Reply(_) => Poll::Ready(None),
             Kind::Stream(stream) => {
                 stream.as_mut().poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Kind::Pieces(pieces, entry) => {
+                let piece = std::task::ready!(pieces.as_mut().poll_next(cx));
+                if let Some(entry) = entry {
+                    match &piece {
+                        Some(Ok(_)) => entry.mark_first_byte(),
+                        Some(Err(error)) => entry.fail(error),
+                        None => entry.complete(),
+                    }
+                }
+                Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
             }
         }
     }

@@ -3,21 +3,22 @@
 //! Two texts come out of it: a public one for the caller, and one for the log. Keys, prompts and provider bodies are in
 //! neither.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::{Body, respond};
+use super::{Body, limits, respond};
 use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, error_type};
-use crate::keys::Denied;
-use crate::limits::Refused;
+use crate::keys::{AccountError, Barred, Denied};
 use crate::pipeline::{GatewayError, no_deployment};
 use crate::plugin::{CallError, Failure, FailureKind};
 use crate::router::{Misfit, NoDeployment};
+use crate::store::StoreError;
+use crate::store::reports::ReportError;
 use crate::stream::data_frame;
 use crate::upstream::UpstreamError;
 use crate::usage::Entry;
@@ -28,6 +29,8 @@ struct Public {
     error: Map<String, Value>,
     retry_after: Option<String>,
     allow: Option<&'static str>,
+    /// What else.
+    headers: HeaderMap,
 }
 
 /// The answer to a request that failed.
@@ -37,6 +40,7 @@ pub(super) fn respond(error: &GatewayError, entry: &mut Entry) -> Response<Body>
     let status = StatusCode::from_u16(public.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond::json(status, &json!({"error": public.error}));
     let headers = response.headers_mut();
+    headers.extend(public.headers);
     if let Some(value) = public.retry_after.and_then(|text| HeaderValue::from_str(&text).ok()) {
         headers.insert(header::RETRY_AFTER, value);
     }
@@ -65,15 +69,23 @@ fn public(error: &GatewayError) -> Public {
     let at = |status: u16, code: Option<&str>, param: &str, message: String| new(status, code, Some(param), message);
     match error {
         GatewayError::Auth(AuthError::WrongKey) => plain(401, Some("invalid_api_key"), error.to_string()),
+        GatewayError::Auth(AuthError::Barred(Barred::Expired(..))) => {
+            typed("expired_key", plain(401, Some("expired_key"), error.to_string()))
+        }
+        GatewayError::Auth(AuthError::Barred(_)) => {
+            typed("auth_error", plain(401, Some("key_blocked"), error.to_string()))
+        }
         GatewayError::Auth(AuthError::Unknown(_)) => plain(503, Some("database_unavailable"), error.to_string()),
         GatewayError::Auth(_) => plain(401, None, error.to_string()),
-        GatewayError::Denied(Denied::Route(_)) => plain(403, Some("route_not_allowed"), error.to_string()),
+        GatewayError::Denied(Denied::Route { .. }) => plain(403, Some("route_not_allowed"), error.to_string()),
+        GatewayError::Denied(Denied::AdminOnly { .. }) => {
+            typed("auth_error", plain(401, Some("admin_only"), error.to_string()))
+        }
+        GatewayError::Account(error) => of_account(error),
         GatewayError::Denied(Denied::Model { whose, .. }) => {
             at(403, Some(&format!("{whose}_model_access_denied")), "model", error.to_string())
         }
-        GatewayError::Refused(Refused::Budget { .. }) => plain(422, Some("budget_exceeded"), error.to_string()),
-        GatewayError::Refused(Refused::Rate { .. }) => plain(429, Some("rate_limit_exceeded"), error.to_string()),
-        GatewayError::Refused(Refused::Unknown) => plain(503, Some("limits_unavailable"), error.to_string()),
+        GatewayError::Refused(refused) => of_refused(limits::Told::of(refused, SystemTime::now())),
         GatewayError::UnknownPath(path) => plain(
             404,
             Some("unknown_url"),
@@ -151,6 +163,7 @@ fn public(error: &GatewayError) -> Public {
             error: provider.error.clone(),
             retry_after: provider.retry_after.clone(),
             allow: None,
+            headers: HeaderMap::new(),
         },
         GatewayError::Upstream { provider, source } => match source {
             UpstreamError::Timeout { .. } | UpstreamError::OutOfTime { .. } => {
@@ -172,6 +185,13 @@ fn public(error: &GatewayError) -> Public {
             let message = format!("The configuration was not reloaded, the one in use stays: {errors}");
             plain(400, Some("invalid_configuration"), message)
         }
+        GatewayError::Report(ReportError::NoDatabase) => plain(400, Some("no_db_connection"), error.to_string()),
+        GatewayError::Report(ReportError::TooLong) => plain(400, Some("report_too_long"), error.to_string()),
+        GatewayError::Report(ReportError::TooSlow(_)) => plain(504, Some("report_timeout"), error.to_string()),
+        // How the database failed is the operator's business, and in the log.
+        GatewayError::Report(ReportError::Store(_)) => {
+            plain(503, Some("database_unavailable"), "The database can't be asked at the moment.".to_owned())
+        }
         GatewayError::Plugin { source: CallError::Failed(failure), .. } => of_failure(failure),
         GatewayError::Plugin { plugin, source: error @ CallError::Busy(_) } => {
             let message = format!("All instances of the plugin {plugin} are busy.");
@@ -187,6 +207,28 @@ fn public(error: &GatewayError) -> Public {
             plain(502, Some("plugin_failed"), format!("The plugin {plugin} failed this call: {}.", kind_of(source)))
         }
     }
+}
+
+/// What keys, users and teams can't be managed for.
+fn of_account(error: &AccountError) -> Public {
+    let said = |status: u16, code: &str, param: Option<&str>| new(status, Some(code), param, error.to_string());
+    match error {
+        AccountError::NoDatabase => typed("no_db_connection", said(500, "no_db_connection", None)),
+        AccountError::Store(StoreError::Conflict(_)) => said(400, "already_exists", None),
+        AccountError::Store(StoreError::Unavailable(_)) => {
+            soon(typed("no_db_connection", said(503, "database_unavailable", None)))
+        }
+        AccountError::Store(StoreError::Unreadable(_)) => said(500, "database_unreadable", None),
+        AccountError::NotFound { param, .. } => typed("not_found_error", said(404, "not_found", Some(param))),
+        AccountError::Exists { param, .. } => typed("bad_request_error", said(400, "already_exists", Some(param))),
+        AccountError::Forbidden(_) => said(403, "not_allowed", None),
+    }
+}
+
+/// With another type than that of its status.
+fn typed(kind: &str, mut public: Public) -> Public {
+    public.error.insert("type".to_owned(), Value::from(kind));
+    public
 }
 
 /// How a plugin broke, without its words: those go to the log.
@@ -212,6 +254,7 @@ fn of_no_deployment(model: &str, why: &NoDeployment) -> Public {
         NoDeployment::Full => (429, "rate_limit_exceeded", Some(Duration::from_secs(1))),
         NoDeployment::NoneFits(Misfit::ContextWindow { .. }) => (400, "context_length_exceeded", None),
         NoDeployment::NoneFits(Misfit::Lacks(_)) => (400, "unsupported_by_model", None),
+        NoDeployment::NoneFits(Misfit::Spent { back_in }) => (429, "deployment_budget_exceeded", *back_in),
         NoDeployment::NoneFits(Misfit::Tags) => (401, "tags_not_allowed", None),
         NoDeployment::NoneFits(Misfit::Unusable) | NoDeployment::Exhausted | NoDeployment::Blocked => {
             (503, "model_unavailable", None)
@@ -246,6 +289,15 @@ fn of_failure(failure: &Failure) -> Public {
     public
 }
 
+fn of_refused(told: limits::Told) -> Public {
+    let limits::Told { status, kind, code, message, headers } = told;
+    let mut public = new(status, Some(code), None, message);
+    if let Some(kind) = kind {
+        public.error.insert("type".to_owned(), Value::from(kind));
+    }
+    Public { headers, ..public }
+}
+
 /// Worth another attempt after a second: places become free all the time.
 fn soon(public: Public) -> Public {
     Public { retry_after: Some("1".to_owned()), ..public }
@@ -258,5 +310,5 @@ fn new(status: u16, code: Option<&str>, param: Option<&str>, message: String) ->
         ("param".to_owned(), param.map_or(Value::Null, Value::from)),
         ("code".to_owned(), code.map_or(Value::Null, Value::from)),
     ]);
-    Public { status, error, retry_after: None, allow: None }
+    Public { status, error, retry_after: None, allow: None, headers: HeaderMap::new() }
 }

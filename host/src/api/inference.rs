@@ -6,7 +6,7 @@ use http::{HeaderName, Request, Response, StatusCode};
 
 use super::reader::Reader;
 use super::upload::{Linger, Upload};
-use super::{Body, admit, respond, wishes};
+use super::{Body, admit, limits, respond, wishes};
 use crate::pipeline::{AnswerBody, GatewayError, Incoming, Pipeline};
 use crate::plugin::Operation;
 use crate::usage::Entry;
@@ -66,6 +66,7 @@ pub(super) async fn call(
     if let Some(overhead) = entry.mark_answered() {
         response.headers_mut().extend(respond::milliseconds(overhead).map(|overhead| (OVERHEAD, overhead)));
     }
+    limits::tell(response.headers_mut(), entry);
     if let Some(warnings) = answer.warnings {
         response.headers_mut().insert(WARNINGS, warnings);
     }

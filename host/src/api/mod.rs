@@ -9,6 +9,7 @@ mod error;
 mod health;
 mod home;
 mod inference;
+mod limits;
 mod load_metrics;
 mod manage;
 mod metrics;
@@ -138,9 +139,9 @@ impl Gateway {
             }
             Endpoint::Health => health::check(&self.health, state, request.headers(), request.uri().query()).await,
             Endpoint::Router => Ok(router_page::show(&self.health, state, request.headers())),
-            Endpoint::Models => Ok(models::list(pipeline)),
-            Endpoint::Model(id) => models::one(pipeline, &id),
-            Endpoint::ModelInfo => Ok(models::info(pipeline)),
+            Endpoint::Models => Ok(models::list(pipeline, &principal)),
+            Endpoint::Model(id) => models::one(pipeline, &principal, &id),
+            Endpoint::ModelInfo => Ok(models::info(pipeline, &principal)),
             Endpoint::Plugins => Ok(plugins::list(state)),
             Endpoint::ReloadConfig => reload::config(&self.live).await,
             Endpoint::Metrics => Ok(metrics::text(&self.live, state)),
@@ -180,13 +181,9 @@ impl Gateway {
             true => Principal::Anyone,
             false => state.authenticator.authenticate(request.headers(), &self.live.accounts.directory).await?,
         };
-        let for_models = match &endpoint {
-            Endpoint::Call { .. } | Endpoint::Models | Endpoint::Model(_) => true,
-            Endpoint::Spend(route) => route.is_for_models(),
-            _ => false,
-        };
         if !is_public {
-            principal.may_use(path, for_models)?;
+            let is_read = matches!(*request.method(), http::Method::GET | http::Method::HEAD) && endpoint.only_tells();
+            principal.may_use(path, endpoint.kind(), is_read)?;
         }
         Ok((endpoint, principal))
     }

@@ -4,14 +4,15 @@ use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Body, respond};
+use crate::auth::Principal;
 use crate::pipeline::{GatewayError, Pipeline};
 use crate::router::{Resolved, Target};
 
 /// LiteLLM's constant; nobody knows when a model was made.
 const CREATED: u64 = 1_677_610_602;
 
-/// `GET /v1/models`
-pub(super) fn list(pipeline: &Pipeline) -> Response<Body> {
+/// `GET /v1/models`: what the caller may call.
+pub(super) fn list(pipeline: &Pipeline, who: &Principal) -> Response<Body> {
     let mut data = Vec::new();
     for (name, target) in pipeline.router.names() {
         if !name.contains('*') {
@@ -29,13 +30,31 @@ pub(super) fn list(pipeline: &Pipeline) -> Response<Body> {
         }));
     }
     let mut seen = std::collections::HashSet::new();
-    data.retain(|model| seen.insert(model.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()));
+    data.retain(|model| {
+        let id = model.get("id").and_then(Value::as_str).unwrap_or_default();
+        may_call(pipeline, who, id) && seen.insert(id.to_owned())
+    });
     respond::json(StatusCode::OK, &json!({"data": data, "object": "list"}))
 }
 
+/// Whether the caller may call a model by this name.
+fn may_call(pipeline: &Pipeline, who: &Principal, name: &str) -> bool {
+    match who {
+        Principal::Key(caller) => caller.model(name, &pipeline.config).is_ok(),
+        Principal::Admin | Principal::Anyone => true,
+    }
+}
+
 /// `GET /v1/models/{id}`
-pub(super) fn one(pipeline: &Pipeline, id: &str) -> Result<Response<Body>, GatewayError> {
-    let resolved = resolved(pipeline, id)?;
+pub(super) fn one(pipeline: &Pipeline, who: &Principal, id: &str) -> Result<Response<Body>, GatewayError> {
+    let unknown = || GatewayError::UnknownModel { model: id.chars().take(200).collect(), suggestion: None };
+    let resolved = match who {
+        // Whether there is a model that it may not call is not its business.
+        Principal::Key(caller) => {
+            resolved(pipeline, &caller.model(id, &pipeline.config).map_err(|_| unknown())?).map_err(|_| unknown())?
+        }
+        Principal::Admin | Principal::Anyone => resolved(pipeline, id)?,
+    };
     let target = &resolved.group.first;
     let provider = &target.deployment.provider;
     Ok(respond::json(StatusCode::OK, &model(pipeline, id, target, &resolved.model(target), provider)))
@@ -49,13 +68,14 @@ pub(super) fn resolved(pipeline: &Pipeline, name: &str) -> Result<Resolved, Gate
     })
 }
 
-/// `GET /model/info`
-pub(super) fn info(pipeline: &Pipeline) -> Response<Body> {
+/// `GET /model/info`: of what the caller may call. Where a model is served is for administrators to know.
+pub(super) fn info(pipeline: &Pipeline, who: &Principal) -> Response<Body> {
     let table = pipeline.config.models();
     let data: Vec<Value> = pipeline
         .router
         .targets()
         .iter()
+        .filter(|target| may_call(pipeline, who, &target.deployment.model_name))
         .map(|target| {
             let deployment = &target.deployment;
             let mut info = deployment.model_info.clone();
@@ -73,7 +93,7 @@ pub(super) fn info(pipeline: &Pipeline) -> Response<Body> {
             // Names only: parameters may hold keys.
             let params = json!({
                 "model": format!("{}/{}", deployment.provider, deployment.model),
-                "api_base": deployment.api_base.as_ref().map(url::Url::as_str),
+                "api_base": deployment.api_base.as_ref().filter(|_| who.sees_all()).map(url::Url::as_str),
             });
             json!({"model_name": deployment.model_name, "litellm_params": params, "model_info": info})
         })

@@ -4,6 +4,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use super::{manage, spend};
+use crate::keys::RouteKind;
 use crate::plugin::Operation;
 
 /// What a path stands for.
@@ -38,6 +39,22 @@ impl Endpoint {
     /// Whether it answers without a key.
     pub(super) fn is_public(&self) -> bool {
         matches!(self, Self::Home | Self::Alive | Self::Ready)
+    }
+
+    /// What kind of route it is, as far as keys are for some and not for others.
+    pub(super) fn kind(&self) -> RouteKind {
+        match self {
+            Self::Call { .. } => RouteKind::Call,
+            Self::Models | Self::Model(_) | Self::ModelInfo => RouteKind::Models,
+            Self::Manage(route) => route.kind(),
+            Self::Spend(route) => route.kind(),
+            _ => RouteKind::Gateway,
+        }
+    }
+
+    /// Whether it only tells, whatever the method.
+    pub(super) fn only_tells(&self) -> bool {
+        !matches!(self, Self::Drain | Self::ReloadConfig)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who is calling: the master key, a key that the gateway has issued, or anybody where there is no master key.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, header};
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use crate::admission::Tenant;
 use crate::config::General;
-use crate::keys::{Caller, Denied, Directory, KeyHash};
+use crate::keys::{Barred, Caller, Denied, Directory, Key, KeyHash, PROXY_ADMIN, PROXY_ADMIN_VIEWER, RouteKind};
 use crate::store::StoreError;
 
 /// Where LiteLLM looks for a key, in this order, after `Authorization`'s own place in it.
@@ -26,6 +27,8 @@ pub struct Authenticator {
     /// SHA-256 of the master key; without one everybody may call.
     master_key: Option<[u8; 32]>,
     key_header: Option<HeaderName>,
+    /// Keys that can't be looked up are let in.
+    open_without_database: bool,
 }
 
 /// Who is calling.
@@ -48,15 +51,37 @@ impl Principal {
         }
     }
 
-    /// Whether it may use the route at `path`, that is one for models or not.
+    /// Whether it may do everything: with the master key, as a user whose role says so, or where there is no master key.
+    pub fn is_admin(&self) -> bool {
+        match self {
+            Self::Admin | Self::Anyone => true,
+            Self::Key(caller) => caller.role() == Some(PROXY_ADMIN),
+        }
+    }
+
+    /// Whether it may see everything.
+    pub fn sees_all(&self) -> bool {
+        let is_viewer = |caller: &Caller| caller.role() == Some(PROXY_ADMIN_VIEWER);
+        self.is_admin() || matches!(self, Self::Key(caller) if is_viewer(caller))
+    }
+
+    /// Whether it may use the route at `path`. What it may do there is asked again where keys, users and teams are managed.
     ///
     /// # Errors
     /// It may not.
-    pub fn may_use(&self, path: &str, for_models: bool) -> Result<(), Denied> {
-        match self {
-            Self::Key(_) if !for_models => Err(Denied::Route(path.to_owned())),
-            _ => Ok(()),
+    pub fn may_use(&self, path: &str, kind: RouteKind, is_read: bool) -> Result<(), Denied> {
+        let Self::Key(caller) = self else { return Ok(()) };
+        caller.route(path, kind)?;
+        let is_open = match kind {
+            RouteKind::Call | RouteKind::Models | RouteKind::Info | RouteKind::Management => true,
+            // A key that is made for a monitor has the path of what it reads.
+            RouteKind::Spend | RouteKind::Gateway => is_read && (self.sees_all() || caller.has_route(path)),
+        };
+        if is_open || self.is_admin() {
+            return Ok(());
         }
+        let role = caller.role().unwrap_or("unknown").to_owned();
+        Err(Denied::AdminOnly { route: path.to_owned(), role })
     }
 }
 
@@ -72,8 +97,11 @@ pub enum AuthError {
     /// The key is not one of ours.
     #[error("Authentication Error, Invalid API key provided.")]
     WrongKey,
-    /// Whether it is can't be told at the moment.
+    /// The key is one of ours, and refused.
     #[error(transparent)]
+    Barred(#[from] Barred),
+    /// Whether it is can't be told at the moment.
+    #[error("Whether this key is valid can't be told at the moment: {0}.")]
     Unknown(#[from] StoreError),
 }
 
@@ -81,7 +109,8 @@ impl Authenticator {
     /// Checks against the config's master key.
     pub fn new(general: &General) -> Self {
         let master_key = general.master_key.as_ref().map(|key| digest(key.expose().as_bytes()));
-        Self { master_key, key_header: general.key_header.clone() }
+        let open_without_database = general.allow_requests_on_db_unavailable;
+        Self { master_key, key_header: general.key_header.clone(), open_without_database }
     }
 
     /// Who sends these headers.
@@ -96,8 +125,25 @@ impl Authenticator {
         if bool::from(digest.ct_eq(master_key)) {
             return Ok(Principal::Admin);
         }
-        let caller = directory.find(&KeyHash(digest)).await?.ok_or(AuthError::WrongKey)?;
-        Ok(Principal::Key(caller))
+        let caller = match directory.find(&KeyHash(digest)).await {
+            Ok(caller) => caller.ok_or(AuthError::WrongKey)?,
+            Err(error) if self.open_without_database => return Ok(self.stranger(digest, &error)),
+            Err(error) => return Err(error.into()),
+        };
+        match caller.barred(SystemTime::now()) {
+            Some(barred) => Err(barred.into()),
+            None => Ok(Principal::Key(caller)),
+        }
+    }
+
+    /// Somebody with a key that can't be looked up, where the operator wants calls to go on then: it may call models, and
+    /// nothing limits it.
+    fn stranger(&self, digest: [u8; 32], error: &StoreError) -> Principal {
+        // Once a call: the directory has said at once and louder that it can't be followed.
+        tracing::debug!(%error, "a key that can't be checked is let in, without limits: allow_requests_on_db_unavailable");
+        let allowed_routes = vec!["llm_api_routes".to_owned()];
+        let key = Key { hash: KeyHash(digest), name: "sk-...".to_owned(), allowed_routes, ..Key::default() };
+        Principal::Key(Arc::new(Caller::new(key, None, None)))
     }
 
     /// Whose calls these are, where callers take turns.
@@ -116,7 +162,8 @@ impl Authenticator {
             return Ok(bearer(value).unwrap_or(value));
         }
         if let Some(value) = headers.get(header::AUTHORIZATION) {
-            return bearer(value.as_bytes()).ok_or(AuthError::Malformed);
+            let value = value.as_bytes();
+            return bearer(value).or_else(|| basic(value)).ok_or(AuthError::Malformed);
         }
         let other = KEY_HEADERS.iter().find_map(|name| headers.get(name));
         other.map(|value| value.as_bytes()).ok_or(AuthError::NoKey)
@@ -128,6 +175,12 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| key.trim_ascii())
 }
 
+/// `Basic sk-…`, as LiteLLM takes it: clients of Langfuse put the key there as it is.
+fn basic(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked(6)?;
+    scheme.eq_ignore_ascii_case(b"basic ").then(|| key.trim_ascii())
+}
+
 fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
@@ -137,7 +190,8 @@ mod tests {
     use super::*;
 
     async fn authenticate(headers: &[(&str, &str)]) -> Result<Principal, AuthError> {
-        let authenticator = Authenticator { master_key: Some(digest(b"sk-right")), key_header: None };
+        let authenticator =
+            Authenticator { master_key: Some(digest(b"sk-right")), key_header: None, open_without_database: false };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
@@ -150,6 +204,7 @@ mod tests {
         for (name, value) in [
             ("authorization", "Bearer sk-right"),
             ("authorization", "bearer  sk-right"),
+            ("authorization", "Basic sk-right"),
             ("x-api-key", "sk-right"),
             ("api-key", "sk-right"),
             ("x-litellm-api-key", "sk-right"),

@@ -174,6 +174,7 @@ fn words(misfit: &Misfit) -> String {
             format!("its model takes {limit} tokens, and the prompt has {tokens}")
         }
         Misfit::Lacks(what) => format!("its model doesn't {what}"),
+        Misfit::Spent { .. } => "its budget is spent".to_owned(),
         Misfit::Tags => "its tags are others than the request's".to_owned(),
         Misfit::Unusable => "it doesn't serve such requests".to_owned(),
     }

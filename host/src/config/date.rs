@@ -33,6 +33,29 @@ impl Date {
         let day = day_of_year - (153 * march_month + 2) / 5 + 1;
         Self { year, month: u8::try_from(month).unwrap_or(1), day: u8::try_from(day).unwrap_or(1) }
     }
+
+    /// How many days after 1970-01-01 it is. A day that its month doesn't have counts on into the next one.
+    pub fn unix_days(self) -> i64 {
+        // The same algorithm's days-from-civil.
+        let (month, day) = (i64::from(self.month), i64::from(self.day));
+        let year = self.year - i64::from(month <= 2);
+        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let march_month = if month > 2 { month - 3 } else { month + 9 };
+        let day_of_year = (153 * march_month + 2) / 5 + day - 1;
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    }
+
+    /// The day that many days after 1970-01-01, or before the first if that is what it comes to.
+    pub fn from_unix_days(days: i64) -> Self {
+        Self::from_unix_seconds(u64::try_from(days).unwrap_or_default().saturating_mul(86_400))
+    }
+
+    /// `Nov 23`.
+    pub fn short(self) -> String {
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let month = MONTHS.get(usize::from(self.month.saturating_sub(1))).copied().unwrap_or_default();
+        format!("{month} {:02}", self.day)
+    }
 }
 
 impl FromStr for Date {
@@ -73,6 +96,15 @@ mod tests {
         ] {
             assert_eq!(Date::from_unix_seconds(seconds).to_string(), day, "{seconds}");
         }
+    }
+
+    #[test]
+    fn a_date_is_its_days_and_back() {
+        for days in (0..60_000).step_by(7) {
+            assert_eq!(Date::from_unix_days(days).unix_days(), days);
+        }
+        assert_eq!("2026-11-23".parse::<Date>().unwrap().short(), "Nov 23");
+        assert_eq!("1969-12-31".parse::<Date>().unwrap().unix_days(), -1);
     }
 
     #[test]

@@ -127,6 +127,13 @@ impl Deployment {
         }
     }
 
+    /// The groups of models that it belongs to, which keys may be given instead of models: `model_info.access_groups`.
+    pub fn access_groups(&self) -> impl Iterator<Item = &str> {
+        let groups = self.model_info.get("access_groups");
+        let list = groups.and_then(Json::as_array).into_iter().flatten();
+        groups.into_iter().chain(list).filter_map(Json::as_str)
+    }
+
     /// Tokens that an answer may have: `model_info.max_output_tokens`, else `model_info.max_tokens`, else the table's.
     pub fn max_output_tokens(&self, table: &ModelTable, model: &str) -> Option<u64> {
         let own = self.info_tokens("max_output_tokens").or_else(|| self.info_tokens("max_tokens"));

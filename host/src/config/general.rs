@@ -28,6 +28,8 @@ pub struct General {
     pub max_response_bytes: usize,
     /// Every stream ends with a chunk about its usage, whether the caller asked for one or not.
     pub always_include_stream_usage: bool,
+    /// Keys that can't be looked up because the database is down are let in, without limits.
+    pub allow_requests_on_db_unavailable: bool,
     /// Whether `GET /metrics` asks for a key: `litellm_settings.require_auth_for_metrics_endpoint`, true by default.
     pub metrics_need_key: bool,
 }
@@ -53,6 +55,7 @@ impl General {
         let permit_weak_master_key = flag("dangerously_permit_weak_or_unset_master_key")
             || environment.flag("LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY");
         let always_include_stream_usage = flag("always_include_stream_usage");
+        let allow_requests_on_db_unavailable = flag("allow_requests_on_db_unavailable");
         let mut size = |key: &str, default: usize| get(key).and_then(|at| at.mebibytes(report)).unwrap_or(default);
         let max_request_bytes = size("max_request_size_mb", 64 * MEBIBYTE);
         let max_response_bytes = size("max_response_size_mb", 256 * MEBIBYTE);
@@ -71,6 +74,7 @@ impl General {
             max_request_bytes,
             max_response_bytes,
             always_include_stream_usage,
+            allow_requests_on_db_unavailable,
             metrics_need_key: metrics_need_key.unwrap_or(true),
         }
     }

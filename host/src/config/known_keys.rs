@@ -7,9 +7,11 @@ use Support::{Honoured, NoEffect, NotYet, Python, Unguarded};
 
 const PROMPT_ROUTERS: Support = NotYet("routers that read the prompt are not supported yet");
 const PRICES: Support = Honoured("for cost-based-routing; spend is not computed yet");
-const BUDGETS: Support = Unguarded("budgets are not enforced yet");
+const BUDGETS: Support = Unguarded("budgets of tags, of end users and of users in general are not enforced");
 const COSTS: Support = NotYet("costs are not computed yet");
-const DATABASE: Support = NotYet("there is no database yet: no virtual keys, no users, no spend");
+const MODELS_IN_DATABASE: Support = NotYet("models are in the configuration alone, not in the database");
+const KEYS: Support =
+    NotYet("what keys, users and teams have is in the default_…_params and upperbound_key_generate_params alone");
 const CALLBACKS: Support = NotYet("there is nothing like this yet");
 const CACHE: Support = NotYet("there is no response cache yet");
 const ALERTS: Support = NotYet("there are no alerts yet");
@@ -83,7 +85,7 @@ pub(super) const LITELLM_PARAMS: Rows = &[
         NotYet("set them in router_settings, or in a request"),
         "fallbacks default_fallbacks context_window_fallbacks content_policy_fallbacks",
     ),
-    (BUDGETS, "max_budget budget_duration"),
+    (Honoured("above it the deployment gets no calls"), "max_budget budget_duration"),
     (GUARDRAILS, "guardrails"),
     (COSTS, "tiered_pricing cache_read_input_token_cost cache_creation_input_token_cost search_context_cost_per_query"),
     (CACHE, "cache caching ttl"),
@@ -124,7 +126,8 @@ pub(super) const MODEL_INFO: Rows = &[
     ),
     (PRICES, "input_cost_per_token output_cost_per_token"),
     (COSTS, "cache_read_input_token_cost cache_creation_input_token_cost"),
-    (Unguarded("access groups are not enforced yet"), "access_groups team_id"),
+    (Honoured(""), "access_groups"),
+    (Unguarded("every key that may call the model may call it"), "team_id"),
     (Unguarded("the model is served all the same"), "supported_environments"),
     (Honoured(""), "disable_background_health_check health_check_model health_check_timeout"),
 ];
@@ -134,32 +137,36 @@ pub(super) const GENERAL: Rows = &[
     (
         Honoured(""),
         "master_key litellm_key_header_name max_request_size_mb max_response_size_mb always_include_stream_usage \
-         dangerously_permit_weak_or_unset_master_key",
+         dangerously_permit_weak_or_unset_master_key allow_requests_on_db_unavailable",
     ),
     (
         Honoured(""),
         "background_health_checks health_check_interval health_check_details health_check_concurrency \
          enable_health_check_routing",
     ),
-    (NoEffect("no spend logs are written"), "disable_spend_logs disable_spend_updates"),
-    (NoEffect("no error logs are written to a database"), "disable_error_logs"),
     (
-        NoEffect("there are no spend logs to purge"),
-        "maximum_spend_logs_retention_period maximum_spend_logs_retention_interval \
-         maximum_spend_logs_cleanup_cron",
+        Honoured(""),
+        "database_url database_connection_pool_limit database_connection_timeout \
+         disable_spend_logs disable_spend_updates disable_error_logs store_prompts_in_spend_logs \
+         maximum_spend_logs_retention_period maximum_spend_logs_retention_interval",
+    ),
+    (
+        NoEffect("set maximum_spend_logs_retention_interval instead, without it old logs are purged once a day"),
+        "maximum_spend_logs_cleanup_cron",
+    ),
+    (NoEffect("the database is PostgreSQL or SQLite, by database_url"), "database_type database_args"),
+    (NoEffect("spend is written within half a second, many calls at a time"), "proxy_batch_write_at"),
+    (NoEffect("gateways never wait for each other's writes"), "use_redis_transaction_buffer"),
+    (
+        NoEffect("a budget begins anew at the moment that it should"),
+        "proxy_budget_rescheduler_min_time proxy_budget_rescheduler_max_time",
     ),
     (NoEffect("a call is always cancelled when its client leaves"), "cancel_on_disconnect"),
     (
         NoEffect("there are no keys to be cached"),
         "user_api_key_cache_ttl user_api_key_cache_max_size enable_redis_auth_cache",
     ),
-    (
-        DATABASE,
-        "database_url database_type database_args database_connection_pool_limit database_connection_timeout \
-         store_model_in_db proxy_batch_write_at proxy_budget_rescheduler_min_time \
-         proxy_budget_rescheduler_max_time allow_requests_on_db_unavailable supported_db_objects \
-         use_redis_transaction_buffer infer_model_from_keys",
-    ),
+    (MODELS_IN_DATABASE, "store_model_in_db supported_db_objects infer_model_from_keys"),
     (
         Python,
         "custom_auth custom_key_generate custom_sso custom_ui_sso_sign_in_handler post_call_rules \
@@ -196,7 +203,6 @@ pub(super) const GENERAL: Rows = &[
         "forward_client_headers_to_llm_api forward_openai_org_id forward_llm_provider_auth_headers \
          add_user_information_to_llm_headers",
     ),
-    (Honoured("where calls have rows"), "store_prompts_in_spend_logs"),
     (Honoured(""), "user_header_name user_header_mappings use_x_forwarded_for"),
     (
         NotYet("secret managers are not supported yet: use os.environ/"),
@@ -208,11 +214,9 @@ pub(super) const GENERAL: Rows = &[
         Honoured("while the Redis that gateways count in can't be reached"),
         "fail_closed_rate_limit_enforcement fail_closed_budget_enforcement",
     ),
-    (
-        NoEffect("the master key is the only key, and may call every model"),
-        "enforce_fallback_model_access disable_fallbacks_on_per_model_rate_limits",
-    ),
-    (BUDGETS, "disable_budget_reservation max_budget budget_duration"),
+    (NoEffect("the master key is the only key, and may call every model"), "enforce_fallback_model_access"),
+    (Honoured(""), "disable_budget_reservation disable_fallbacks_on_per_model_rate_limits"),
+    (Honoured("where litellm_settings doesn't say"), "max_budget budget_duration"),
     (NotYet("there are no pass-through routes yet"), "pass_through_endpoints pass_through_request_timeout"),
     (
         NotYet("there is no admin page yet"),
@@ -224,7 +228,8 @@ pub(super) const GENERAL: Rows = &[
 pub(super) const LITELLM: Rows = &[
     (
         Honoured(""),
-        "drop_params request_timeout set_verbose json_logs log_raw_request_response \
+        "drop_params request_timeout set_verbose json_logs log_raw_request_response max_budget budget_duration \
+         budget_exceeded_status_code \
          require_auth_for_metrics_endpoint",
     ),
     (
@@ -248,14 +253,14 @@ pub(super) const LITELLM: Rows = &[
     (CACHE, "cache cache_params enable_caching_on_provider_specific_optional_params disable_cache"),
     (
         BUDGETS,
-        "max_budget budget_duration max_end_user_budget max_internal_user_budget internal_user_budget_duration \
+        "max_end_user_budget max_internal_user_budget internal_user_budget_duration \
          tag_budget_config",
     ),
     (
-        DATABASE,
-        "default_internal_user_params default_team_params default_team_settings upperbound_key_generate_params \
-         default_key_generate_params key_generation_settings enable_redis_auth_cache budget_exceeded_status_code",
+        Honoured(""),
+        "default_internal_user_params default_team_params upperbound_key_generate_params default_key_generate_params",
     ),
+    (KEYS, "default_team_settings key_generation_settings enable_redis_auth_cache"),
     (Python, "custom_provider_map pre_call_rules custom_prompt_dict"),
     (COSTS, "cost_discount_config cost_margin_config model_cost custom_pricing"),
     (GUARDRAILS, "guardrails enable_json_schema_validation banned_keywords_list blocked_user_list"),
@@ -291,7 +296,7 @@ pub(super) const ROUTER: Rows = &[
     (Python, "plugins lowest_latency_logger"),
     (NoEffect("num_retries says how often a call is retried"), "default_max_retries"),
     (Honoured(""), "redis_url redis_host redis_port redis_password redis_db redis_username redis_ssl"),
-    (BUDGETS, "provider_budget_config"),
+    (Honoured(""), "provider_budget_config"),
     (CACHE, "cache_responses cache_kwargs caching_groups"),
     (NoEffect("connections are pooled for all deployments"), "client_ttl"),
     (NoEffect("a failed call's next deployment is chosen as its first was"), "enable_weighted_failover"),

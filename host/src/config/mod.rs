@@ -14,15 +14,18 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 mod aliases;
 mod at;
 mod attribution;
 mod base_url;
+mod budgets;
 pub mod callbacks;
 mod catch_all;
 mod cloud;
 mod credential;
+mod database;
 mod date;
 mod deployment;
 mod endpoint;
@@ -33,6 +36,7 @@ mod general;
 mod headers;
 mod health;
 mod include;
+mod key_defaults;
 mod known;
 mod known_keys;
 mod load;
@@ -63,8 +67,10 @@ mod yaml;
 
 pub use aliases::Alias;
 pub use attribution::Attribution;
+pub use budgets::Budgets;
 pub use callbacks::Callbacks;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
+pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
 pub use endpoint::Endpoint;
@@ -72,6 +78,7 @@ pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
 pub use health::{DeploymentHealth, HealthChecks, Probe};
+pub use key_defaults::KeyDefaults;
 pub use load::{AdmissionLimits, ClientLimits, Load};
 pub use models::{Capabilities, ModelLimits, ModelTable, Prices};
 pub use node::holds_a_secret as may_hold_a_secret;
@@ -121,8 +128,14 @@ pub struct Config {
     pub callbacks: Callbacks,
     /// Where calls say whose they are.
     pub attribution: Attribution,
+    /// Money that calls may cost.
+    pub budgets: Arc<Budgets>,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
+    /// What keys, users and teams get that nobody says.
+    pub key_defaults: KeyDefaults,
+    /// The database, and what is written to it.
+    pub store: StoreSettings,
     /// How deployments are probed.
     pub health: HealthChecks,
     /// How much is taken on at a time.
@@ -206,16 +219,19 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let logging = Logging::read(root, environment, report);
     let general = General::read(root, environment, report);
     let redis = Redis::read(root, environment, report);
+    let store = StoreSettings::read(root, &origin, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
     let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
     let deployments = model_list::read(&context, report);
+    let budgets = Arc::new(Budgets::read(root, &deployments, report));
     let aliases = aliases::read(root, &deployments, report);
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
     let health = HealthChecks::read(root, report);
     let callbacks = Callbacks::read(root, environment, report);
     let attribution = Attribution::read(root, report);
+    let key_defaults = KeyDefaults::read(root, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
@@ -228,7 +244,10 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         general,
         callbacks,
         attribution,
+        budgets,
         redis,
+        store,
+        key_defaults,
         health,
         load,
         logging,

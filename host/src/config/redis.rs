@@ -160,7 +160,7 @@ impl<'a> Source<'a> {
         let name = format!("REDIS_{}", key.to_ascii_uppercase());
         let value = self.environment.get(&name)?;
         // Kubernetes sets REDIS_PORT to `tcp://10.0.0.1:6379` where a service is called redis.
-        (key != "port" || !value.starts_with("tcp://")).then(|| Found::Variable(name, value))
+        (key != "port" || !value.starts_with("tcp://")).then_some(Found::Variable(name, value))
     }
 
     fn text(&self, key: &str, report: &mut Report) -> Option<String> {

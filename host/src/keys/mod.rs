@@ -3,19 +3,33 @@
 //! The whole directory is in memory, so that a call waits for no database; `follow.rs` keeps it true.
 
 mod access;
+mod barred;
+mod callers;
 mod directory;
+mod error;
+mod follow;
+mod roster;
+mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
-use crate::limits::Scope;
+use crate::limits::{Scope, Tab};
 use crate::money::Money;
 
 pub use access::Denied;
+pub use barred::Barred;
 pub use directory::Directory;
+pub use error::AccountError;
+pub use roster::Roster;
+pub use routes::RouteKind;
 
 /// A key that the gateway has issued. The key itself is known to whoever has it, and to nobody else.
 #[derive(Clone, Debug, Default)]
@@ -205,4 +219,110 @@ pub struct Caller {
     /// Everything that its calls count against and that has a limit or a record of its spend: the key, its user, its team
     /// and the whole gateway, each with its quota.
     pub scopes: Vec<(Scope, Quota)>,
+    /// Its accounts, once it has called; empty at first.
+    pub tab: Tab,
+}
+
+/// The role of somebody who may do everything, as with the master key.
+pub const PROXY_ADMIN: &str = "proxy_admin";
+/// The role of somebody who may see everything.
+pub const PROXY_ADMIN_VIEWER: &str = "proxy_admin_viewer";
+/// The role of somebody who looks after keys of their own.
+pub const INTERNAL_USER: &str = "internal_user";
+/// The role of somebody who sees keys of their own.
+pub const INTERNAL_USER_VIEWER: &str = "internal_user_viewer";
+
+// === impl Caller ===
+
+impl Caller {
+    /// A key with what hangs on it.
+    pub fn new(key: Key, user: Option<Arc<User>>, team: Option<Arc<Team>>) -> Self {
+        let mut scopes = vec![(Scope::Key(key.hash.to_string().into()), key.quota.clone())];
+        if let Some(id) = &key.user_id {
+            let mut quota = user.as_ref().map(|user| user.quota.clone()).unwrap_or_default();
+            // As in LiteLLM a user's own money isn't for what a team pays; what its calls cost is counted all the same.
+            if key.team_id.is_some() {
+                quota.budget = None;
+            }
+            scopes.push((Scope::User(id.as_str().into()), quota));
+        }
+        if let Some(id) = &key.team_id {
+            let quota = team.as_ref().map(|team| team.quota.clone()).unwrap_or_default();
+            scopes.push((Scope::Team(id.as_str().into()), quota));
+        }
+        scopes.push((Scope::Gateway, Quota::default()));
+        Self { key, user, team, scopes, tab: Tab::default() }
+    }
+
+    /// Its user's role.
+    pub fn role(&self) -> Option<&str> {
+        self.user.as_ref()?.role.as_deref()
+    }
+}
+
+// === impl Team ===
+
+impl Team {
+    /// Somebody as its member.
+    pub fn member(&self, user_id: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.user_id == user_id)
+    }
+}
+
+// === impl KeyHash ===
+
+impl KeyHash {
+    /// Of a key.
+    pub fn of(key: &[u8]) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+
+    /// From its 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() != 64 {
+            return None;
+        }
+        let mut hash = [0; 32];
+        for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        text.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(Self(hash))
+    }
+}
+
+impl fmt::Display for KeyHash {
+    /// In hexadecimal: LiteLLM's `token`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+// === impl KeyKind ===
+
+impl KeyKind {
+    /// LiteLLM's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::LlmApi => "llm_api",
+            Self::Management => "management",
+            Self::ReadOnly => "read_only",
+        }
+    }
+
+    /// From LiteLLM's word for it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Default, Self::LlmApi, Self::Management, Self::ReadOnly];
+        all.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// What it means in `allowed_routes`; nothing: all that a key may.
+    pub fn routes(self) -> &'static [&'static str] {
+        match self {
+            Self::Default => &[],
+            Self::LlmApi => &["llm_api_routes"],
+            Self::Management => &["management_routes"],
+            Self::ReadOnly => &["info_routes"],
+        }
+    }
 }

@@ -110,8 +110,10 @@ pub trait Shared: Debug + Send + Sync {
     /// that gave up waiting, takes nothing: what it may have taken all the same is given back behind the scenes.
     fn take<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(Ticket, Standings), NotTaken>>;
 
-    /// Claims that were taken have ended. It returns at once, as it is called where a call is dropped; that it is told to
-    /// others may take a moment.
+    /// Claims that were taken have ended: [`Claim::kept`] of each stays taken, and the rest is given back. Of tokens what
+    /// was taken stays in the second in which it was; what comes on top of it is counted in the second of the end.
+    ///
+    /// It returns at once, as it is called where a call is dropped; that it is told to others may take a moment.
     fn settle(&self, ticket: Ticket, claims: Arc<[Claim]>, end: End);
 }
 
@@ -121,7 +123,7 @@ impl Claim {
     /// What is taken for it at first: requests, tokens, calls or 10⁻¹² USD.
     pub fn reserved(&self) -> i64 {
         match &self.of {
-            Amount::Rate { amount, .. } => i64::try_from(*amount).unwrap_or(i64::MAX),
+            Amount::Rate { amount, .. } => count(*amount),
             Amount::Money { amount, .. } => amount.pico(),
         }
     }
@@ -131,16 +133,16 @@ impl Claim {
         let End::Settled { tokens, cost } = end else { return 0 };
         match &self.of {
             Amount::Rate { what: Rate::Requests, .. } => self.reserved(),
-            Amount::Rate { what: Rate::Tokens, .. } => i64::try_from(tokens).unwrap_or(i64::MAX),
+            Amount::Rate { what: Rate::Tokens, .. } => count(tokens),
             Amount::Rate { what: Rate::Parallel, .. } => 0,
-            Amount::Money { .. } => cost.pico(),
+            Amount::Money { .. } => cost.pico().max(0),
         }
     }
 
     /// The limit, in the same measure.
     pub fn limit(&self) -> Option<i64> {
         match &self.of {
-            Amount::Rate { limit, .. } => limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
+            Amount::Rate { limit, .. } => limit.map(count),
             Amount::Money { limit, .. } => limit.map(Money::pico),
         }
     }
@@ -154,4 +156,10 @@ impl Claim {
             Amount::Money { .. } => used < limit,
         }
     }
+}
+
+/// No more than a million millions: sums of them stay numbers, whatever a provider says that it used.
+fn count(number: u64) -> i64 {
+    const MOST: i64 = 1 << 40;
+    i64::try_from(number).unwrap_or(MOST).min(MOST)
 }

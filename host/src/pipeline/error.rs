@@ -3,10 +3,12 @@
 use crate::admission::Shed;
 use crate::auth::AuthError;
 use crate::canonical::{BadBody, ProviderError};
-use crate::keys::Denied;
+use crate::keys::{AccountError, Denied};
 use crate::limits::Refused;
 use crate::plugin::{CallError, Operation};
 use crate::router::{Misfit, NoDeployment};
+use crate::store::StoreError;
+use crate::store::reports::ReportError;
 use crate::stream::StreamError;
 use crate::upstream::{BadPath, CredentialError, UpstreamError};
 
@@ -19,6 +21,9 @@ pub enum GatewayError {
     /// Its caller may not have it.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// A key, a user or a team can't be managed like this.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// A limit of its caller's stands against it.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -146,6 +151,9 @@ pub enum GatewayError {
     /// The configuration can't be loaded again; the one in use stays.
     #[error("the configuration was not reloaded")]
     ConfigRefused(String),
+    /// What calls have cost can't be told.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// The plugin failed, or said that the provider did.
     #[error("{plugin}: {source}")]
     Plugin {
@@ -154,6 +162,12 @@ pub enum GatewayError {
         /// How.
         source: CallError,
     },
+}
+
+impl From<StoreError> for GatewayError {
+    fn from(error: StoreError) -> Self {
+        Self::Account(error.into())
+    }
 }
 
 impl GatewayError {
@@ -203,6 +217,7 @@ pub fn no_deployment(why: &NoDeployment) -> String {
         }
         NoDeployment::NoneFits(Misfit::Lacks(what)) => format!("none of its deployments can {what}"),
         NoDeployment::NoneFits(Misfit::Tags) => "not allowed to access model due to tags configuration".to_owned(),
+        NoDeployment::NoneFits(Misfit::Spent { .. }) => "the budget of its deployments is spent".to_owned(),
         NoDeployment::NoneFits(Misfit::Unusable) => "none of its deployments can be used".to_owned(),
         NoDeployment::Cooling { .. } => "all of its deployments failed a moment ago and are left alone".to_owned(),
         NoDeployment::Full => "all of its deployments have as many calls under way as they may".to_owned(),

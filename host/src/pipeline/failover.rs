@@ -63,6 +63,7 @@ impl<'a> Serving<'a> {
     /// The failure that says most: one that time may cure before one that only the operator can.
     pub(super) async fn run(mut self, journey: &mut Journey<'_>) -> Result<(Answer, Route), GatewayError> {
         self.group.group.retry_budget.deposit();
+        self.fit.heed_budgets(journey.entry);
         let mut next = self.find(false, journey).await;
         loop {
             let pick = match next {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::GatewayError;
 use crate::canonical::ProviderError;
+use crate::limits::Refused;
 use crate::plugin::{self, CallError};
 use crate::router::{Failure, FailureKind, Misfit, NoDeployment};
 use crate::upstream::UpstreamError;
@@ -58,6 +59,9 @@ pub(super) fn of(error: &GatewayError) -> Failure {
         | GatewayError::UnsupportedParams { .. }
         | GatewayError::Strict { .. } => (FailureKind::Unsupported, None),
         GatewayError::NoDeployment { why, .. } => of_no_deployment(why),
+        // A limit of the caller's: its model's, for another's would have been said before.
+        GatewayError::Refused(Refused::Rate { retry_after, .. }) => (FailureKind::RateLimited, *retry_after),
+        GatewayError::Refused(Refused::Budget { resets_in, .. }) => (FailureKind::Quota, *resets_in),
         _ => (FailureKind::InvalidRequest, None),
     };
     Failure { kind, retry_after }
@@ -74,6 +78,7 @@ fn of_no_deployment(why: &NoDeployment) -> (FailureKind, Option<Duration>) {
         NoDeployment::NoneFits(Misfit::ContextWindow { .. }) => (FailureKind::ContextWindow, None),
         NoDeployment::NoneFits(Misfit::Lacks(_)) => (FailureKind::Unsupported, None),
         NoDeployment::NoneFits(Misfit::Tags) => (FailureKind::Permission, None),
+        NoDeployment::NoneFits(Misfit::Spent { back_in }) => (FailureKind::Quota, *back_in),
         NoDeployment::Cooling { back_in, rate_limited: true } | NoDeployment::RateLimited { back_in } => {
             (FailureKind::RateLimited, Some(*back_in))
         }

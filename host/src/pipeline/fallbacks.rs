@@ -36,11 +36,12 @@ impl Pipeline {
         if let Some(call) = &mut entry.call {
             call.model_group = Some(group.group.name.clone());
         }
-        self.reserve(&request, &group, entry).await?;
+        let refused = self.reserve(&request, &group, entry).await?;
         let mut journey = Journey::new(entry, &request);
-        let first = match request.fallbacks.mocked_failure {
-            Some(kind) => Err(mocked(kind)),
-            None => Serving::new(self, &request, &request.body, &group, true).run(&mut journey).await,
+        let first = match (request.fallbacks.mocked_failure, refused) {
+            (_, Some(refused)) => Err(refused),
+            (Some(kind), None) => Err(mocked(kind)),
+            (None, None) => Serving::new(self, &request, &request.body, &group, true).run(&mut journey).await,
         };
         let (mut answer, route) = self.or_fall_back(first, &request, &group, &mut journey).await?;
         journey.entry.usage = answer.spent;
@@ -123,6 +124,7 @@ impl Pipeline {
                 return Err(error);
             }
         };
+        self.reserve_fallback(request, (&group, &fallback.model), journey.entry).await?;
         let body: Cow<'_, RequestBody> = match fallback.overrides.is_empty() {
             true => Cow::Borrowed(&request.body),
             false => Cow::Owned(request.with_overrides(&fallback.overrides)?),

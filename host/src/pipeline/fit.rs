@@ -1,12 +1,17 @@
 //! Which of a group's deployments a call may go to at all, whatever their state.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use super::Pipeline;
 use super::request::Request;
 use crate::canonical::RequestBody;
+use crate::limits::Limiter;
 use crate::plugin::Operation;
 use crate::precall::tags::Rule;
 use crate::precall::{Abilities, Needs};
 use crate::router::{Misfit, NoDeployment, Pick, Query, Resolved, Target};
+use crate::usage::Entry;
 
 use tokio::time::Instant;
 
@@ -22,6 +27,8 @@ pub(super) struct Fit<'a> {
     needs: Option<Needs<'a>>,
     /// With `enable_tag_filtering`.
     rule: Option<Rule<'a>>,
+    /// Who knows what deployments have cost, where they have budgets.
+    funds: Option<Arc<Limiter>>,
 }
 
 impl<'a> Fit<'a> {
@@ -49,6 +56,14 @@ impl<'a> Fit<'a> {
             tokens: if counts_tokens { needs.estimate() } else { 0 },
             needs: checks.before_calls.then_some(needs),
             rule,
+            funds: None,
+        }
+    }
+
+    /// Leaves deployments out whose money is spent.
+    pub(super) fn heed_budgets(&mut self, entry: &Entry) {
+        if self.pipeline.config.budgets.are_of_deployments() {
+            self.funds = entry.call.as_ref().map(|call| call.accounts.limiter.clone());
         }
     }
 
@@ -63,6 +78,13 @@ impl<'a> Fit<'a> {
         self.pipeline.usable(target, self.operation)?;
         if self.rule.is_some_and(|rule| !rule.permits(&target.deployment.routing.tags)) {
             return Err(Misfit::Tags);
+        }
+        if let Some(limiter) = &self.funds {
+            let deployment = &target.deployment;
+            let (id, provider, budgets) = (&deployment.id, &deployment.provider, &self.pipeline.config.budgets);
+            if let Some(back_in) = limiter.is_spent(budgets, id, provider, SystemTime::now()) {
+                return Err(Misfit::Spent { back_in });
+            }
         }
         let Some(needs) = &self.needs else { return Ok(()) };
         match self.pipeline.abilities.get(target.position) {

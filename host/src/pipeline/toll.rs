@@ -20,7 +20,8 @@ impl Pipeline {
         }
     }
 
-    /// Reserves what the call may come to.
+    /// Reserves what the call may come to. Where only a limit of that model stands against it, and the model has fallbacks,
+    /// those may serve the call: then that limit's refusal is returned as what became of the model.
     ///
     /// # Errors
     /// A limit stands against it.
@@ -29,15 +30,49 @@ impl Pipeline {
         request: &Request,
         group: &Resolved,
         entry: &mut Entry,
+    ) -> Result<Option<GatewayError>, GatewayError> {
+        let Some(CallEntry { accounts, caller, hold, started, .. }) = &mut entry.call else { return Ok(None) };
+        let (model, asked, budgets) = (group.group.name.as_str(), request.model.as_str(), &self.config.budgets);
+        let limiter = &accounts.limiter;
+        if caller.is_none() && !budgets.are_any() {
+            return Ok(None);
+        }
+        let binds = limiter.binds(caller.as_ref(), (model, asked), budgets);
+        let estimate = if binds { self.estimate(request, group) } else { Estimate::default() };
+        let ask = Ask { caller: caller.as_ref(), model, asked, at: *started, estimate };
+        match limiter.admit(&ask, budgets).await {
+            Ok(admitted) => *hold = Some(admitted),
+            Err(refused) if refused.is_of_model() && self.may_fall_back(request, group) => {
+                *hold = Some(limiter.admit_without_model(&ask, budgets).await?);
+                return Ok(Some(refused.into()));
+            }
+            Err(refused) => return Err(refused.into()),
+        }
+        Ok(None)
+    }
+
+    fn may_fall_back(&self, request: &Request, group: &Resolved) -> bool {
+        self.config.budgets.fallbacks_on_model_limits && self.has_fallback(request, group)
+    }
+
+    /// Reserves what the limits of a fallback's own model bind.
+    ///
+    /// # Errors
+    /// One of them stands against it.
+    pub(super) async fn reserve_fallback(
+        &self,
+        request: &Request,
+        (group, asked): (&Resolved, &str),
+        entry: &mut Entry,
     ) -> Result<(), GatewayError> {
-        let Some(CallEntry { accounts, caller, hold, .. }) = &mut entry.call else { return Ok(()) };
-        let model = &group.group.name;
-        if !accounts.limiter.binds(caller.as_ref(), model) {
+        let Some(CallEntry { caller, hold: Some(hold), started, .. }) = &mut entry.call else { return Ok(()) };
+        let model = group.group.name.as_str();
+        if !hold.binds_fallback(model, asked) {
             return Ok(());
         }
         let estimate = self.estimate(request, group);
-        *hold = Some(accounts.limiter.admit(Ask { caller: caller.as_ref(), model, estimate }).await?);
-        Ok(())
+        let ask = Ask { caller: caller.as_ref(), model, asked, at: *started, estimate };
+        Ok(hold.fall_back(&ask).await?)
     }
 
     /// What a call may come to.

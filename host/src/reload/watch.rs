@@ -32,7 +32,7 @@ impl Watcher {
         let changed = Arc::new(Notify::new());
         let tell = changed.clone();
         let told = move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| is_a_change(event.kind)) {
+            if event.is_ok_and(|event| is_a_change(event.kind) && !is_of_a_database(&event.paths)) {
                 tell.notify_one();
             }
         };
@@ -77,6 +77,15 @@ fn is_a_change(kind: EventKind) -> bool {
     }
 }
 
+/// The gateway's own database may be in the folder of the configuration, and is written with every other call.
+fn is_of_a_database(paths: &[PathBuf]) -> bool {
+    let is_one = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        [&b".db"[..], b".sqlite", b".sqlite3", b"-wal", b"-shm", b"-journal"].iter().any(|end| name.ends_with(end))
+    };
+    !paths.is_empty() && paths.iter().all(is_one)
+}
+
 /// The folders in which `paths` can appear, disappear or be replaced: their own, and those of all links on the way.
 pub(super) fn folders_of<'a>(paths: impl Iterator<Item = &'a Path>) -> Folders {
     let mut folders = BTreeSet::new();
@@ -102,4 +111,21 @@ pub(super) fn folders_of<'a>(paths: impl Iterator<Item = &'a Path>) -> Folders {
 fn existing_parent(path: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(path).ok()?;
     absolute.ancestors().skip(1).find_map(|folder| folder.canonicalize().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_database_writes_beside_the_configuration_is_no_reason_to_look() {
+        let paths =
+            |names: &[&str]| names.iter().map(|name| PathBuf::from(format!("/config/{name}"))).collect::<Vec<_>>();
+        for name in ["ai-api.db", "ai-api.db-wal", "ai-api.db-shm", "ai-api.db-journal", "keys.sqlite", "keys-wal"] {
+            assert!(is_of_a_database(&paths(&[name])), "{name}");
+        }
+        for names in [&["config.yml"][..], &["ai-api.db", "config.yml"], &["db"], &["..data"], &[]] {
+            assert!(!is_of_a_database(&paths(names)), "{names:?}");
+        }
+    }
 }

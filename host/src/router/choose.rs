@@ -44,6 +44,11 @@ pub enum Misfit {
     Lacks(&'static str),
     /// Its tags are others than the request's.
     Tags,
+    /// Its money, or its provider's, is spent.
+    Spent {
+        /// When there is money again, if ever.
+        back_in: Option<Duration>,
+    },
     /// It can't be asked at all: no plugin, no key, another endpoint.
     Unusable,
 }
@@ -256,6 +261,8 @@ impl Misfit {
             Self::Tags => (0, 1),
             Self::Lacks(_) => (1, 0),
             Self::ContextWindow { limit, .. } => (2, *limit),
+            // Whoever comes back first is told.
+            Self::Spent { back_in } => (3, back_in.map_or(0, |wait| u64::MAX - wait.as_secs())),
         }
     }
 }

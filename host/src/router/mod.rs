@@ -36,6 +36,7 @@ pub use choose::{Misfit, NoDeployment, Pick, Query};
 pub use failure::{Cure, Failure, FailureKind};
 pub use fallbacks::FallbackPlan;
 pub use group::{Group, Resolved, Route, Target};
+pub use pattern::covers;
 pub use reason::Reason;
 pub use retry_budget::RetryBudget;
 pub use vitals::{Consequence, Counts, Flight, Snapshot, State, Vitals};

@@ -39,6 +39,18 @@ impl Pattern {
     }
 }
 
+/// Whether `pattern`, in which each `*` stands for any text, also none, is `name`. Like [`Pattern::matches`], for whoever
+/// asks once and doesn't want to know what the stars stand for.
+pub fn covers(pattern: &str, name: &str) -> bool {
+    let Some((first, mut rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(first) else { return false };
+    while let Some((part, after)) = rest.split_once('*') {
+        let Some((_, left)) = name.split_once(part) else { return false };
+        (name, rest) = (left, after);
+    }
+    name.ends_with(rest)
+}
+
 /// Puts what the stars stood for into `model`, in order; a star too many stands for the last one again.
 pub(super) fn fill(model: &str, stars: &[&str]) -> String {
     let mut filled = String::with_capacity(model.len() + 32);
@@ -67,6 +79,14 @@ mod tests {
             ("a*", "a", Some(vec![""])),
         ] {
             assert_eq!(Pattern::new(pattern).matches(name), stars, "{pattern} {name}");
+            assert_eq!(covers(pattern, name), stars.is_some(), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_star_is_only_itself() {
+        for (pattern, name, is_it) in [("a", "a", true), ("a", "ab", false), ("", "", true), ("ab*ba", "aba", false)] {
+            assert_eq!(covers(pattern, name), is_it, "{pattern} {name}");
         }
     }
 

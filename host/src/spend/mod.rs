@@ -1,1 +1,17 @@
 //! What calls have cost: from the end of a call to the database, off the request's path.
+//!
+//! ```text
+//! CallRecord -> Writer (a bounded queue) -> Batch (every 300 ms, or 500 calls) -> Store::record -> Limiter::written
+//!                    \-> Overflow (sums alone, where the queue is full)  -/
+//! ```
+
+mod aggregate;
+mod overflow;
+mod progress;
+mod retention;
+mod task;
+mod writer;
+
+pub use progress::{Progress, Status};
+pub use retention::keep_tidy;
+pub use writer::Writer;

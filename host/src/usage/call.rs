@@ -98,7 +98,8 @@ impl CallEntry {
     /// The call is over.
     pub(super) fn end(self, entry: &mut Entry) {
         let usage = entry.used();
-        let spent = Spent { usage, cost: self.cost.map(|cost| cost.total) };
+        let served_by = entry.served_by.as_ref().map(|by| (by.deployment.as_str(), by.provider.as_str()));
+        let spent = Spent { usage, cost: self.cost.map(|cost| cost.total), served_by };
         let charged = self.hold.map(|hold| hold.settle(spent)).unwrap_or_default();
         if self.accounts.books.is_empty() {
             return;

@@ -31,6 +31,7 @@ pub(crate) fn call() -> CallRecord {
             model: "gpt-4o".to_owned(),
         }),
         caller: Some(caller(1)),
+        charged: Default::default(),
         end_user: Some("eve".to_owned()),
         tags: vec!["a".to_owned()],
         session_id: Some("s1".to_owned()),
@@ -48,7 +49,6 @@ pub(crate) fn call() -> CallRecord {
             input: Money::from_pico(1_000_000_000),
             output: Money::from_pico(500_000_000),
         }),
-        charged: Default::default(),
         retries: 0,
         fallbacks: 0,
         failed: Vec::new(),
@@ -77,5 +77,6 @@ pub(crate) fn caller(number: u32) -> Arc<Caller> {
         user: Some(Arc::new(User { id: "u1".to_owned(), email: Some("u@example.com".to_owned()), ..User::default() })),
         team: Some(Arc::new(Team { id: "t1".to_owned(), alias: Some("crew".to_owned()), ..Team::default() })),
         scopes: Vec::new(),
+        tab: crate::limits::Tab::default(),
     })
 }

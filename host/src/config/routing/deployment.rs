@@ -1,6 +1,7 @@
 //! What an entry of `model_list` says of its own routing, completed by what the router says for all.
 
 use super::super::at::At;
+use super::super::budgets::allowance;
 use super::super::models::{ModelTable, Prices};
 use super::super::params::Params;
 use super::super::report::Report;
@@ -61,6 +62,7 @@ impl DeploymentRouting {
             idle_timeout: timeouts.idle_timeout,
             max_stream_duration: timeouts.max_stream_duration,
             prices: prices(keys, provider, model, report),
+            budget: allowance(keys.get("max_budget"), keys.get("budget_duration"), report),
             blocked,
         }
     }

@@ -24,6 +24,8 @@ pub(super) use read::Defaults;
 pub(super) use settings::Settings;
 pub(super) use timeouts::Timeouts;
 
+use crate::limits::Allowance;
+
 /// LiteLLM's, and that of its documentation's examples.
 const DEFAULT_RETRIES: u32 = 2;
 
@@ -227,6 +229,8 @@ pub struct DeploymentRouting {
     /// USD for a token of the prompt and of the answer: the operator's own, else the table's. Of a deployment for many models
     /// there are the operator's only.
     pub prices: Option<(f64, f64)>,
+    /// `max_budget` and `budget_duration`: above it the deployment gets no calls.
+    pub budget: Option<Allowance>,
     /// `model_info.blocked`: it gets no calls.
     pub blocked: bool,
 }

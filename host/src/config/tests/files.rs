@@ -151,7 +151,7 @@ fn aliases_may_be_hidden_and_should_lead_somewhere() {
 #[test]
 fn every_key_without_effect_is_told_with_the_reason() {
     let text = format!(
-        "{ECHO}general_settings:\n  database_url: postgres://u:hunter2@db/x\n  allowed_ips: [10.0.0.1]\n  custom_auth: my.auth\n  drop_params: true\n\
+        "{ECHO}general_settings:\n  store_model_in_db: true\n  allowed_ips: [10.0.0.1]\n  custom_auth: my.auth\n  drop_params: true\n\
          litellm_settings:\n  num_retrys: 3\nrouter_settings:\n  routing_groups: []\n  redis_password: hunter2\nmcp_servers: {{}}\n"
     );
     let report = loaded(&text, &[]).report;
@@ -159,7 +159,7 @@ fn every_key_without_effect_is_told_with_the_reason() {
     assert_eq!(
         told(&report, Severity::Ignored),
         [
-            "4: general_settings.database_url: there is no database yet: no virtual keys, no users, no spend",
+            "4: general_settings.store_model_in_db: models are in the configuration alone, not in the database",
             "6: general_settings.custom_auth: Python code can't run here; plugins are WebAssembly components",
             "7: general_settings.drop_params: unknown key; did you mean `litellm_settings.drop_params`?",
             "9: litellm_settings.num_retrys: unknown key; did you mean `num_retries`?",

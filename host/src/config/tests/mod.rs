@@ -1,5 +1,6 @@
 //! Whole configurations: what a file and an environment make together.
 
+mod database;
 mod deployment_routing;
 mod deployments;
 mod examples;

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::minute::LastMinute;
 use super::{Consequence, State};
+use crate::minute::LastMinute;
 use crate::router::rules::{CooldownRules, Lately};
 use crate::router::{Failure, FailureKind};
 

@@ -7,7 +7,6 @@ mod circuit;
 mod counts;
 mod flight;
 mod latency;
-mod minute;
 mod rate;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

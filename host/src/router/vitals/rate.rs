@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::minute::LastMinute;
+use crate::minute::LastMinute;
 
 /// `rpm` and `tpm`, where they bind.
 #[derive(Clone, Copy, Debug, Default)]

@@ -14,7 +14,7 @@ const SLOTS: usize = 61;
 /// forgotten too early: whatever is kept below a limit here is below it in any sixty seconds, and at most one second's
 /// worth is remembered for up to a second longer.
 #[derive(Debug)]
-pub(super) struct LastMinute<T> {
+pub(crate) struct LastMinute<T> {
     /// Seconds are counted from the first use.
     start: Option<Instant>,
     second: u64,
@@ -52,7 +52,7 @@ impl<T: AddAssign + SubAssign + Copy + Default> LastMinute<T> {
     }
 
     /// Adds, and tells in which second, for [`LastMinute::take_back`].
-    pub(super) fn add(&mut self, amount: T, now: Instant) -> u64 {
+    pub(crate) fn add(&mut self, amount: T, now: Instant) -> u64 {
         self.advance(now);
         *self.slot(self.second) += amount;
         self.total += amount;
@@ -60,7 +60,7 @@ impl<T: AddAssign + SubAssign + Copy + Default> LastMinute<T> {
     }
 
     /// Takes back what was added in a second, if that isn't forgotten yet.
-    pub(super) fn take_back(&mut self, amount: T, second: u64, now: Instant) {
+    pub(crate) fn take_back(&mut self, amount: T, second: u64, now: Instant) {
         self.advance(now);
         if second + SLOTS as u64 > self.second {
             *self.slot(second) -= amount;
@@ -69,18 +69,18 @@ impl<T: AddAssign + SubAssign + Copy + Default> LastMinute<T> {
     }
 
     /// The sum of the last minute.
-    pub(super) fn total(&mut self, now: Instant) -> T {
+    pub(crate) fn total(&mut self, now: Instant) -> T {
         self.advance(now);
         self.total
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
     /// How long until the sum, with nothing added, is as wanted; a minute if it never is.
-    pub(super) fn time_until(&mut self, wanted: impl Fn(&T) -> bool, now: Instant) -> Duration {
+    pub(crate) fn time_until(&mut self, wanted: impl Fn(&T) -> bool, now: Instant) -> Duration {
         self.advance(now);
         let Some(start) = self.start else { return Duration::ZERO };
         let mut left = self.total;
