@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::at::At;
 use super::deployment::Deployment;
 use super::report::Report;
-use crate::keys::Span;
-use crate::limits::{Allowance, usual_beginning};
+use crate::limits::{Allowance, Span, usual_beginning};
 use crate::money::Money;
 
 /// Budgets, and how they are looked at.

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use smallvec::SmallVec;
 
 use super::account::Account;
-use super::{Scope, Term};
-use crate::keys::{Budget, Quota, Rates, Span};
+use super::{Scope, Span, Term};
+use crate::keys::{Budget, Quota, Rates};
 use crate::money::Money;
 
 /// Lines of one call.

@@ -19,6 +19,7 @@ mod part;
 mod period;
 mod plan;
 pub mod redis;
+mod span;
 mod totals;
 
 #[cfg(test)]
@@ -34,9 +35,10 @@ use tokio::time::Instant;
 pub use claim::{Amount, Claim, End, NotTaken, Refusal, Shared, Standing, Standings, Ticket};
 pub use hold::Hold;
 pub use line::Allowance;
-pub use period::Term;
 pub(crate) use period::usual_beginning;
+pub use period::{Term, term};
 pub use plan::Tab;
+pub use span::{NotASpan, Span};
 
 use crate::config::{Budgets, FailClosed};
 use crate::keys::Caller;
@@ -254,7 +256,7 @@ impl Limiter {
     }
 
     /// Takes claims, here and for all gateways.
-    async fn take(&self, mut demand: Demand, ask: &Ask<'_>, budgets: &Budgets) -> Result<Option<Part>, Refused> {
+    async fn take(&self, mut demand: Demand, ask: &Ask<'_>, budgets: &Budgets) -> Result<Option<Box<Part>>, Refused> {
         if demand.is_empty() {
             return Ok(None);
         }
@@ -273,7 +275,7 @@ impl Limiter {
             },
             None => demand.take(true, Instant::now(), ask.at),
         };
-        taken.map(Some).map_err(|refusal| refused(&demand, refusal, ask, budgets))
+        taken.map(|part| Some(Box::new(part))).map_err(|refusal| refused(&demand, refusal, ask, budgets))
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::keys::{Period, Span};
+use super::Span;
+use crate::keys::Period;
 
 /// 1970-01-05, the first Monday of computers.
 const MONDAY: Duration = Duration::from_secs(4 * 86_400);
@@ -26,17 +27,21 @@ pub struct Term {
 impl Term {
     /// The period that holds at `now`, where they are as long as `span` and the first began at `first`. Before that it is
     /// the first one.
+    ///
+    /// Periods begin with whole milliseconds, as the database knows no finer moments.
     pub fn of(span: Span, first: SystemTime, now: SystemTime) -> Self {
+        let since = first.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let first = UNIX_EPOCH + Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or_default());
         match span {
             Span::Seconds(seconds) => fixed(Duration::from_secs(seconds.max(1)), first, now),
             Span::Months(months) => by_calendar(months.max(1), first, now),
         }
     }
+}
 
-    /// That of a key's, a user's or a team's budget; `None`: its text is no span of time.
-    pub fn of_period(period: &Period, now: SystemTime) -> Option<Self> {
-        Some(Self::of(Span::parse(&period.text).ok()?, period.since, now))
-    }
+/// That of a key's, a user's or a team's budget; `None`: its text is no span of time.
+pub fn term(period: &Period, now: SystemTime) -> Option<Term> {
+    Some(Term::of(Span::parse(&period.text).ok()?, period.since, now))
 }
 
 /// A first beginning for a period that nobody has begun: a Monday at midnight UTC, or the first of a month, so that `1d`,
@@ -120,6 +125,16 @@ mod tests {
         for (text, since) in [("1d", "2026-11-25"), ("7d", "2026-11-23"), ("1mo", "2026-11-01")] {
             let span = Span::parse(text).expect("a span");
             assert_eq!(Term::of(span, usual_beginning(span), now).since, date(since), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_period_begins_with_a_whole_millisecond() {
+        let first = at(100) + Duration::from_nanos(1_999_999);
+        for span in [Span::Seconds(30), Span::Months(1)] {
+            let term = Term::of(span, first, first);
+            assert_eq!(term.since, at(100) + Duration::from_millis(1), "{span:?}");
+            assert_eq!(Term::of(span, term.since, first), term, "as it comes back from the database");
         }
     }
 

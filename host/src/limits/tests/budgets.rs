@@ -1,7 +1,6 @@
 //! Money.
 
 use super::*;
-use crate::keys::Span;
 use crate::limits::Allowance;
 use crate::store::Total;
 
