@@ -11,6 +11,7 @@ use crate::keys::Directory;
 use crate::limits::{Limiter, redis::Redis};
 use crate::spend::{self, Writer};
 use crate::store::{self, Database, Kind, Store};
+use crate::telemetry::callbacks::{self, Tellers};
 use crate::telemetry::metrics::Metrics;
 use crate::usage::{Books, Sink};
 
@@ -38,6 +39,8 @@ pub struct Accounts {
     pub books: Arc<Books>,
     /// What is counted of calls.
     pub metrics: Arc<Metrics>,
+    /// Who outside is told of calls.
+    pub tellers: Tellers,
     /// Writes what calls have cost, if there is a database and anything is to be written.
     pub spend: Option<Arc<Writer>>,
 }
@@ -48,7 +51,8 @@ impl Accounts {
     /// # Errors
     /// The configuration names a database that can't be opened.
     pub async fn open(config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
-        let mut accounts = Self::default();
+        let metrics = Arc::new(Metrics::new(callbacks::metric_settings(&config.callbacks)));
+        let mut accounts = Self { metrics, tellers: Tellers::start(config)?, ..Self::default() };
         if let Some(database) = database(&config.store).await? {
             accounts.keep_in(Arc::new(database), &config.store).await?;
         }
@@ -61,6 +65,7 @@ impl Accounts {
         if let Some(spend) = &accounts.spend {
             sinks.push(Box::new(spend.clone()));
         }
+        sinks.extend(accounts.tellers.sinks());
         accounts.books = Arc::new(Books::new(sinks));
         Ok(accounts)
     }
@@ -80,12 +85,17 @@ impl Accounts {
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
     pub async fn close(&self) {
-        if let Some(redis) = &self.redis {
-            redis.close().await;
-        }
-        if let Some(spend) = &self.spend {
-            spend.close().await;
-        }
+        let redis = async {
+            if let Some(redis) = &self.redis {
+                redis.close().await;
+            }
+        };
+        let spend = async {
+            if let Some(spend) = &self.spend {
+                spend.close().await;
+            }
+        };
+        tokio::join!(redis, spend, self.tellers.close());
         if let Some(database) = &self.database {
             // One that doesn't answer has nothing of ours.
             let _ = tokio::time::timeout(GOODBYE, database.close()).await;

@@ -17,6 +17,7 @@ pub(super) fn text(live: &Live, state: &State) -> Response<Body> {
     router_metrics::register(&mut registry, state);
     live.accounts.metrics.register(&mut registry);
     redis_metrics::register(&mut registry, live.accounts.redis.as_deref());
+    live.accounts.tellers.register(&mut registry);
     let mut text = String::new();
     // Writing to a text never fails.
     let _ = encode(&mut text, &registry);

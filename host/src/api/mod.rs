@@ -1,6 +1,7 @@
 //! HTTP in and out: which path is what, and how answers and errors look.
 
 mod admit;
+mod attribution;
 mod body;
 mod cors;
 mod drain;
@@ -150,7 +151,10 @@ impl Gateway {
             Endpoint::Call { operation, model } => {
                 let caller = state.authenticator.tenant(&principal);
                 let entering = admit::Entering { admission: &self.live.admission, caller };
-                entry.call = Some(CallEntry::new(operation, principal.caller(), self.live.accounts.clone()));
+                let mut call = CallEntry::new(operation, principal.caller(), self.live.accounts.clone());
+                let peer = request.body().peer();
+                attribution::read(&mut call, request.headers(), peer, &pipeline.config.attribution);
+                entry.call = Some(call);
                 inference::call(pipeline, entering, operation, model, request, entry).await
             }
         }

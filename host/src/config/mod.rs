@@ -18,14 +18,17 @@ use std::sync::Arc;
 
 mod aliases;
 mod at;
+mod attribution;
 mod base_url;
 mod budgets;
+pub mod callbacks;
 mod catch_all;
 mod cloud;
 mod credential;
 mod database;
 mod date;
 mod deployment;
+mod endpoint;
 mod entry;
 mod environment;
 mod fingerprint;
@@ -41,6 +44,7 @@ mod model_list;
 mod models;
 mod node;
 mod origin;
+pub mod otlp;
 mod params;
 mod plugin_limits;
 mod pricing;
@@ -63,11 +67,14 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use attribution::Attribution;
 pub use budgets::Budgets;
+pub use callbacks::Callbacks;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
+pub use endpoint::Endpoint;
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
@@ -121,6 +128,10 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// Who is told of calls.
+    pub callbacks: Callbacks,
+    /// Where calls say whose they are.
+    pub attribution: Attribution,
     /// Money that calls may cost.
     pub budgets: Arc<Budgets>,
     /// Where several gateways count together.
@@ -226,6 +237,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
     let health = HealthChecks::read(root, report);
+    let callbacks = Callbacks::read(root, environment, report);
+    let attribution = Attribution::read(root, report);
     let key_defaults = KeyDefaults::read(root, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
@@ -237,6 +250,8 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        callbacks,
+        attribution,
         budgets,
         redis,
         store,

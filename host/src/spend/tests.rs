@@ -11,10 +11,9 @@ use super::{Status, Writer};
 use crate::config::StoreSettings;
 use crate::limits::{Limiter, Scope};
 use crate::money::Money;
-use crate::plugin::Operation;
 use crate::prices::Cost;
 use crate::store::{Batch, Changes, Edit, Snapshot, Store, StoreError, Total};
-use crate::usage::{CallRecord, Outcome, ServedBy, Sink, Usage};
+use crate::usage::{CallRecord, Outcome, ServedBy, Sink, Usage, samples};
 
 /// How a batch fares.
 #[derive(Clone, Copy, Debug)]
@@ -120,35 +119,17 @@ fn call(number: usize) -> CallRecord {
     let cost = Money::from_pico(3);
     CallRecord {
         call_id: format!("call-{number}"),
-        operation: Operation::ChatCompletions,
-        started: SystemTime::UNIX_EPOCH,
         duration: Duration::from_millis(5),
-        first_byte: None,
-        upstream: Duration::ZERO,
-        status: 200,
-        outcome: Outcome::Complete,
         streaming: false,
         model: Some("m".to_owned()),
-        model_group: Some("m".into()),
-        overhead: None,
-        fallback: None,
+        model_group: Some("m".to_owned()),
         served_by: Some(ServedBy { deployment: "d".into(), provider: "echo".into(), model: "x".into() }),
         caller: None,
-        end_user: None,
         tags: vec!["a".to_owned(), "a".to_owned()],
-        session_id: None,
-        client_ip: None,
         usage: Some(Usage { prompt_tokens: 2, completion_tokens: 1, ..Usage::default() }),
-        is_estimated: false,
         cost: Some(Cost { total: cost, ..Cost::default() }),
         charged: [(Scope::Gateway, None)].into_iter().collect(),
-        retries: 0,
-        fallbacks: 0,
-        failed: Vec::new(),
-        kind: None,
-        error: None,
-        trace: None,
-        messages: None,
+        ..samples::call()
     }
 }
 

@@ -1,6 +1,6 @@
 //! `GET /provider/budgets`: what `router_settings.provider_budget_config` leaves.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::Response;
 use serde_json::{Map, Value, json};
@@ -14,6 +14,9 @@ use crate::money::Money;
 
 const COLUMNS: &[&str] = &["provider", "budget_limit", "time_period", "spend", "budget_reset_at"];
 
+/// A provider, its budget, how long that is for, what is spent of it, and when it is new.
+type Row = (String, Money, Option<String>, Money, Option<String>);
+
 /// Each provider that has a budget; with none, none.
 pub(super) fn budgets(asked: &Asked<'_>) -> Response<Body> {
     let now = SystemTime::now();
@@ -24,7 +27,7 @@ pub(super) fn budgets(asked: &Asked<'_>) -> Response<Body> {
         let resets_at = budget.term(now).map(|term| moment(term.until));
         (provider.clone(), budget.max, budget.period.map(|(span, _)| text(span)), spent, resets_at)
     };
-    let budgets: Vec<(String, Money, Option<String>, Money, Option<String>)> = budgets.iter().map(of).collect();
+    let budgets: Vec<Row> = budgets.iter().map(of).collect();
     let pico = |money: &Money| i128::from(money.pico());
     let json = || {
         let providers: Map<String, Value> = budgets
@@ -40,7 +43,7 @@ pub(super) fn budgets(asked: &Asked<'_>) -> Response<Body> {
     };
     let table = || {
         let line =
-            |(provider, max, period, spent, resets_at): &(String, Money, Option<String>, Money, Option<String>)| {
+            |(provider, max, period, spent, resets_at): &Row| {
                 let (max, spent) = (Cell::Money(pico(max)), Cell::Money(pico(spent)));
                 vec![Cell::from(provider.as_str()), max, period.clone().into(), spent, resets_at.clone().into()]
             };

@@ -130,7 +130,7 @@ fn route(operation: Operation) -> &'static str {
 }
 
 /// LiteLLM's `token` of a key.
-pub(super) fn hexadecimal(hash: &KeyHash) -> String {
+pub(in crate::telemetry) fn hexadecimal(hash: &KeyHash) -> String {
     hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
