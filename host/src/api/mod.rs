@@ -17,6 +17,7 @@ mod patience;
 mod plugin_metrics;
 mod plugins;
 mod reader;
+mod redis_metrics;
 mod reload;
 mod respond;
 mod route;
