@@ -16,4 +16,6 @@ mod writer;
 
 pub use progress::{Progress, Status};
 pub use retention::keep_tidy;
+#[cfg(test)]
+pub use tests::example as example_call;
 pub use writer::Writer;

@@ -116,9 +116,14 @@ fn writer(store: &Arc<Fake>, settings: &StoreSettings) -> Arc<Writer> {
 }
 
 fn call(number: usize) -> CallRecord {
+    CallRecord { call_id: format!("call-{number}"), ..example() }
+}
+
+/// A call that went well.
+pub fn example() -> CallRecord {
     let cost = Money::from_pico(3);
     CallRecord {
-        call_id: format!("call-{number}"),
+        call_id: "call".to_owned(),
         duration: Duration::from_millis(5),
         streaming: false,
         model: Some("m".to_owned()),
