@@ -4,6 +4,7 @@
 
 mod accounting;
 mod backpressure;
+mod budgets;
 mod capabilities;
 mod chaos;
 mod cloud;
@@ -28,6 +29,7 @@ mod http_errors;
 mod isolation;
 mod leaks;
 mod limits;
+mod limits_keys;
 mod load;
 mod matrix;
 mod memory_scan;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::fields::{Fields, Given, count, money, object, text, wrong};
-use crate::keys::Span;
 use crate::keys::{Budget, Key, KeyKind, Period, Quota, Rates, Team, User};
+use crate::limits::Span;
 use crate::limits::Term;
 use crate::pipeline::GatewayError;
 
