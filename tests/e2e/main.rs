@@ -4,6 +4,7 @@
 
 mod accounting;
 mod backpressure;
+mod budgets;
 mod capabilities;
 mod chaos;
 mod cloud;
@@ -30,6 +31,7 @@ mod key_access;
 mod keys;
 mod leaks;
 mod limits;
+mod limits_keys;
 mod load;
 mod management_shapes;
 mod matrix;

@@ -106,6 +106,8 @@ pub struct Estimate {
     pub prompt_tokens: u64,
     /// Of the answer: what the client allows, or what is usual.
     pub completion_tokens: u64,
+    /// Nobody said how long the answer may be: a limit of tokens that it doesn't fit isn't said to be too small for it.
+    pub is_open_ended: bool,
     /// At the dearest of the deployments that may serve it; `None`: nobody knows a price. Nothing is the price of what is
     /// free, which is served though a budget is spent.
     pub cost: Option<Money>,
@@ -206,6 +208,21 @@ impl fmt::Display for Rate {
             Self::Tokens => "tokens",
             Self::Parallel => "max_parallel_requests",
         })
+    }
+}
+
+// === impl Estimate ===
+
+impl Estimate {
+    /// What is reserved of a limit on tokens. An answer whose length nobody has said is thought to take a sixteenth of the
+    /// limit at most, so that calls which are usually short fit side by side; what it takes beyond is counted in the end.
+    fn tokens(&self, limit: u64) -> u64 {
+        let answer = match self.is_open_ended {
+            true => self.completion_tokens.min(limit / 16).min(limit.saturating_sub(self.prompt_tokens)),
+            false => self.completion_tokens,
+        };
+        // One at least: a limit that is used up lets nobody in, whatever is estimated.
+        self.prompt_tokens.saturating_add(answer).max(1)
     }
 }
 
