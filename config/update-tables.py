@@ -1,20 +1,29 @@
 #!/usr/bin/env python3
-"""Writes models.tsv from LiteLLM's model_prices_and_context_window.json.
+"""Writes models.tsv and prices.gz from LiteLLM's model_prices_and_context_window.json.
 
-    python3 config/update-tables.py model_prices_and_context_window.json > config/models.tsv
+    python3 config/update-tables.py model_prices_and_context_window.json
 
-Kept: every entry that has a mode, except those that only price one picture size or quality of a
-model (`1024-x-1024/gpt-image-1.5`), which nobody can name in a call.
+models.tsv has every entry that has a mode, except those that only price one picture size or quality of a
+model (`1024-x-1024/gpt-image-1.5`), which nobody can name in a call. prices.gz has every entry that has a price.
+
+LiteLLM deletes the entries of models that their providers have shut down. Both tables keep them: what a table has and the
+file hasn't stays, in prices.gz with "retired": true.
+
+prices.gz is a series of gzip members, so that `zcat` shows all of it and the gateway can read one part alone. The first
+tells where the others begin (bytes after the first member's end), how long they are, and their first key. A line is a key,
+a provider and the prices as JSON, with every number as it stands upstream. Keys are in order; the price of one size or
+quality of a picture follows its model's (`gpt-image-1.5#high/1024-x-1024`), in the same member.
 """
+import gzip
 import json
+import pathlib
 import re
 import sys
 
 HEADER = """\
-# What models exist, their limits in tokens, USD per token, and what they can. Written by update-tables.py: edit that, not this.
+# What models exist, their limits in tokens, and what they can. Written by update-tables.py: edit that, not this.
 # Derived from LiteLLM's model_prices_and_context_window.json, MIT licence, Copyright (c) 2023 Berri AI.
-# key\tprovider\tmode\tmax_input_tokens\tmax_output_tokens\tinput\toutput\tcache_read\tcache_write\tcan: v pictures, t tools, s a JSON schema, p PDF, a sound; behind ! what it can't"""
-PRICES = "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost"
+# key\tprovider\tmode\tmax_input_tokens\tmax_output_tokens\tcan: v pictures, t tools, s a JSON schema, p PDF, a sound; behind ! what it can't"""
 CAPABILITIES = {
     "v": "supports_vision",
     "t": "supports_function_calling",
@@ -34,12 +43,6 @@ def tokens(entry, *names):
     return ""
 
 
-def price(entry, name):
-    """USD per token; "" where the table doesn't say."""
-    value = entry.get(name)
-    return repr(float(value)) if isinstance(value, (int, float)) and value >= 0 else ""
-
-
 def capabilities(entry):
     """`vt!a`: what it can, and behind `!` what it can't. What an entry is silent on is in neither: many models that take
     pictures lack the key."""
@@ -47,15 +50,105 @@ def capabilities(entry):
     return can + ("!" + cannot if cannot else "")
 
 
-def main():
-    entries = json.load(open(sys.argv[1], encoding="utf-8"))
-    print(HEADER)
-    for key, entry in sorted(entries.items()):
-        if key == "sample_spec" or not entry.get("mode") or ONE_SIZE_OF_A_PICTURE.search(key):
+# What says what something costs. `fast` and `us` in provider_specific_entry are factors.
+SAYS_A_PRICE = re.compile(r"cost|^tiered_pricing$|^provider_specific_entry$|^web_search_billing_unit$")
+SIZE = re.compile(r"^(\d+|max)-x-(\d+|max)$")
+STEPS = re.compile(r"^(\d+|max)-steps$")
+QUALITIES = {"low", "medium", "high", "xhigh", "max", "standard", "hd"}
+ROWS_OF_A_MEMBER = 64
+
+
+class Number(float):
+    """A number that knows how it was written."""
+
+    def __new__(cls, text):
+        self = super().__new__(cls, text)
+        self.text = text
+        return self
+
+
+def dump(value):
+    """JSON with numbers as they were written."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{dump(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(dump, value)) + "]"
+    return value.text if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
+
+
+def with_size_last(key):
+    """`hd/1024-x-1024/dall-e-3` as `dall-e-3#hd/1024-x-1024`."""
+    parts = key.split("/")
+    sizes = [at for at, part in enumerate(parts) if SIZE.match(part)]
+    if not sizes:
+        return key
+    first = last = sizes[0]
+    if first > 0 and parts[first - 1] in QUALITIES:
+        first -= 1
+    while last + 1 < len(parts) - 1 and (STEPS.match(parts[last + 1]) or parts[last + 1] in QUALITIES):
+        last += 1
+    return "/".join(parts[:first] + parts[last + 1:]) + "#" + "/".join(parts[first:last + 1])
+
+
+def model_lines(entries, old):
+    """The lines of models.tsv by key, those that are there already among them."""
+    lines = {line.split("\t", 1)[0]: line for line in old.splitlines() if line and not line.startswith("#")}
+    for key, entry in entries.items():
+        if not entry.get("mode") or ONE_SIZE_OF_A_PICTURE.search(key):
             continue
         limits = tokens(entry, "max_input_tokens"), tokens(entry, "max_output_tokens", "max_tokens")
-        prices = (price(entry, name) for name in PRICES)
-        print(key, entry.get("litellm_provider", ""), entry["mode"], *limits, *prices, capabilities(entry), sep="\t")
+        columns = (key, entry.get("litellm_provider", ""), entry["mode"], *limits, capabilities(entry))
+        lines[key] = "\t".join(columns)
+    return lines
+
+
+def price_rows(entries, old):
+    """Provider and prices by key, those that are there already and in no entry as retired."""
+    rows = {}
+    for line in old.splitlines():
+        if line and not line.startswith("#"):
+            key, provider, prices = line.split("\t")
+            rows[key] = provider, {**json.loads(prices, parse_float=Number), "retired": True}
+    for key, entry in entries.items():
+        prices = {name: value for name, value in entry.items() if SAYS_A_PRICE.search(name) and value not in (None, {}, [])}
+        if prices:
+            rows[with_size_last(key)] = entry.get("litellm_provider", ""), prices
+    return rows
+
+
+def pack(rows):
+    """The bytes of prices.gz."""
+    members, block = [], []
+    for key in sorted(rows):
+        # A model and its pictures stay together.
+        if len(block) >= ROWS_OF_A_MEMBER and "#" not in key:
+            members.append(block)
+            block = []
+        block.append((key, "\t".join((key, rows[key][0], dump(rows[key][1]))) + "\n"))
+    members.append(block)
+    packed = [(block[0][0], gzip.compress("".join(line for _, line in block).encode(), 9, mtime=0)) for block in members if block]
+    index, at = PRICES_HEADER, 0
+    for first, member in packed:
+        index += f"# {at} {len(member)} {first}\n"
+        at += len(member)
+    return gzip.compress(index.encode(), 9, mtime=0) + b"".join(member for _, member in packed)
+
+
+PRICES_HEADER = """\
+# What models cost, in US dollars. Written by update-tables.py: edit that, not this.
+# Derived from LiteLLM's model_prices_and_context_window.json, MIT licence, Copyright (c) 2023 Berri AI.
+"""
+
+
+def main():
+    entries = json.load(open(sys.argv[1], encoding="utf-8"), parse_float=Number)
+    entries.pop("sample_spec", None)
+    here = pathlib.Path(__file__).parent
+    models, prices = here / "models.tsv", here / "prices.gz"
+    lines = model_lines(entries, models.read_text(encoding="utf-8") if models.exists() else "")
+    models.write_text("\n".join([HEADER, *(lines[key] for key in sorted(lines))]) + "\n", encoding="utf-8")
+    old = gzip.decompress(prices.read_bytes()).decode() if prices.exists() else ""
+    prices.write_bytes(pack(price_rows(entries, old)))
 
 
 main()

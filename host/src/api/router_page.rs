@@ -69,7 +69,6 @@ fn models(chain: &[Fallback]) -> Vec<&str> {
 }
 
 fn deployment(target: &Target, health: &Health, pipeline: &Pipeline, today: Date, now: Instant) -> Value {
-    let config = &pipeline.config;
     let own = &target.deployment;
     let vitals = target.vitals.snapshot(now);
     let routing = &own.routing;
@@ -99,8 +98,7 @@ fn deployment(target: &Target, health: &Health, pipeline: &Pipeline, today: Date
     tell("seconds_to_first_piece", json!(vitals.seconds_to_first_piece.map(rounded)));
     tell("rpm", json!({"used": vitals.requests_per_minute, "limit": routing.rpm}));
     tell("tpm", json!({"used": vitals.tokens_per_minute, "limit": routing.tpm}));
-    let table = || config.models().prices(&own.provider, &own.model).map(|prices| (prices.input, prices.output));
-    let prices = routing.prices.or_else(table);
+    let prices = routing.prices.or_else(|| own.pricing.of(&own.model)?.of_two_tokens());
     tell("usd_per_token", json!(prices.map(|(prompt, answer)| json!({"prompt": prompt, "answer": answer}))));
     tell("retirement", json!(retirement(&own.provider, &own.model, today).map(|told| told.to_string())));
     tell("succeeds", json!(own.succeeds));

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::usage;
-use crate::plugin::Usage;
+use crate::usage::Usage;
 
 /// What the host looks at in one chunk of a canonical stream.
 #[derive(Debug, Default, Deserialize)]
@@ -20,6 +20,8 @@ pub struct ChunkView<'a> {
     /// Groq's place for the usage.
     #[serde(borrow, default)]
     x_groq: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
     #[serde(default)]
     error: Option<IgnoredAny>,
 }
@@ -29,6 +31,11 @@ pub struct ChunkView<'a> {
 pub struct AnswerView<'a> {
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
+    /// The pictures of an answer that is pictures.
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
     #[serde(default)]
     error: Option<IgnoredAny>,
 }
@@ -48,7 +55,13 @@ impl<'a> ChunkView<'a> {
     /// What the call used.
     pub fn usage(&self) -> Option<Usage> {
         let groq = || usage::read(serde_json::from_str::<Groq<'_>>(self.x_groq?.get()).ok()?.usage?.get());
-        self.usage.and_then(|usage| usage::read(usage.get())).or_else(groq)
+        let said = self.usage.and_then(|usage| usage::read(usage.get())).or_else(groq);
+        said.map(|usage| with_tier(usage, self.service_tier))
+    }
+
+    /// The JSON text of the usage.
+    pub fn usage_text(&self) -> Option<&'a str> {
+        self.usage.map(RawValue::get)
     }
 
     /// Whether this is the extra chunk that only tells the usage.
@@ -75,13 +88,30 @@ impl<'a> AnswerView<'a> {
 
     /// What the call used.
     pub fn usage(&self) -> Option<Usage> {
-        self.usage.and_then(|usage| usage::read(usage.get()))
+        self.usage.and_then(|usage| usage::read(usage.get())).map(|usage| with_tier(usage, self.service_tier))
+    }
+
+    /// What making pictures used, which are counted themselves: not all providers count tokens.
+    pub fn picture_usage(&self) -> Option<Usage> {
+        let images = serde_json::from_str::<Vec<IgnoredAny>>(self.data?.get()).ok()?.len() as u64;
+        let mut usage = self.usage().unwrap_or_default();
+        if usage.details.image_output_tokens == 0 && usage.reasoning_tokens == 0 {
+            usage.details.image_output_tokens = usage.completion_tokens;
+        }
+        usage.details.images = images;
+        Some(usage)
     }
 
     /// Whether the provider says, under a status of success, that it failed.
     pub fn is_error(&self) -> bool {
         self.error.is_some()
     }
+}
+
+/// Newer models say how soon they served beside the usage.
+fn with_tier(mut usage: Usage, tier: Option<&RawValue>) -> Usage {
+    usage.details.tier = usage.details.tier.or_else(|| usage::tier(tier?));
+    usage
 }
 
 /// Whether a chunk carries something of the answer: text, a tool call, a finish reason. One that only says who speaks

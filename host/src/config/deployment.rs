@@ -14,6 +14,7 @@ use super::health::DeploymentHealth;
 use super::models::{Capabilities, ModelLimits, ModelTable};
 use super::routing::DeploymentRouting;
 use super::secret::Secret;
+use crate::prices::Pricing;
 
 /// An entry of `model_list`. Several with the same `model_name` form a group that shares the calls.
 ///
@@ -75,6 +76,8 @@ pub struct Deployment {
     pub weight: Option<f64>,
     /// What else it says of its routing.
     pub routing: DeploymentRouting,
+    /// What its calls cost.
+    pub pricing: Pricing,
     /// What `model_info` says of its probes.
     pub health: DeploymentHealth,
     /// Why it can't serve calls, as a client may be told. It stays in the list, so that a call gets this
@@ -185,6 +188,7 @@ impl fmt::Debug for Deployment {
             .field("extra_body", &self.extra_body.keys().collect::<Vec<_>>())
             .field("weight", &self.weight)
             .field("routing", &self.routing)
+            .field("pricing", &self.pricing)
             .field("unusable", &self.unusable)
             .field("file", &self.file)
             .field("line", &self.line)

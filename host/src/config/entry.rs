@@ -20,7 +20,8 @@ use super::providers::Provider;
 use super::report::{Report, Severity};
 use super::routing::{DeploymentRouting, Keys, Timeouts};
 use super::target::{self, Target};
-use super::{catch_all, cloud, headers, succession};
+use super::{catch_all, cloud, headers, pricing, succession};
+use crate::prices::Pricing;
 
 /// An entry whose mandatory keys are there.
 pub(super) struct Entry<'a> {
@@ -122,7 +123,9 @@ impl<'a> Entry<'a> {
         let model = successor.unwrap_or(model);
         let model_info = self.at.get("model_info");
         let keys = Keys { params, model_info: model_info.as_ref() };
-        let routing = DeploymentRouting::read(&keys, (&provider, &model), timeouts, &context.defaults, report);
+        let pricing = self.pricing(&keys, (&provider, &model), context, report);
+        let mut routing = DeploymentRouting::read(&keys, timeouts, &context.defaults, report);
+        routing.prices = pricing.of(&model).and_then(|price| price.of_two_tokens());
         Deployment {
             id: self.id(&model_name, &provider),
             model_name,
@@ -147,6 +150,7 @@ impl<'a> Entry<'a> {
             model_info: self.model_info.clone(),
             weight: self.weight(report),
             routing,
+            pricing,
             health: DeploymentHealth::read(&self.at, report),
             unusable,
             file: self.at.place().file.clone(),
@@ -154,6 +158,19 @@ impl<'a> Entry<'a> {
             provider,
             plugin,
         }
+    }
+
+    /// What its calls cost: the operator's word, else the table's.
+    fn pricing(
+        &self,
+        keys: &Keys<'_, '_>,
+        (provider, model): (&str, &str),
+        context: &Context<'_>,
+        report: &mut Report,
+    ) -> Pricing {
+        let base = keys.model_info.and_then(|info| info.get("base_model")).and_then(|at| at.text(report));
+        let (costs, own) = (&context.costs, pricing::own(keys, report));
+        Pricing::new((provider, model), base, own, costs.adjustment(provider, model), costs.prices.clone())
     }
 
     /// Where the provider is, and with which key; else a reason that a client may be told.

@@ -3,6 +3,7 @@
 use super::at::At;
 use super::known_keys as table;
 use super::report::{Report, Severity};
+use crate::prices::Rate;
 
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,10 @@ impl Section {
 
 /// What becomes of a key; `None` when LiteLLM doesn't know it either.
 pub(super) fn lookup(section: Section, key: &str) -> Option<Support> {
+    // LiteLLM's names of prices are too many for a table.
+    if matches!(section, Section::LitellmParams | Section::ModelInfo) && Rate::is_name(key) {
+        return Some(Support::Honoured(""));
+    }
     let listed =
         section.rows().iter().find(|(_, keys)| keys.split(' ').any(|known| known == key)).map(|(support, _)| *support);
     listed.or_else(|| match section {

@@ -6,9 +6,8 @@ use super::known::{Rows, Support};
 use Support::{Honoured, NoEffect, NotYet, Python, Unguarded};
 
 const PROMPT_ROUTERS: Support = NotYet("routers that read the prompt are not supported yet");
-const PRICES: Support = Honoured("for cost-based-routing; spend is not computed yet");
 const BUDGETS: Support = Unguarded("budgets of tags, of end users and of users in general are not enforced");
-const COSTS: Support = NotYet("costs are not computed yet");
+const COSTS: Support = NotYet("nothing is billed in this way yet");
 const MODELS_IN_DATABASE: Support = NotYet("models are in the configuration alone, not in the database");
 const KEYS: Support =
     NotYet("what keys, users and teams have is in the default_…_params and upperbound_key_generate_params alone");
@@ -48,7 +47,7 @@ pub(super) const CREDENTIAL: Rows =
 
 /// AI-API's own section.
 pub(super) const AI_API: Rows =
-    &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks redis_namespace")];
+    &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks redis_namespace model_cost_map")];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -67,7 +66,6 @@ pub(super) const LITELLM_PARAMS: Rows = &[
     ),
     (Honoured("where num_retries is not set"), "max_retries"),
     (Honoured("with router_settings.enable_tag_filtering"), "tags"),
-    (PRICES, "input_cost_per_token output_cost_per_token"),
     (NotYet("what a provider lacks is refused, or left out with drop_params"), "allowed_openai_params"),
     (
         Honoured("for plugins whose requests are signed for AWS"),
@@ -87,7 +85,7 @@ pub(super) const LITELLM_PARAMS: Rows = &[
     ),
     (Honoured("above it the deployment gets no calls"), "max_budget budget_duration"),
     (GUARDRAILS, "guardrails"),
-    (COSTS, "tiered_pricing cache_read_input_token_cost cache_creation_input_token_cost search_context_cost_per_query"),
+    (Honoured(""), "tiered_pricing search_context_cost_per_query"),
     (CACHE, "cache caching ttl"),
     (NotYet("clients can't bring keys and addresses of their own"), "configurable_clientside_auth_params"),
     (NotYet("Azure OpenAI is not supported yet"), "api_version azure_ad_token tenant_id client_id client_secret"),
@@ -111,6 +109,7 @@ pub(super) const LITELLM_PARAMS_BY_PREFIX: &[(&str, Support)] = &[
     ("oci_", CLOUD),
     ("auto_router_", PROMPT_ROUTERS),
     ("complexity_router_", PROMPT_ROUTERS),
+    // Those that are known as prices were found before.
     ("input_cost_per_", COSTS),
     ("output_cost_per_", COSTS),
     ("cache_read_input_", COSTS),
@@ -124,8 +123,7 @@ pub(super) const MODEL_INFO: Rows = &[
         "id mode base_model max_tokens max_input_tokens max_output_tokens blocked allowed_fails allowed_fails_policy \
          cooldown_time",
     ),
-    (PRICES, "input_cost_per_token output_cost_per_token"),
-    (COSTS, "cache_read_input_token_cost cache_creation_input_token_cost"),
+    (Honoured(""), "tiered_pricing search_context_cost_per_query"),
     (Honoured(""), "access_groups"),
     (Unguarded("every key that may call the model may call it"), "team_id"),
     (Unguarded("the model is served all the same"), "supported_environments"),
@@ -262,7 +260,11 @@ pub(super) const LITELLM: Rows = &[
     ),
     (KEYS, "default_team_settings key_generation_settings enable_redis_auth_cache"),
     (Python, "custom_provider_map pre_call_rules custom_prompt_dict"),
-    (COSTS, "cost_discount_config cost_margin_config model_cost custom_pricing"),
+    (Honoured(""), "cost_discount_config cost_margin_config"),
+    (
+        NotYet("set prices in model_list, or name a table in ai_api_settings.model_cost_map"),
+        "model_cost custom_pricing",
+    ),
     (GUARDRAILS, "guardrails enable_json_schema_validation banned_keywords_list blocked_user_list"),
     (
         NotYet("TLS to providers uses the system's certificates"),

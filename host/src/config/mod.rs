@@ -43,6 +43,7 @@ mod node;
 mod origin;
 mod params;
 mod plugin_limits;
+mod pricing;
 mod providers;
 mod redis;
 mod report;
@@ -73,7 +74,7 @@ pub use general::{General, Logging};
 pub use health::{DeploymentHealth, HealthChecks, Probe};
 pub use key_defaults::KeyDefaults;
 pub use load::{AdmissionLimits, ClientLimits, Load};
-pub use models::{Capabilities, ModelLimits, ModelTable, Prices};
+pub use models::{Capabilities, ModelLimits, ModelTable};
 pub use node::holds_a_secret as may_hold_a_secret;
 pub use origin::{Folders, Origin, find, find_in};
 pub use plugin_limits::{PluginLimits, PluginLimitsTable};
@@ -90,6 +91,9 @@ pub use target::inferred as provider_of_bare_name;
 use at::At;
 use model_list::Context;
 use node::Place;
+use pricing::CostSettings;
+
+use crate::prices::Prices;
 use routing::{Defaults, Names, Settings};
 
 /// The configuration that is compiled in.
@@ -135,6 +139,8 @@ pub struct Config {
     pub root_path: RootPath,
     /// The providers known by name.
     pub providers: Providers,
+    /// What models cost.
+    pub prices: Arc<Prices>,
     /// `ai_api_settings.plugin_limits`.
     pub plugin_limits: PluginLimitsTable,
     /// `ai_api_settings.plugins`: the folder of plugins, relative to the configuration's file.
@@ -211,7 +217,9 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let store = StoreSettings::read(root, &origin, environment, report);
     let load = Load::read(root, report);
     let settings = Settings::of(root);
-    let context = Context::read(root, environment, &providers, Defaults::read(&settings, report), report);
+    let costs = CostSettings::read(root, &origin, environment, report);
+    let prices = costs.prices.clone();
+    let context = Context::read(root, environment, &providers, (Defaults::read(&settings, report), costs), report);
     let deployments = model_list::read(&context, report);
     let budgets = Arc::new(Budgets::read(root, &deployments, report));
     let aliases = aliases::read(root, &deployments, report);
@@ -238,6 +246,7 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         logging,
         root_path,
         providers,
+        prices,
         plugin_limits,
         plugins,
         fingerprint,

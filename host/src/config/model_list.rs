@@ -8,6 +8,7 @@ use super::deployment::Deployment;
 use super::entry::Entry;
 use super::environment::Environment;
 use super::node::Place;
+use super::pricing::CostSettings;
 use super::providers::Providers;
 use super::report::Report;
 use super::routing::Defaults;
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     pub ambient: Ambient,
     /// What the router says for all.
     pub defaults: Defaults,
+    /// What the operator says of prices for all.
+    pub costs: CostSettings,
 }
 
 // === impl Context ===
@@ -32,7 +35,7 @@ impl<'a> Context<'a> {
         root: &At<'a>,
         environment: &'a Environment,
         providers: &'a Providers,
-        defaults: Defaults,
+        (defaults, costs): (Defaults, CostSettings),
         report: &mut Report,
     ) -> Self {
         let litellm = root.get("litellm_settings");
@@ -47,6 +50,7 @@ impl<'a> Context<'a> {
             strict: flag(get(&own, "strict")),
             ambient: Ambient::read(environment),
             defaults,
+            costs,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What models exist, what they are for, how many tokens they take, what those cost, and what the models can:
-//! `config/models.tsv`.
+//! What models exist, what they are for, how many tokens they take, and what the models can: `config/models.tsv`. What they
+//! cost is in [`prices`](crate::prices).
 //!
 //! A hint where nothing better is known. A model that is not in the table works just as well; the
 //! deployment's `model_info` wins over it.
@@ -19,7 +19,6 @@ pub struct ModelTable {
 struct Row {
     provider: &'static str,
     limits: ModelLimits,
-    prices: Option<Prices>,
     capabilities: Capabilities,
 }
 
@@ -32,19 +31,6 @@ pub struct ModelLimits {
     pub max_input_tokens: Option<u64>,
     /// Tokens of the answer.
     pub max_output_tokens: Option<u64>,
-}
-
-/// What a model's tokens cost, in USD each.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prices {
-    /// Of the prompt.
-    pub input: f64,
-    /// Of the answer.
-    pub output: f64,
-    /// Read from the provider's cache.
-    pub cache_read: f64,
-    /// Written to the provider's cache.
-    pub cache_write: f64,
 }
 
 /// What a model can, as far as somebody said: `None` is not known, and no reason to keep a request from it.
@@ -91,11 +77,6 @@ impl ModelTable {
         self.row(provider, model).map(|row| row.limits)
     }
 
-    /// What a provider's model costs, looked up in the same way. Tiers, batches and longer caches have other prices.
-    pub fn prices(&self, provider: &str, model: &str) -> Option<Prices> {
-        self.row(provider, model).and_then(|row| row.prices)
-    }
-
     /// What a provider's model can, looked up in the same way; nothing is known of one that isn't in the table.
     pub fn capabilities(&self, provider: &str, model: &str) -> Capabilities {
         self.row(provider, model).map(|row| row.capabilities).unwrap_or_default()
@@ -118,18 +99,8 @@ fn parse_line(line: &'static str) -> Option<(&'static str, Row)> {
     let max_input_tokens = columns.next().and_then(|text| text.parse().ok());
     let max_output_tokens = columns.next().and_then(|text| text.parse().ok());
     let limits = ModelLimits { mode, max_input_tokens, max_output_tokens };
-    let prices = parse_prices(&mut columns);
     let capabilities = parse_capabilities(columns.next().unwrap_or_default());
-    Some((key, Row { provider, limits, prices, capabilities }))
-}
-
-/// A cache without a price of its own costs what the prompt does.
-fn parse_prices<'a>(columns: &mut impl Iterator<Item = &'a str>) -> Option<Prices> {
-    let mut next = || columns.next().and_then(|text| text.parse::<f64>().ok());
-    let (input, output, cache_read, cache_write) = (next(), next(), next(), next());
-    let input = input?;
-    let output = output.unwrap_or(0.0);
-    Some(Prices { input, output, cache_read: cache_read.unwrap_or(input), cache_write: cache_write.unwrap_or(input) })
+    Some((key, Row { provider, limits, capabilities }))
 }
 
 /// `vt!a`: pictures and tools, but no sound.
@@ -175,14 +146,6 @@ mod tests {
     }
 
     #[test]
-    fn the_price_of_a_model_is_known() {
-        let table = ModelTable::embedded();
-        let prices = table.prices("anthropic", "claude-sonnet-4-6").unwrap();
-        assert_eq!((prices.input, prices.output, prices.cache_read, prices.cache_write), (3e-6, 15e-6, 3e-7, 3.75e-6));
-        assert_eq!(table.prices("openai", "no-such-model"), None);
-    }
-
-    #[test]
     fn what_a_model_can_is_known_where_the_table_says_so() {
         let table = ModelTable::embedded();
         let some = Capabilities { vision: Some(true), tools: Some(true), ..Capabilities::default() };
@@ -198,7 +161,7 @@ mod tests {
     #[test]
     fn every_line_of_the_table_is_whole() {
         for line in include_str!("../../../config/models.tsv").lines().filter(|line| !line.starts_with('#')) {
-            assert_eq!(line.split('\t').count(), 10, "{line}");
+            assert_eq!(line.split('\t').count(), 6, "{line}");
             assert!(parse_line(line).is_some_and(|(_, row)| !row.limits.mode.is_empty()), "{line}");
         }
     }

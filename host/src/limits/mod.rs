@@ -43,7 +43,7 @@ pub use span::{NotASpan, Span};
 use crate::config::{Budgets, FailClosed};
 use crate::keys::Caller;
 use crate::money::Money;
-use crate::plugin::Usage;
+use crate::usage::Usage;
 use counters::Counters;
 use part::{Demand, Part};
 

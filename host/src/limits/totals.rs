@@ -36,7 +36,12 @@ impl Limiter {
 
     /// What somebody has spent: in the period that holds at `at`, where its budget has one.
     pub fn spent(&self, scope: &Scope, budget: Option<&Budget>, at: SystemTime) -> Money {
-        let since = budget.map(Allowance::of).and_then(|allowance| allowance.since(at));
+        self.spent_of(scope, budget.map(Allowance::of), at)
+    }
+
+    /// The same of a budget that the configuration names.
+    pub fn spent_of(&self, scope: &Scope, budget: Option<Allowance>, at: SystemTime) -> Money {
+        let since = budget.and_then(|allowance| allowance.since(at));
         self.counters.find(scope).map_or(Money::ZERO, |account| Money::from_pico(account.lock().spent(since)))
     }
 

@@ -12,9 +12,8 @@ use tokio::time::Instant;
 use super::continuation::Continuation;
 use super::relay::{End, Relay};
 use super::{GatewayError, failure};
-use crate::plugin::Usage;
 use crate::router::{Consequence, Flight};
-use crate::usage::Entry;
+use crate::usage::{Entry, Tally, Usage};
 
 /// An answer, and what its headers tell.
 #[derive(Debug)]
@@ -46,6 +45,8 @@ pub enum AnswerBody {
 #[derive(Debug)]
 pub struct StreamReply {
     pub(super) first: Bytes,
+    /// The chunks in it.
+    pub(super) tally: Tally,
     /// How it ended, if it did already.
     pub(super) end: Option<End>,
     pub(super) relay: Option<Relay>,
@@ -58,7 +59,7 @@ pub struct StreamReply {
 impl StreamReply {
     /// A stream that begins with `first`.
     pub(super) fn new(first: Bytes, end: Option<End>, relay: Option<Relay>) -> Self {
-        Self { first, end, relay, flight: None, continuation: None }
+        Self { first, tally: Tally::default(), end, relay, flight: None, continuation: None }
     }
 
     /// The stream's bytes. Dropped, because the client went away, it takes the upstream connection with it, and
@@ -70,9 +71,10 @@ impl StreamReply {
         error_event: fn(&GatewayError) -> Bytes,
     ) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
         Box::pin(stream! {
-            let Self { mut first, mut end, mut relay, mut flight, mut continuation } = self;
+            let Self { mut first, tally, mut end, mut relay, mut flight, mut continuation } = self;
             let mut accounted = relay.as_ref().map_or(Duration::ZERO, Relay::waited);
             entry.mark_first_byte();
+            entry.went_by(tally);
             if let Some(continuation) = &mut continuation {
                 first = continuation.pass(first);
             }
@@ -85,6 +87,7 @@ impl StreamReply {
                 match next {
                     Ok(piece) => {
                         entry.usage = piece.usage.or(entry.usage);
+                        entry.went_by(piece.tally);
                         end = piece.end;
                         let bytes = match &mut continuation {
                             Some(continuation) if !piece.bytes.is_empty() => continuation.pass(piece.bytes),
@@ -109,6 +112,7 @@ impl StreamReply {
                         };
                         match (resumed, &mut continuation) {
                             (Some(reply), Some(continuation)) => {
+                                entry.went_by(reply.tally);
                                 (end, relay, flight) = (reply.end, reply.relay, reply.flight);
                                 accounted = relay.as_ref().map_or(Duration::ZERO, Relay::waited);
                                 let bytes = continuation.pass(reply.first);

@@ -10,9 +10,9 @@ use super::journey::Ending;
 use super::request::Request;
 use super::{Call, GatewayError, Patience, Pipeline, Waits, failure, lifecycle, mock};
 use crate::canonical::RequestBody;
-use crate::plugin::{Operation, Support, Usage};
+use crate::plugin::{Operation, Support};
 use crate::router::{Consequence, Failure, Misfit, Pick, Reason, Route, Target};
-use crate::usage::Meter;
+use crate::usage::{Meter, Usage};
 
 /// What an attempt is made with.
 #[derive(Clone, Copy)]
@@ -129,6 +129,7 @@ impl Pipeline {
             id: &request.id,
             streaming: request.streaming,
             include_usage: request.include_usage,
+            terms: request.terms,
             patience,
             meter,
             waits,

@@ -133,7 +133,7 @@ impl Continuation {
         let request = self.next_request()?;
         self.resumed += 1;
         self.decoder = Decoder::sse();
-        let spent = entry.usage.take();
+        let spent = entry.cut();
         let mut journey = Journey::new(entry, &request);
         journey.end_attempt(&Ending {
             error,

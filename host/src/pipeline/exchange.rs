@@ -7,12 +7,13 @@ use super::framing::media_type_of;
 use super::outbound::outbound;
 use super::prepare::prepare;
 use super::relay::Relay;
-use super::translated::{Translated, frame};
-use super::{Call, GatewayError, Pipeline, unix_seconds, warnings};
+use super::translated::{Framer, Translated};
+use super::{Call, GatewayError, Pipeline, bill, unix_seconds, warnings};
 use crate::plugin::{
-    self, Batch, Begun, Completion, Exchange, FollowUp, HeaderParam, HttpRequest, HttpResponse, Reading, Settled, Usage,
+    self, Batch, Begun, Completion, Exchange, FollowUp, HeaderParam, HttpRequest, HttpResponse, Reading, Settled,
 };
 use crate::upstream::visible_headers;
+use crate::usage::Usage;
 
 /// How often a plugin may ask its provider again for one answer, and how soon at best.
 const MAX_FOLLOW_UPS: u32 = 1_000;
@@ -54,8 +55,8 @@ impl Pipeline {
         let warnings = warnings::judge(call, &lost)?;
         let answer = match begun {
             Begun::Send(request) => self.ask(call, exchange, request, spent).await?,
-            Begun::Reply(completion) => whole(completion, spent),
-            Begun::ReplyStream(batch) => Answer::stream(ready(batch, spent)),
+            Begun::Reply(completion) => whole(call, completion, spent),
+            Begun::ReplyStream(batch) => Answer::stream(ready(call, batch, spent)),
         };
         Ok(Answer { warnings, ..answer })
     }
@@ -143,7 +144,7 @@ impl Pipeline {
                 let body = self.read_whole(call, &mut source).await?;
                 let response = HttpResponse { status, headers: &headers, body: &body };
                 match exchange.whole(response).await.map_err(failed)? {
-                    Settled::Done(completion) => Ok(Asked::Answered(whole(completion, spent))),
+                    Settled::Done(completion) => Ok(Asked::Answered(whole(call, completion, spent))),
                     Settled::Again(next) => Ok(Asked::Again(Box::new((exchange, next)))),
                 }
             }
@@ -163,14 +164,14 @@ impl Pipeline {
 }
 
 /// An answer that the plugin gave as a stream all at once.
-fn ready(batch: Batch, spent: &mut Option<Usage>) -> StreamReply {
-    let piece = frame(Batch { done: true, ..batch });
+fn ready(call: &Call<'_>, batch: Batch, spent: &mut Option<Usage>) -> StreamReply {
+    let piece = Framer::new(call).frame(Batch { done: true, ..batch });
     *spent = piece.usage;
-    StreamReply::new(piece.bytes, piece.end, None)
+    StreamReply { tally: piece.tally, ..StreamReply::new(piece.bytes, piece.end, None) }
 }
 
-fn whole(completion: Completion, spent: &mut Option<Usage>) -> Answer {
-    *spent = completion.usage;
+fn whole(call: &Call<'_>, completion: Completion, spent: &mut Option<Usage>) -> Answer {
+    *spent = bill::completed(call.operation, completion.usage, &completion.body);
     Answer::whole(completion.body.into())
 }
 

@@ -27,6 +27,9 @@ impl Pipeline {
         let request = Request::read(incoming, &entry.call_id, &self.config)?;
         entry.model = Some(request.model.clone());
         entry.streaming = request.streaming;
+        if let Some(call) = &mut entry.call {
+            call.terms = request.terms;
+        }
         let group = self.resolve_for(&request.model, entry)?;
         if let Some(call) = &mut entry.call {
             call.model_group = Some(group.group.name.clone());
@@ -40,8 +43,9 @@ impl Pipeline {
         };
         let (mut answer, route) = self.or_fall_back(first, &request, &group, &mut journey).await?;
         journey.entry.usage = answer.spent;
-        if let AnswerBody::Stream(reply) = &mut answer.body {
-            reply.continuation = Continuation::of(self, &request, &route);
+        match &mut answer.body {
+            AnswerBody::Stream(reply) => reply.continuation = Continuation::of(self, &request, &route),
+            AnswerBody::Whole(body) => journey.entry.settle_whole(body.len()),
         }
         Ok(answer)
     }

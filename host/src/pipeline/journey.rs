@@ -10,10 +10,9 @@ use super::answer::Answer;
 use super::patience::Limits;
 use super::request::Request;
 use crate::config::Deployment;
-use crate::plugin::Usage;
 use crate::router::{Consequence, Cure, FailureKind, Pick, Reason, Route};
 use crate::telemetry::{self, Line};
-use crate::usage::{Entry, Meter, ServedBy};
+use crate::usage::{Entry, Meter, ServedBy, Usage};
 
 /// A call on its way from deployment to deployment.
 pub(super) struct Journey<'a> {
@@ -112,6 +111,9 @@ impl<'a> Journey<'a> {
 
     pub(super) fn serve_by(&mut self, route: &Route) {
         let deployment = &route.target.deployment;
+        if let Some(call) = &mut self.entry.call {
+            call.pricing = Some(deployment.pricing.clone());
+        }
         self.entry.served_by = Some(ServedBy {
             deployment: deployment.id.clone(),
             provider: deployment.provider.clone(),
@@ -123,6 +125,7 @@ impl<'a> Journey<'a> {
     pub(super) fn end_attempt(&mut self, ending: &Ending<'_>) {
         let kind = ending.kind.name();
         self.entry.meter = None;
+        self.entry.charge_failed(ending.route, ending.spent);
         self.entry.wait_for_upstream(ending.waited);
         self.entry.note_failed(&ending.route.target.deployment.id, kind, ending.spent);
         let consequence = match ending.consequence {
@@ -147,6 +150,7 @@ impl<'a> Journey<'a> {
     /// The other attempt was faster.
     pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration, spent: Option<Usage>) {
         let kind = "hedge_lost";
+        self.entry.charge_failed(route, spent);
         self.entry.note_failed(&route.target.deployment.id, kind, spent);
         self.log("INFO", route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
     }

@@ -7,17 +7,13 @@ use super::answer::{Answer, StreamReply};
 use super::relay::End;
 use super::request::Request;
 use super::{GatewayError, unix_seconds};
-use crate::plugin::{Operation, Usage};
+use crate::plugin::Operation;
 use crate::stream::{DONE, push_data_frame};
+use crate::usage::Usage;
 
 /// What LiteLLM's mocks claim to have used.
-const USAGE: Usage = Usage {
-    prompt_tokens: 10,
-    completion_tokens: 20,
-    cache_read_tokens: 0,
-    cache_write_tokens: 0,
-    reasoning_tokens: 0,
-};
+const PROMPT_TOKENS: u64 = 10;
+const COMPLETION_TOKENS: u64 = 20;
 
 /// Answers a request with `text`.
 pub(super) fn answer(text: &str, request: &Request, spent: &mut Option<Usage>) -> Result<Answer, GatewayError> {
@@ -26,10 +22,11 @@ pub(super) fn answer(text: &str, request: &Request, spent: &mut Option<Usage>) -
         let reason = "mock_response answers chat completions only".to_owned();
         return Err(GatewayError::Unusable { model: model.clone(), reason });
     }
-    *spent = Some(USAGE);
+    let used = Usage { prompt_tokens: PROMPT_TOKENS, completion_tokens: COMPLETION_TOKENS, ..Usage::default() };
+    *spent = Some(used);
     let created = unix_seconds();
     let id = format!("chatcmpl-{}", request.id);
-    let usage = json!({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30});
+    let usage = json!({"prompt_tokens": PROMPT_TOKENS, "completion_tokens": COMPLETION_TOKENS, "total_tokens": used.total_tokens()});
     if !request.streaming {
         let message = json!({"role": "assistant", "content": text, "refusal": null});
         let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": "stop"});

@@ -14,9 +14,11 @@
 mod answer;
 mod attempt;
 mod backoff;
+mod bill;
 mod binding;
 mod continuation;
 mod error;
+mod estimate;
 mod exchange;
 mod failover;
 mod failure;
@@ -48,7 +50,7 @@ use crate::plugin::{Operation, Plugin, Registry};
 use crate::precall::Abilities;
 use crate::router::{Route, Router, Target};
 use crate::upstream::Upstream;
-use crate::usage::Meter;
+use crate::usage::{Meter, Terms};
 
 use binding::{Binding, Unbound, bind_all};
 
@@ -91,6 +93,7 @@ struct Call<'a> {
     streaming: bool,
     /// The client wants to see the usage of a stream.
     include_usage: bool,
+    terms: Terms,
     patience: Patience,
     meter: Option<&'a Meter>,
     waits: &'a Waits,

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::answer::Answer;
+use super::bill::{Bill, usage_of};
 use super::prepare::prepare;
 use super::relay::{End, Piece, Relay, UnderWay, read_events};
 use super::{Call, GatewayError, Patience, Pipeline};
 use crate::canonical::{AnswerView, ChunkView, ProviderError, carries_content};
-use crate::plugin::{Operation, Usage};
-use crate::stream::{DONE, Decoder, StreamEvent};
+use crate::plugin::Operation;
+use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
 use crate::upstream::{Outbound, Redactor, Source};
+use crate::usage::{Tally, Usage};
 
 /// A canonical stream under way.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Native {
     redactor: Redactor,
     patience: Patience,
     show_usage: bool,
+    /// Tells the client what its stream costs.
+    bill: Option<Bill>,
     /// How long the provider was waited for since its head came.
     pub(super) waited: Duration,
     /// An event of the answer was there.
@@ -78,6 +82,7 @@ impl Pipeline {
                 provider: provider.clone(),
                 patience: call.patience,
                 show_usage: call.include_usage,
+                bill: Bill::of(call),
                 waited: Duration::ZERO,
                 begun: false,
                 has_content: false,
@@ -92,7 +97,7 @@ impl Pipeline {
         let media_type = source.media_type();
         let body = self.read_whole(call, &mut source).await?;
         let view = AnswerView::parse(&body);
-        *spent = view.as_ref().and_then(AnswerView::usage);
+        *spent = view.as_ref().and_then(|view| usage_of(call.operation, view));
         if !status.is_success() {
             let error = ProviderError::new(provider, status.as_u16(), source.headers(), &body);
             return Err(refused(provider, error));
@@ -148,7 +153,8 @@ impl Native {
             Ok(read) => read,
             // Every choice has its finish reason: what is missing is `[DONE]`, at most the usage.
             Err(_) if self.finished.count_ones() >= self.wanted && self.is_whole() => {
-                return Ok(Piece { bytes: DONE.into(), has_content: true, end: Some(End::Complete), usage: None });
+                let end = Some(End::Complete);
+                return Ok(Piece { bytes: DONE.into(), has_content: true, end, ..Piece::default() });
             }
             Err(error) => return Err(GatewayError::upstream(&self.provider, error)),
         };
@@ -157,10 +163,11 @@ impl Native {
         }
         let mut out = Vec::with_capacity(read.bytes);
         let mut usage = None;
+        let mut tally = Tally::default();
         let mut ended = Ok(None);
         let mut events = std::mem::take(&mut self.events);
         for event in events.drain(..) {
-            ended = self.take(event, &mut out, &mut usage);
+            ended = self.take(event, &mut out, (&mut usage, &mut tally));
             if !matches!(ended, Ok(None)) {
                 break;
             }
@@ -175,11 +182,11 @@ impl Native {
         // Comments alone don't begin an answer: a failure after them still has a status.
         let bytes = if self.begun { out.into() } else { Bytes::new() };
         match ended {
-            Ok(end) => Ok(Piece { bytes, usage, has_content: self.has_content, end }),
+            Ok(end) => Ok(Piece { bytes, usage, tally, has_content: self.has_content, end }),
             // What came before the failure came; the failure is told next.
             Err(error) => {
                 self.pending = Some(error);
-                Ok(Piece { bytes, usage, has_content: self.has_content, end: None })
+                Ok(Piece { bytes, usage, tally, has_content: self.has_content, end: None })
             }
         }
     }
@@ -203,7 +210,7 @@ impl Native {
         &mut self,
         event: StreamEvent,
         out: &mut Vec<u8>,
-        usage: &mut Option<Usage>,
+        (usage, tally): (&mut Option<Usage>, &mut Tally),
     ) -> Result<Option<End>, GatewayError> {
         let raw = self.redactor.clean(event.raw);
         let Some(data) = event.data.filter(|data| !data.is_empty()) else {
@@ -231,8 +238,18 @@ impl Native {
         let (seen, finished) = chunk.choices();
         self.seen |= seen;
         self.finished |= finished;
-        if chunk.is_usage_only() && !self.show_usage {
-            return Ok(None);
+        if chunk.is_usage_only() {
+            if !self.show_usage {
+                return Ok(None);
+            }
+            let bill = self.bill.as_ref().zip(usage.as_ref());
+            if let Some(billed) = bill.and_then(|(bill, usage)| bill.onto(&data, &chunk, usage)) {
+                self.begun = true;
+                push_data_frame(out, &self.redactor.clean(billed));
+                return Ok(None);
+            }
+        } else {
+            tally.add(raw.len());
         }
         self.begun = true;
         self.has_content = self.has_content || carries_content(&data);

@@ -103,7 +103,7 @@ pub(super) fn prepare(call: &Call<'_>, native: bool) -> Result<bytes::Bytes, Gat
     }
     // Usage is always asked for, because it is always counted; who did not ask won't see it.
     let has_usage_option = matches!(call.operation, Operation::ChatCompletions | Operation::Completions);
-    if call.streaming && has_usage_option && (native || call.include_usage) && !asks_for_usage(body)? {
+    if call.streaming && has_usage_option && !asks_for_usage(body)? {
         let mut options: Value = body.typed("stream_options", "an object")?.unwrap_or_else(|| json!({}));
         match options.as_object_mut() {
             Some(options) => drop(options.insert("include_usage".to_owned(), Value::Bool(true))),

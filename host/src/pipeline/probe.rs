@@ -21,7 +21,7 @@ use crate::config::{Deployment, ModelTable, Probe};
 use crate::plugin::{CallError, Operation, Standing};
 use crate::router::{FailureKind, Route, Target};
 use crate::upstream::{Base, Outbound, Source, UpstreamError, join};
-use crate::usage::{Entry, ServedBy};
+use crate::usage::{Entry, ServedBy, Terms};
 
 /// Where the list of models is, under the base URL of a provider that speaks the canonical wire.
 const MODELS: &str = "models";
@@ -199,6 +199,7 @@ impl Pipeline {
             id: &entry.call_id,
             streaming: false,
             include_usage: false,
+            terms: Terms::default(),
             patience: Limits { total: Some(time), first: None }.patience(deployment, false, now, now + time),
             meter: None,
             waits: &Waits::default(),

@@ -8,9 +8,9 @@ use super::answer::StreamReply;
 use super::native::Native;
 use super::translated::Translated;
 use super::{Call, GatewayError, Patience};
-use crate::plugin::Usage;
 use crate::stream::{Decoder, StreamError, StreamEvent};
 use crate::upstream::{Source, UpstreamError};
+use crate::usage::{Tally, Usage};
 
 /// What is taken from a connection before any of it goes on: so many bytes, so often, for so long.
 const MOST_AT_ONCE: usize = 32 << 10;
@@ -35,6 +35,8 @@ pub(super) struct Piece {
     pub(super) bytes: Bytes,
     /// What the call has used so far, if the provider said.
     pub(super) usage: Option<Usage>,
+    /// The chunks in it.
+    pub(super) tally: Tally,
     /// There is something of the answer in it, not only who speaks.
     pub(super) has_content: bool,
     /// Nothing comes after this.
@@ -74,11 +76,13 @@ impl Relay {
         call: &Call<'_>,
         usage: &mut Option<Usage>,
     ) -> Result<StreamReply, GatewayError> {
+        let mut tally = Tally::default();
         let (patience, meter) = (call.patience, call.meter);
         let first = async {
             let mut held = BytesMut::new();
             loop {
                 let piece = self.next().await?;
+                tally.add_all(piece.tally);
                 *usage = piece.usage.or(*usage);
                 if let (Some(meter), Some(_)) = (meter, piece.usage) {
                     meter.set(*usage);
@@ -97,7 +101,7 @@ impl Relay {
             Ok(first) => first?,
             Err(_) => return Err(GatewayError::upstream(provider, patience.no_first())),
         };
-        Ok(StreamReply::new(first, end, Some(self)))
+        Ok(StreamReply { tally, ..StreamReply::new(first, end, Some(self)) })
     }
 }
 

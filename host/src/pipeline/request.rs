@@ -13,6 +13,7 @@ use crate::config::routing::Fallback;
 use crate::plugin::Operation;
 use crate::precall::tags::RequestTags;
 use crate::router::FailureKind;
+use crate::usage::Terms;
 
 /// No model's name is longer; it goes into logs and messages.
 const MAX_MODEL_BYTES: usize = 256;
@@ -59,6 +60,8 @@ pub(super) struct Request {
     pub(super) include_usage: bool,
     pub(super) limits: Limits,
     pub(super) num_retries: Option<u32>,
+    /// What its price depends on.
+    pub(super) terms: Terms,
     /// Read with `enable_tag_filtering` only.
     pub(super) tags: RequestTags,
     pub(super) fallbacks: ClientFallbacks,
@@ -115,6 +118,7 @@ impl Request {
                 None => RequestTags::default(),
             },
             fallbacks: ClientFallbacks::read(&body)?,
+            terms: Terms::read(operation, &body),
             body,
         })
     }

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::bill::{self, Bill};
 use super::framing::decoder;
 use super::relay::{End, Piece, UnderWay, read_events};
 use super::{Call, GatewayError, Patience};
-use crate::canonical::carries_content;
+use crate::canonical::{ChunkView, carries_content};
 use crate::plugin::{Batch, Ending, Event, Exchange, Framing};
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
 use crate::upstream::{Redactor, Source, UpstreamError};
+use crate::usage::{Details, Tally, Usage};
 
 /// A translated stream under way.
 #[derive(Debug)]
@@ -26,10 +28,20 @@ pub(super) struct Translated {
     provider: String,
     redactor: Redactor,
     patience: Patience,
+    framer: Framer,
     /// Something of the answer itself was there.
     has_content: bool,
     /// How long the provider was waited for since its head came.
     pub(super) waited: Duration,
+}
+
+/// Makes a client's events of canonical chunks, and reads what they say of the usage.
+#[derive(Debug)]
+pub(super) struct Framer {
+    show_usage: bool,
+    bill: Option<Bill>,
+    /// What the last word about the usage says beyond the plugin's counts.
+    details: Details,
 }
 
 impl Translated {
@@ -45,6 +57,7 @@ impl Translated {
             plugin: call.plugin.manifest.name.clone(),
             provider: call.route.target.deployment.provider.clone(),
             patience: call.patience,
+            framer: Framer::new(call),
             has_content: false,
             waited: Duration::ZERO,
         }
@@ -89,7 +102,7 @@ impl Translated {
 
     fn frame(&mut self, batch: Batch) -> Piece {
         self.has_content = self.has_content || batch.chunks.iter().any(|chunk| carries_content(chunk));
-        Piece { has_content: self.has_content, ..frame(batch) }
+        Piece { has_content: self.has_content, ..self.framer.frame(batch) }
     }
 
     async fn translate(&mut self) -> Result<Batch, GatewayError> {
@@ -116,8 +129,8 @@ impl Translated {
         if last.done {
             return Ok(self.frame(last));
         }
-        let usage = last.usage;
         let piece = self.frame(last);
+        let usage = piece.usage;
         let ended = self.exchange.end(Ending::Complete).await;
         let rest = ended
             .map_err(|error| GatewayError::plugin(&self.plugin, error))
@@ -125,7 +138,9 @@ impl Translated {
         match rest {
             Ok(rest) => {
                 let bytes = [piece.bytes, rest.bytes].concat().into();
-                Ok(Piece { bytes, usage: rest.usage.or(usage), ..rest })
+                let mut tally = piece.tally;
+                tally.add_all(rest.tally);
+                Ok(Piece { bytes, tally, usage: rest.usage.or(usage), ..rest })
             }
             Err(error) => {
                 self.pending = Some(error);
@@ -145,19 +160,49 @@ impl Translated {
             Some(rest) if rest.done => return Ok(self.frame(rest)),
             rest => rest.and_then(|batch| batch.usage),
         };
+        let usage = usage.map(|said| Usage { details: self.framer.details, ..said.into() });
         self.pending = Some(GatewayError::upstream(&self.provider, error));
         Ok(Piece { usage, ..Piece::default() })
     }
 }
 
-/// Canonical chunks as events for the client.
-pub(super) fn frame(batch: Batch) -> Piece {
-    let mut out = Vec::with_capacity(batch.chunks.iter().map(|chunk| chunk.len() + 8).sum::<usize>() + DONE.len());
-    for chunk in &batch.chunks {
-        push_data_frame(&mut out, chunk);
+impl Framer {
+    pub(super) fn new(call: &Call<'_>) -> Self {
+        Self { show_usage: call.include_usage, bill: Bill::of(call), details: Details::default() }
     }
-    if batch.done {
-        out.extend_from_slice(DONE);
+
+    /// Canonical chunks as events for the client. The usage is always asked for; who didn't ask won't see it.
+    pub(super) fn frame(&mut self, batch: Batch) -> Piece {
+        let mut out = Vec::with_capacity(batch.chunks.iter().map(|chunk| chunk.len() + 8).sum::<usize>() + DONE.len());
+        let mut tally = Tally::default();
+        let mut usage = batch.usage.map(|said| Usage { details: self.details, ..said.into() });
+        for chunk in &batch.chunks {
+            // Only what comes with the plugin's own word about the usage can hold more of it.
+            let view = batch
+                .usage
+                .and_then(|_| memchr::memmem::find(chunk, b"\"usage\""))
+                .and_then(|_| ChunkView::parse(chunk));
+            let shown = view.as_ref().and_then(ChunkView::usage);
+            if let (Some(view), Some(shown)) = (&view, shown) {
+                self.details = shown.details;
+                usage = bill::detailed(batch.usage, Some(shown));
+                if view.is_usage_only() {
+                    let billed = self.bill.as_ref().zip(usage.as_ref());
+                    match billed.and_then(|(bill, usage)| bill.onto(chunk, view, usage)) {
+                        _ if !self.show_usage => {}
+                        Some(billed) => push_data_frame(&mut out, &billed),
+                        None => push_data_frame(&mut out, chunk),
+                    }
+                    continue;
+                }
+            }
+            tally.add(chunk.len());
+            push_data_frame(&mut out, chunk);
+        }
+        if batch.done {
+            out.extend_from_slice(DONE);
+        }
+        let end = batch.done.then_some(End::Complete);
+        Piece { bytes: out.into(), usage, tally, has_content: true, end }
     }
-    Piece { bytes: out.into(), usage: batch.usage, has_content: true, end: batch.done.then_some(End::Complete) }
 }

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::diff::{Difference, diff};
 use super::{Cuts, Played, Scene, play};
-use crate::config::ModelTable;
-use crate::plugin::{Plugin, Usage};
+use crate::plugin::Plugin;
+use crate::prices::Prices;
+use crate::usage::Usage;
 
 /// What of a call differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,16 +54,8 @@ pub async fn compare(old: &Plugin, new: &Plugin, scene: &Scene) -> Comparison {
 
 /// What a call cost, where the model's price is known.
 fn cost(plugin: &Plugin, scene: &Scene, played: &Played) -> Option<f64> {
-    let prices = ModelTable::embedded().prices(&plugin.manifest.name, &scene.model)?;
-    let Usage { prompt_tokens, completion_tokens, cache_read_tokens, cache_write_tokens, .. } = played.usage?;
-    let plain = prompt_tokens.saturating_sub(cache_read_tokens).saturating_sub(cache_write_tokens);
-    let parts = [
-        (plain, prices.input),
-        (cache_read_tokens, prices.cache_read),
-        (cache_write_tokens, prices.cache_write),
-        (completion_tokens, prices.output),
-    ];
-    Some(parts.into_iter().map(|(tokens, price)| tokens as f64 * price).sum())
+    let price = Prices::default().of(&plugin.manifest.name, &scene.model)?;
+    Some(price.cost(&Usage::from(played.usage?))?.total.as_f64())
 }
 
 /// `$0.001234`: sums of floats that differ in their last digit are the same money.

@@ -104,7 +104,7 @@ fn daily_of(call: &CallRecord) -> DailyOf {
 }
 
 fn sums(call: &CallRecord) -> Sums {
-    let tokens = |of: fn(&crate::plugin::Usage) -> u64| {
+    let tokens = |of: fn(&crate::usage::Usage) -> u64| {
         call.usage.as_ref().map_or(0, |usage| i64::try_from(of(usage)).unwrap_or(i64::MAX))
     };
     let (prompt_tokens, completion_tokens) =

@@ -10,6 +10,8 @@ mod overflow;
 mod progress;
 mod retention;
 mod task;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use progress::{Progress, Status};

@@ -199,7 +199,7 @@ fn call_row(call: &CallRecord, bodies: bool) -> [Value; 38] {
     let key = call.caller.as_ref().map(|caller| &caller.key);
     let text = |text: Option<&String>| Value::from(text.map_or("", String::as_str));
     let served_by = call.served_by.as_ref();
-    let tokens = |of: fn(&crate::plugin::Usage) -> u64| Value::from(call.usage.as_ref().map(|usage| number(of(usage))));
+    let tokens = |of: fn(&crate::usage::Usage) -> u64| Value::from(call.usage.as_ref().map(|usage| number(of(usage))));
     let cost = |of: fn(&crate::prices::Cost) -> Money| Value::from(call.cost.as_ref().map(|cost| of(cost).pico()));
     let body = |of: fn(&crate::usage::Messages) -> &bytes::Bytes| {
         Value::from(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use super::Format;
+use crate::money::Money;
 
 /// A line under construction. Fields without a value are left out.
 #[derive(Debug)]
@@ -72,6 +73,14 @@ impl Line {
 
     /// Adds a number.
     pub fn number(&mut self, key: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.key(key);
+            self.write_formatted(format_args!("{value}"));
+        }
+    }
+
+    /// Adds an amount of US dollars, exactly: a JSON number has as many digits as it takes.
+    pub fn money(&mut self, key: &str, value: Option<Money>) {
         if let Some(value) = value {
             self.key(key);
             self.write_formatted(format_args!("{value}"));

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{CallRecord, Entry, Messages, TraceParent};
+use super::{CallRecord, Entry, Messages, Tally, Terms, TraceParent};
 use crate::accounts::Accounts;
 use crate::keys::Caller;
 use crate::limits::{Hold, Spent};
 use crate::plugin::Operation;
-use crate::prices::Cost;
+use crate::prices::{Cost, Pricing};
 
 /// A call of a model, under way.
 #[derive(Debug)]
@@ -23,8 +23,18 @@ pub struct CallEntry {
     pub caller: Option<Arc<Caller>>,
     /// What it has reserved.
     pub hold: Option<Hold>,
-    /// What it cost so far.
+    /// What it cost so far, as far as that is known.
     pub cost: Option<Cost>,
+    /// Something of it has no price that anybody knows.
+    pub is_unpriced: bool,
+    /// What its price depends on.
+    pub terms: Terms,
+    /// What the deployment's calls cost that is asked now.
+    pub pricing: Option<Pricing>,
+    /// What of its answer went by.
+    pub tally: Tally,
+    /// Its cost is worked out.
+    pub(super) is_settled: bool,
     /// Its usage is estimated, for the provider didn't say.
     pub is_estimated: bool,
     /// The model group that the client's model stands for.
@@ -59,6 +69,11 @@ impl CallEntry {
             caller,
             hold: None,
             cost: None,
+            is_unpriced: false,
+            terms: Terms::default(),
+            pricing: None,
+            tally: Tally::default(),
+            is_settled: false,
             is_estimated: false,
             model_group: None,
             upstream: Duration::ZERO,
@@ -75,7 +90,7 @@ impl CallEntry {
 
     /// The call is over.
     pub(super) fn end(self, entry: &mut Entry) {
-        let usage = entry.used();
+        let usage = entry.used_by_all();
         let served_by = entry.served_by.as_ref().map(|by| (by.deployment.as_str(), by.provider.as_str()));
         let spent = Spent { usage, cost: self.cost.map(|cost| cost.total), served_by };
         let charged = self.hold.map(|hold| hold.settle(spent)).unwrap_or_default();

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{CallEntry, Meter};
-use crate::plugin::Usage;
+use super::{CallEntry, Meter, Usage};
 use crate::router::Reason;
 use crate::telemetry::{self, Line};
 
@@ -176,19 +175,19 @@ impl Entry {
     pub fn note_failed(&mut self, deployment: &str, kind: &'static str, usage: Option<Usage>) {
         self.failed.push((deployment.to_owned(), kind));
         if let Some(usage) = usage {
-            let before = self.failed_usage.take();
-            let sum = |of: fn(&Usage) -> u64| before.as_ref().map_or(0, of).saturating_add(of(&usage));
-            self.failed_usage = Some(Usage {
-                prompt_tokens: sum(|usage| usage.prompt_tokens),
-                completion_tokens: sum(|usage| usage.completion_tokens),
-                cache_read_tokens: sum(|usage| usage.cache_read_tokens),
-                cache_write_tokens: sum(|usage| usage.cache_write_tokens),
-                reasoning_tokens: sum(|usage| usage.reasoning_tokens),
-            });
+            self.failed_usage = Some(self.failed_usage.unwrap_or_default().plus(usage));
         }
     }
 
-    /// What was used, as far as somebody said so far.
+    /// What was used by all attempts together.
+    pub(super) fn used_by_all(&self) -> Option<Usage> {
+        match (self.failed_usage, self.used()) {
+            (Some(failed), Some(used)) => Some(failed.plus(used)),
+            (failed, used) => failed.or(used),
+        }
+    }
+
+    /// What the attempt that answered used, as far as somebody said so far.
     pub(super) fn used(&self) -> Option<Usage> {
         self.usage.or_else(|| self.meter.as_ref()?.read())
     }
@@ -222,6 +221,10 @@ impl Entry {
         line.number("reasoning_tokens", tokens(|usage| usage.reasoning_tokens));
         line.number("failed_prompt_tokens", self.failed_usage.map(|usage| usage.prompt_tokens));
         line.number("failed_completion_tokens", self.failed_usage.map(|usage| usage.completion_tokens));
+        if let Some(call) = &self.call {
+            line.money("cost_usd", call.known_cost().map(|cost| cost.total));
+            line.flag("usage_estimated", call.is_estimated);
+        }
         line.milliseconds("ttft_ms", self.first_byte);
         line.milliseconds("duration_ms", Some(self.elapsed()));
         line.text("kind", self.kind);
@@ -231,6 +234,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.settle();
         telemetry::log_request(|line| self.write(line));
         if let Some(call) = self.call.take() {
             call.end(self);

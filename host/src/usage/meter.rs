@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plugin::Usage;
+use super::Usage;
 
 /// Shared between an attempt and whoever accounts for it, should it never come to an end: because the client left, or
 /// another attempt was faster.

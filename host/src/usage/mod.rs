@@ -6,8 +6,15 @@ mod meter;
 mod record;
 #[cfg(test)]
 pub(crate) mod samples;
+mod settle;
+mod tally;
+mod terms;
+mod used;
 
 pub use call::CallEntry;
 pub use ledger::{Entry, Outcome, ServedBy};
 pub use meter::Meter;
 pub use record::{Books, CallRecord, Messages, Sink, TraceParent};
+pub use tally::Tally;
+pub use terms::Terms;
+pub use used::{Details, Image, Quality, SearchSize, Usage};

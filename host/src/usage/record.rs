@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Outcome, ServedBy};
+use super::{Outcome, ServedBy, Usage};
 use crate::keys::Caller;
 use crate::limits::Charges;
-use crate::plugin::{Operation, Usage};
+use crate::plugin::Operation;
 use crate::prices::Cost;
 
 /// One call of a model, from its first byte to its last. Calls that were refused before a provider was asked have one too.
@@ -54,7 +54,7 @@ pub struct CallRecord {
     pub usage: Option<Usage>,
     /// The provider didn't say what was used: it is estimated.
     pub is_estimated: bool,
-    /// What that costs; `None`: it isn't known, or nothing was used.
+    /// What that costs, as far as it is known; `None`: it isn't at all, or nothing was used.
     pub cost: Option<Cost>,
     /// Whom that counts against, and since when it is counted for them.
     pub charged: Charges,

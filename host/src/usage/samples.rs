@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{CallRecord, Outcome, ServedBy};
+use super::{CallRecord, Outcome, ServedBy, Usage};
 use crate::keys::{Caller, Key, KeyHash, Team, User};
 use crate::money::Money;
-use crate::plugin::{Operation, Usage};
+use crate::plugin::Operation;
 use crate::prices::Cost;
 
 /// A stream of 11 tokens, well answered by OpenAI.
@@ -42,12 +42,14 @@ pub(crate) fn call() -> CallRecord {
             cache_read_tokens: 40,
             cache_write_tokens: 0,
             reasoning_tokens: 3,
+            ..Usage::default()
         }),
         is_estimated: false,
         cost: Some(Cost {
             total: Money::from_pico(1_500_000_000),
             input: Money::from_pico(1_000_000_000),
             output: Money::from_pico(500_000_000),
+            ..Cost::default()
         }),
         retries: 0,
         fallbacks: 0,

@@ -191,7 +191,7 @@ fn period(name: &str, value: Value, before: Option<Period>, now: SystemTime) -> 
 
 /// When a span of time ends that begins now.
 fn end_of(text: &str, now: SystemTime) -> Option<SystemTime> {
-    Some(Span::parse(text).ok()?.term(now, now).until)
+    Span::parse(text).ok()?.after(now)
 }
 
 /// When the first period begins. As in LiteLLM days begin at midnight UTC, weeks on Monday, and months on their first.

@@ -34,7 +34,8 @@ use crate::reload::State;
 use fields::Fields;
 use query::Query;
 pub(super) use route::{Route, find};
-use view::View;
+pub(super) use spent::Purse;
+pub(super) use view::{View, moment};
 use who::Actor;
 
 /// One request of somebody who manages.

@@ -9,26 +9,26 @@ use crate::money::Money;
 use crate::store::{Edit, Total};
 
 /// Something that is spent against, its budget, and what is to be said of that.
-pub(super) struct Purse<'a> {
+pub(in crate::api) struct Purse<'a> {
     scope: Scope,
     budget: Option<&'a Budget>,
 }
 
 impl<'a> Purse<'a> {
-    pub(super) fn of_key(key: &'a Key) -> Self {
+    pub(in crate::api) fn of_key(key: &'a Key) -> Self {
         Self { scope: Scope::Key(key.hash.to_string().into()), budget: key.quota.budget.as_ref() }
     }
 
-    pub(super) fn of_user(user: &'a User) -> Self {
+    pub(in crate::api) fn of_user(user: &'a User) -> Self {
         Self { scope: Scope::User(user.id.as_str().into()), budget: user.quota.budget.as_ref() }
     }
 
-    pub(super) fn of_team(team: &'a Team) -> Self {
+    pub(in crate::api) fn of_team(team: &'a Team) -> Self {
         Self { scope: Scope::Team(team.id.as_str().into()), budget: team.quota.budget.as_ref() }
     }
 
     /// What is spent so far.
-    pub(super) fn spent(&self, accounts: &Accounts, now: SystemTime) -> Money {
+    pub(in crate::api) fn spent(&self, accounts: &Accounts, now: SystemTime) -> Money {
         accounts.limiter.spent(&self.scope, self.budget, now)
     }
 
@@ -43,7 +43,7 @@ impl<'a> Purse<'a> {
     }
 
     /// The change by which so much is spent from now on.
-    pub(super) fn set(&self, spent: Money, now: SystemTime) -> Edit {
+    pub(in crate::api) fn set(&self, spent: Money, now: SystemTime) -> Edit {
         Edit::SetSpend(Total { scope: self.scope.clone(), since: self.since(now), spent })
     }
 
@@ -55,7 +55,7 @@ impl<'a> Purse<'a> {
     }
 
     /// The same, in this process: once the database has it.
-    pub(super) fn set_here(&self, accounts: &Accounts, spent: Money, now: SystemTime) {
+    pub(in crate::api) fn set_here(&self, accounts: &Accounts, spent: Money, now: SystemTime) {
         accounts.limiter.set_spent(&self.scope, self.budget, spent, now);
     }
 }

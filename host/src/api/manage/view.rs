@@ -14,14 +14,14 @@ use crate::keys::{Budget, Key, Quota, Rates, Roster, Team, User};
 
 /// What answers are made from.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    pub(super) accounts: &'a Accounts,
-    pub(super) now: SystemTime,
+pub(in crate::api) struct View<'a> {
+    pub(in crate::api) accounts: &'a Accounts,
+    pub(in crate::api) now: SystemTime,
 }
 
 impl View<'_> {
     /// A key. Its `token` is its hash.
-    pub(super) fn key(&self, key: &Key) -> Map<String, Value> {
+    pub(in crate::api) fn key(&self, key: &Key) -> Map<String, Value> {
         let purse = Purse::of_key(key);
         let mut view = object(json!({
             "token": key.hash.to_string(),
@@ -52,7 +52,11 @@ impl View<'_> {
             "updated_at": key.updated_at.map(moment),
         }));
         self.quota(&mut view, &key.quota, &purse);
-        with(view, &key.extra)
+        let mut view = with(view, &key.extra);
+        for name in OF_LITELLM_ALONE {
+            view.entry(name).or_insert(Value::Null);
+        }
+        view
     }
 
     /// How a key does: what `/key/list?status=` asks for.
@@ -65,7 +69,7 @@ impl View<'_> {
     }
 
     /// A user.
-    pub(super) fn user(&self, user: &User, roster: &Roster) -> Map<String, Value> {
+    pub(in crate::api) fn user(&self, user: &User, roster: &Roster) -> Map<String, Value> {
         let purse = Purse::of_user(user);
         let mut teams: Vec<&str> = roster.teams_of(&user.id).map(|team| team.id.as_str()).collect();
         teams.sort_unstable();
@@ -135,8 +139,21 @@ impl View<'_> {
     }
 }
 
+/// Fields of a key that LiteLLM's answers have, that nothing here hangs on, and that nobody has said anything about.
+const OF_LITELLM_ALONE: [&str; 9] = [
+    "agent_id",
+    "budget_id",
+    "budget_limits",
+    "last_active",
+    "object_permission",
+    "project_id",
+    "router_settings",
+    "tpd_limit",
+    "updated_by",
+];
+
 /// As LiteLLM writes times.
-pub(super) fn moment(time: SystemTime) -> String {
+pub(in crate::api) fn moment(time: SystemTime) -> String {
     let time = OffsetDateTime::from(time);
     // To the microsecond, for Python reads no more.
     let time = time.replace_nanosecond(time.microsecond() * 1000).unwrap_or(time);

@@ -2,7 +2,6 @@
 
 use super::super::at::At;
 use super::super::budgets::allowance;
-use super::super::models::{ModelTable, Prices};
 use super::super::params::Params;
 use super::super::report::Report;
 use super::by_kind::ALLOWED_FAILS;
@@ -32,10 +31,9 @@ impl<'a> Keys<'_, 'a> {
 // === impl DeploymentRouting ===
 
 impl DeploymentRouting {
-    /// `provider` and `model` are for the table of prices.
+    /// All but the prices, which are the deployment's.
     pub(in super::super) fn read(
         keys: &Keys<'_, '_>,
-        (provider, model): (&str, &str),
         timeouts: Timeouts,
         defaults: &Defaults,
         report: &mut Report,
@@ -61,25 +59,9 @@ impl DeploymentRouting {
             allowed_fails_policy: policy.unwrap_or_default(),
             idle_timeout: timeouts.idle_timeout,
             max_stream_duration: timeouts.max_stream_duration,
-            prices: prices(keys, provider, model, report),
+            prices: None,
             budget: allowance(keys.get("max_budget"), keys.get("budget_duration"), report),
             blocked,
         }
     }
-}
-
-/// Of a token of the prompt, and of one of the answer; one that nobody knows costs nothing, if the other is known.
-fn prices(keys: &Keys<'_, '_>, provider: &str, model: &str, report: &mut Report) -> Option<(f64, f64)> {
-    let mut own = |key: &str| keys.get_of_either(key).and_then(|at| at.number_from_zero(report));
-    let (input, output) = (own("input_cost_per_token"), own("output_cost_per_token"));
-    let base = keys.model_info.and_then(|info| info.get("base_model")).and_then(|at| at.text(report));
-    let base = base.as_deref().unwrap_or(model);
-    let base = base.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(base);
-    let table: Option<Prices> = ModelTable::embedded().prices(provider, base);
-    let input_or_table = input.or(table.map(|prices| prices.input));
-    let output_or_table = output.or(table.map(|prices| prices.output));
-    if input_or_table.is_none() && output_or_table.is_none() {
-        return None;
-    }
-    Some((input_or_table.unwrap_or(0.0), output_or_table.unwrap_or(0.0)))
 }

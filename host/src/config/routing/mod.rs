@@ -226,8 +226,8 @@ pub struct DeploymentRouting {
     pub idle_timeout: Option<Duration>,
     /// `max_stream_duration`, AI-API's own: for a whole stream; without one it lasts as long as something comes.
     pub max_stream_duration: Option<Duration>,
-    /// USD for a token of the prompt and of the answer: the operator's own, else the table's. Of a deployment for many models
-    /// there are the operator's only.
+    /// USD for a token of the prompt and of the answer, from the deployment's [`Pricing`](crate::prices::Pricing). Of a
+    /// deployment for many models there are the operator's only.
     pub prices: Option<(f64, f64)>,
     /// `max_budget` and `budget_duration`: above it the deployment gets no calls.
     pub budget: Option<Allowance>,

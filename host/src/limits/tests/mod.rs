@@ -120,13 +120,7 @@ fn cost(text: &str) -> Spent<'static> {
 }
 
 fn used(tokens: u64) -> Spent<'static> {
-    let usage = Usage {
-        prompt_tokens: tokens,
-        completion_tokens: 0,
-        cache_read_tokens: 0,
-        cache_write_tokens: 0,
-        reasoning_tokens: 0,
-    };
+    let usage = Usage { prompt_tokens: tokens, ..Usage::default() };
     Spent { usage: Some(usage), ..Spent::default() }
 }
 

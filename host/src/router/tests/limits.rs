@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::vitals::Obstacle;
 use super::*;
 use crate::config::routing::Checks;
-use crate::plugin::Usage;
+use crate::usage::Usage;
 
 /// Longer than anything takes here.
 const LONG: Duration = Duration::from_secs(30);
@@ -52,13 +52,7 @@ fn tokens_of_a_minute_bind_by_what_a_call_is_thought_to_take() {
 
 #[test]
 fn what_a_call_is_known_to_have_used_counts_however_it_ends() {
-    let usage = Usage {
-        prompt_tokens: 30,
-        completion_tokens: 10,
-        cache_read_tokens: 0,
-        cache_write_tokens: 0,
-        reasoning_tokens: 0,
-    };
+    let usage = Usage { prompt_tokens: 30, completion_tokens: 10, ..Usage::default() };
     for reserves in [true, false] {
         let limited = DeploymentRouting { tpm: Some(1000), ..DeploymentRouting::default() };
         let routing = if reserves { binding() } else { Routing::default() };

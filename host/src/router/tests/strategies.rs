@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::routing::{StrategyArgs, StrategyKind};
-use crate::plugin::Usage;
+use crate::usage::Usage;
 
 const ALL: [StrategyKind; 6] = [
     StrategyKind::SimpleShuffle,
@@ -22,14 +22,7 @@ fn by(strategy: StrategyKind) -> Routing {
 }
 
 fn usage(tokens: u64) -> Usage {
-    let nothing = Usage {
-        prompt_tokens: 0,
-        completion_tokens: 0,
-        cache_read_tokens: 0,
-        cache_write_tokens: 0,
-        reasoning_tokens: 0,
-    };
-    Usage { completion_tokens: tokens, ..nothing }
+    Usage { completion_tokens: tokens, ..Usage::default() }
 }
 
 fn plain(count: usize) -> Vec<DeploymentRouting> {

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::counts::LastFailure;
 use super::{Grant, Obstacle};
-use crate::plugin::Usage;
 use crate::router::{Failure, FailureKind, Group, Target};
+use crate::usage::Usage;
 
 /// An attempt under way. Dropped without a word it was cancelled, which is nobody's fault.
 ///

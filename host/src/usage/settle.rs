@@ -1,0 +1,106 @@
+//! What a call comes to: its usage, estimated where nobody says, and what that costs. Worked out once for each attempt.
+
+use std::time::Duration;
+
+use super::{CallEntry, Entry, Outcome, Tally, Usage};
+use crate::plugin::Operation;
+use crate::prices::{Cost, Pricing};
+use crate::router::Route;
+
+impl Entry {
+    /// More of the answer is on its way to the client.
+    pub fn went_by(&mut self, tally: Tally) {
+        if let Some(call) = &mut self.call {
+            call.tally.add_all(tally);
+        }
+    }
+
+    /// The answer is here as a whole, so many bytes.
+    pub fn settle_whole(&mut self, bytes: usize) {
+        if let Some(call) = &mut self.call {
+            call.tally.add(bytes);
+        }
+        self.settle_as(true);
+    }
+
+    /// The stream was cut, and somebody else goes on with it: what it came to until then.
+    pub fn cut(&mut self) -> Option<Usage> {
+        let said = self.used();
+        self.usage = None;
+        match &mut self.call {
+            Some(call) => call.estimated(said, false),
+            None => said,
+        }
+    }
+
+    /// An attempt failed, and its provider says what it used all the same.
+    pub fn charge_failed(&mut self, route: &Route, usage: Option<Usage>) {
+        let took = self.elapsed();
+        if let (Some(call), Some(usage)) = (&mut self.call, usage) {
+            call.charge(&route.target.deployment.pricing, usage, &route.model, took);
+            // Nothing of it is left for whoever answers.
+            call.tally = Tally::default();
+        }
+    }
+
+    /// The call is over.
+    pub(super) fn settle(&mut self) {
+        self.settle_as(self.outcome == Outcome::Complete);
+    }
+
+    fn settle_as(&mut self, is_whole: bool) {
+        let (said, took) = (self.used(), self.elapsed());
+        let Some(call) = self.call.as_mut().filter(|call| !call.is_settled) else { return };
+        call.is_settled = true;
+        self.usage = call.estimated(said, is_whole);
+        if let (Some(usage), Some(by), Some(pricing)) = (self.usage, &self.served_by, call.pricing.take()) {
+            call.charge(&pricing, usage, &by.model, took);
+        }
+    }
+}
+
+impl CallEntry {
+    /// What it cost, if all of that is known.
+    pub fn known_cost(&self) -> Option<&Cost> {
+        self.cost.as_ref().filter(|_| !self.is_unpriced)
+    }
+
+    /// What the provider says of an answer, or what that must have been: of one without a word about it, and of one that
+    /// was cut, of which some say at its beginning what they have by then.
+    fn estimated(&mut self, said: Option<Usage>, is_whole: bool) -> Option<Usage> {
+        let tally = std::mem::take(&mut self.tally);
+        let has_words = matches!(self.operation, Operation::ChatCompletions | Operation::Completions);
+        let tokens = if has_words { tally.tokens() } else { 0 };
+        match said {
+            Some(said) if is_whole || said.completion_tokens.saturating_mul(2) >= tally.chunks() => Some(said),
+            Some(said) => {
+                self.is_estimated = true;
+                Some(Usage { completion_tokens: said.completion_tokens.max(tokens), ..said })
+            }
+            // It didn't begin.
+            None if tally.is_empty() => None,
+            None => {
+                self.is_estimated = true;
+                let prompt_tokens = self.terms.prompt_tokens;
+                Some(Usage { prompt_tokens, completion_tokens: tokens, ..Usage::default() })
+            }
+        }
+    }
+
+    fn charge(&mut self, pricing: &Pricing, usage: Usage, model: &str, took: Duration) {
+        let cost = pricing.of(model).and_then(|price| {
+            let mut usage = self.terms.of(usage);
+            if price.is_by_time() {
+                usage.details.milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            }
+            price.cost(&usage)
+        });
+        match cost {
+            Some(cost) => self.cost = Some(self.cost.unwrap_or_default().plus(cost)),
+            None => {
+                self.is_unpriced = true;
+                pricing.tell_unknown(model);
+            }
+        }
+    }
+}
