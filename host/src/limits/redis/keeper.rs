@@ -13,8 +13,8 @@ use super::{Inner, LEASE, LIMIT};
 
 /// How often a gateway says that it is there.
 const BEAT: Duration = Duration::from_secs(1);
-/// What calls came to is gathered for so long.
-const GATHER: Duration = Duration::from_millis(5);
+/// What calls came to is told at once, and then gathered for so long.
+const GATHER: Duration = Duration::from_millis(2);
 /// Between attempts to find Redis.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The same where it was found and given up again soon: so it doesn't keep slowing calls.
@@ -131,9 +131,6 @@ impl Keeper {
                 () = inner.wake.notified() => false,
                 () = inner.closing.notified() => false,
             };
-            if !is_beat && !inner.is_closing() {
-                sleep(GATHER).await;
-            }
             match self.keep_once(link, is_beat).await {
                 Err(error) => return error.to_string(),
                 Ok(()) if inner.is_closing() => return String::new(),
@@ -142,6 +139,7 @@ impl Keeper {
             if let Some(why) = link.broken() {
                 return why.to_owned();
             }
+            sleep(GATHER).await;
         }
     }
 

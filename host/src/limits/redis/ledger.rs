@@ -119,6 +119,15 @@ impl Ledger {
         }
     }
 
+    /// How what is held of a claim's counter has changed, which whoever asks tells now; nothing if another name has the say.
+    pub(super) fn untold_of(&self, counter: &str, generation: u64) -> i64 {
+        let mut state = self.state();
+        if state.generation != generation {
+            return 0;
+        }
+        state.untold.held.remove(counter).unwrap_or_default()
+    }
+
     /// They have ended. `second` is when their rates were counted, if they were.
     pub(super) fn ended(&self, names: &Names, claims: &[Claim], second: Option<u64>, end: End) {
         let now = self.now();

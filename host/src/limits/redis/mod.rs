@@ -61,8 +61,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const SUM_KEPT: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 /// The same for what is held.
 const HELD_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The most of a rate that one call takes: doubles count one by one up to here.
-const MOST: i64 = 1 << 50;
 /// A ticket of claims that were not taken in Redis.
 const ALONE: Ticket = Ticket(0);
 
@@ -240,16 +238,17 @@ impl Inner {
     fn question(&self, link: &Link, claims: &[Claim]) -> Call {
         let mut call = self.scripts.take.call(1 + claims.len());
         call.push(self.names.gateways());
-        claims.iter().for_each(|claim| call.push(self.names.counter(claim)));
+        let counters: Vec<String> = claims.iter().map(|claim| self.names.counter(claim)).collect();
+        counters.iter().for_each(|counter| call.push(counter));
         call.push(&link.gateway);
         call.push(LEASE.as_millis() as u64);
-        for claim in claims {
+        for (claim, counter) in claims.iter().zip(&counters) {
             let limit = claim.limit().map_or_else(String::new, |limit| limit.to_string());
             match &claim.of {
                 Amount::Rate { what, .. } => {
                     let is_held = *what == super::Rate::Parallel;
                     call.push(if is_held { "held" } else { "rate" });
-                    call.push(claim.reserved().min(MOST));
+                    call.push(claim.reserved());
                     call.push(limit);
                     call.push("");
                     call.push(HELD_KEPT.as_millis() as u64);
@@ -262,6 +261,8 @@ impl Inner {
                     call.push((SUM_KEPT + period.unwrap_or_default()).as_millis() as u64);
                 }
             }
+            // If this question is lost, so is the name that it is asked by.
+            call.push(self.ledger.untold_of(counter, link.generation));
         }
         call
     }

@@ -2,7 +2,8 @@
 --
 -- KEYS: the gateways, then the counter of each claim.
 -- ARGV: the gateway, its lease in ms; then for each claim: rate, held or money; the amount; the limit, or nothing;
---   of money what the database says is spent; how long the counter is kept, in ms.
+--   of money what the database says is spent; how long the counter is kept, in ms; by how much what this gateway holds
+--   has changed, which happens whether the claims are taken or not.
 -- Returns taken, the second, and for each claim what is used and the ms until all of that is free;
 --   or refused, the position of the claim, what is used, and the ms until there is room, or -1;
 --   or lost: this gateway was not heard of for too long, and what it holds may have been given back.
@@ -21,6 +22,20 @@ local function is_alive(gateway)
     end
   end
   return alive[gateway]
+end
+
+-- Places and money that this gateway has given back are free at once, for its next call at least.
+local function change_held(key, difference)
+  if difference ~= '0' then
+    add(key, 'r:' .. ARGV[1], difference)
+    if tonumber(redis.call('HGET', key, 'r:' .. ARGV[1])) <= 0 then
+      redis.call('HDEL', key, 'r:' .. ARGV[1])
+    end
+  end
+end
+
+for claim = 1, #KEYS - 1 do
+  change_held(KEYS[claim + 1], ARGV[6 * claim + 2])
 end
 
 -- A counter as a table: what gateways hold of it, without those that are gone, and its other fields.
@@ -74,7 +89,7 @@ end
 
 local seconds, used = {}, {}
 for claim = 1, #KEYS - 1 do
-  local key, first = KEYS[claim + 1], 5 * claim - 2
+  local key, first = KEYS[claim + 1], 6 * claim - 3
   local kind, amount, limit = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2])
   local ms = -1
   local fits
@@ -99,7 +114,7 @@ end
 
 local answer = { 'taken', text(second) }
 for claim = 1, #KEYS - 1 do
-  local key, first = KEYS[claim + 1], 5 * claim - 2
+  local key, first = KEYS[claim + 1], 6 * claim - 3
   local kind, amount, resets = ARGV[first], ARGV[first + 1], 0
   if kind ~= 'rate' then
     if amount ~= '0' then

@@ -65,6 +65,8 @@ struct Member {
     heard: u64,
     /// What it holds in Redis: parallel calls and money, by key.
     held: BTreeMap<&'static str, (i64, i64)>,
+    /// What of that it has given back, and not told.
+    returned: BTreeMap<&'static str, (i64, i64)>,
     /// What it has to tell: calls that ended, with their tokens, their cost, and when.
     untold: Vec<(Call, u64, i64, u64)>,
 }
@@ -83,6 +85,14 @@ struct Sums {
     granted: BTreeMap<&'static str, Vec<u64>>,
     /// Whether something can't be in Redis' sums, as it was lost or is only in the database's.
     is_behind: bool,
+}
+
+impl Member {
+    fn give_back(&mut self, key: &'static str, returned: Option<(i64, i64)>) {
+        let Some((calls, money)) = returned else { return };
+        let held = self.held.entry(key).or_default();
+        *held = (held.0 - calls, held.1 - money);
+    }
 }
 
 impl Sums {
@@ -190,15 +200,16 @@ impl World {
     /// What the model makes of what is told.
     fn told(&mut self, gateway: usize, with_held: bool) {
         let now = self.now();
+        for key in KEYS {
+            let returned = self.members[gateway].returned.remove(key).filter(|_| with_held);
+            self.members[gateway].give_back(key, returned);
+        }
         let (member, sums) = (&mut self.members[gateway], &mut self.sums);
         // One sum for each counter: it is as old as the first part of it.
         let mut spent: BTreeMap<&'static str, (i64, u64)> = BTreeMap::new();
         let mut late: BTreeMap<&'static str, i64> = BTreeMap::new();
         for (call, tokens, cost, at) in member.untold.drain(..) {
             for key in &call.key {
-                if with_held && let Some(held) = member.held.get_mut(key) {
-                    *held = (held.0 - 1, held.1 - call.cost);
-                }
                 if cost > 0 {
                     let sum = spent.entry(key).or_insert((0, at));
                     sum.0 += cost;
@@ -235,6 +246,8 @@ impl World {
         self.gateways[gateway].settle(call.ticket, &call.claims, tokens, cost);
         for key in &call.key {
             self.sums.really.entry(key).or_default().0 += cost;
+            let returned = member.returned.entry(key).or_default();
+            *returned = (returned.0 + 1, returned.1 + call.cost);
         }
         member.untold.push((call, tokens, cost, now));
     }
@@ -258,6 +271,10 @@ impl World {
             self.members[gateway].calls.push(Call { ticket, claims, key, tokens, cost });
             self.reconnect(gateway).await;
             return;
+        }
+        for key in &key {
+            let returned = self.members[gateway].returned.remove(key);
+            self.members[gateway].give_back(key, returned);
         }
         // The same question to the model. A sum begins where it is looked at first, even if nothing is taken then.
         let (mut expected, mut refused) = (Vec::new(), None);

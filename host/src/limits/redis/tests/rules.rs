@@ -180,7 +180,7 @@ async fn sums_beyond_all_bounds_stay_at_the_greatest_number() {
     let mut bench = Bench::new(&server).await;
     let mut a = bench.gateway().await;
     let claims = [money("k", 0, i64::MAX, 0), rate("k", Rate::Tokens, u64::MAX, u64::MAX)];
-    let (first, second) = (a.take(&claims).await.unwrap().0, a.take(&claims).await.unwrap().0);
+    let (first, second) = (a.take(&claims).await.unwrap().0, a.take(&claims[..1]).await.unwrap().0);
     for ticket in [first, second] {
         bench.pass(1).await;
         a.at(bench.now);
@@ -188,7 +188,7 @@ async fn sums_beyond_all_bounds_stay_at_the_greatest_number() {
         assert!(a.tell().await);
     }
     assert_eq!(bench.counter(&claims[0]).await["sum"], i64::MAX);
-    assert_eq!(refusal(a.take(&claims).await), Refusal { claim: 0, used: i64::MAX, retry_after: None });
+    assert_eq!(refusal(a.take(&claims[..1]).await), Refusal { claim: 0, used: i64::MAX, retry_after: None });
 }
 
 #[tokio::test]
@@ -238,4 +238,21 @@ async fn a_sum_that_is_set_stays_so_though_the_database_is_read_late() {
         a.tell().await;
         assert_eq!(used(&a.take(&claims(known)).await), [expected]);
     }
+}
+
+#[tokio::test]
+async fn a_place_is_free_for_the_next_call_though_nothing_was_told_yet() {
+    let Some(server) = RedisServer::start().await else { return };
+    let mut bench = Bench::new(&server).await;
+    let mut a = bench.gateway().await;
+    let claims = [rate("k", Rate::Parallel, 1, 1), money("k", 60, 100, 0)];
+    for _ in 0..3 {
+        let (ticket, standings) = a.take(&claims).await.unwrap();
+        assert_eq!(standings.iter().map(|standing| standing.used).collect::<Vec<_>>(), [1, 60]);
+        assert!(matches!(a.take(&claims).await, Err(NotTaken::Refused(_))));
+        a.settle(ticket, &claims, 0, 0);
+    }
+    assert!(a.tell().await);
+    assert_eq!(bench.counter(&claims[0]).await.len(), 0, "it is given back once");
+    assert_eq!(used(&a.take(&claims).await), [1, 60]);
 }
