@@ -203,7 +203,11 @@ async fn a_failed_attempt_that_was_billed_is_paid_for() {
         "usage": {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}});
     let upstream = FakeUpstream::replying_in_turn(vec![Reply::json(500, &broken), Wire::OpenAi.reply("hello")]);
     let prices = json!({"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6});
-    let gateway = gateway().model_with("m", "openai/mine", &Wire::OpenAi.base(&upstream), prices).start().await;
+    let gateway = gateway()
+        .model_with("m", "openai/mine", &Wire::OpenAi.base(&upstream), prices)
+        .set("router_settings", "num_retries", json!(1))
+        .start()
+        .await;
     let got = gateway.client().chat("m", "hi").await;
     assert_eq!((got.status, got.header(COST)), (200, Some("0.001007")), "{}", got.text());
     let entry = gateway.entry(got.header("x-litellm-call-id").expect("an id")).await;
