@@ -1,5 +1,6 @@
 //! HTTP in and out: which path is what, and how answers and errors look.
 
+mod account_metrics;
 mod admit;
 mod attribution;
 mod body;

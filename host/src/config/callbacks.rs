@@ -66,7 +66,7 @@ pub enum Destination {
     /// By OTLP.
     Otlp(Box<Otlp>),
     /// By a POST of JSON.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
 }
 
 /// A POST of JSON: LiteLLM's `generic_api`.
@@ -162,7 +162,7 @@ impl Callbacks {
         let to = match kind.as_deref().unwrap_or(name) {
             "otel" => otlp::generic(context.environment, context.report).map(Box::new).map(Destination::Otlp),
             "langfuse" => otlp::langfuse(context.environment, at, context.report).map(Box::new).map(Destination::Otlp),
-            "generic_api" => webhook(section.as_ref(), at, context).map(Destination::Webhook),
+            "generic_api" => webhook(section.as_ref(), at, context).map(Box::new).map(Destination::Webhook),
             name if BUILT_IN.contains(&name) => None,
             name => {
                 if let Some(at) = at {

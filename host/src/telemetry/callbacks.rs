@@ -66,7 +66,7 @@ impl Tellers {
                 }
                 Destination::Webhook(webhook) => {
                     let hide = callbacks.hide_callers;
-                    let poster = Poster::new(client.clone(), webhook.clone(), callback.messages, hide);
+                    let poster = Poster::new(client.clone(), (**webhook).clone(), callback.messages, hide);
                     let retries = poster.retries();
                     let outbox = Outbox::start(&callback.name, callback.events, retries, Arc::new(poster));
                     tellers.outboxes.push(Arc::new(outbox));

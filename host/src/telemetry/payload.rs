@@ -5,10 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::content;
-use super::metrics::hexadecimal;
 use crate::plugin::Operation;
-use crate::usage::Usage;
-use crate::usage::{CallRecord, Outcome};
+use crate::usage::{CallRecord, Outcome, Usage};
 
 /// What is left out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,7 +78,7 @@ fn metadata(call: &CallRecord, usage: &Usage, discretion: Discretion) -> Value {
     let caller = call.caller.as_deref().filter(|_| !discretion.hide_callers);
     let key = caller.map(|caller| &caller.key);
     json!({
-        "user_api_key_hash": key.map(|key| hexadecimal(&key.hash)),
+        "user_api_key_hash": key.map(|key| key.hash.to_string()),
         "user_api_key_alias": key.and_then(|key| key.alias.as_ref()),
         "user_api_key_team_id": key.and_then(|key| key.team_id.as_ref()),
         "user_api_key_team_alias": caller.and_then(|caller| caller.team.as_ref()?.alias.as_ref()),

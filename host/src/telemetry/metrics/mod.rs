@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::registry::Registry;
 
-pub(super) use labels::hexadecimal;
 pub use remaining::Remaining;
 pub(super) use series::class;
 

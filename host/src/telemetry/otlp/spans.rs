@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::attributes;
 use crate::telemetry::content;
-use crate::telemetry::metrics::hexadecimal;
 use crate::usage::{Attempt, CallRecord, SpanIds, TraceParent};
 
 /// How spans are told.
@@ -163,7 +162,7 @@ fn attribute(attributes: &mut Vec<KeyValue>, call: &CallRecord, telling: Telling
     text("gen_ai.conversation.id", call.session_id.as_deref());
     text("user.id", call.end_user.as_deref());
     if let Some(caller) = call.caller.as_deref().filter(|_| !telling.hide_callers) {
-        text("metadata.user_api_key_hash", Some(&hexadecimal(&caller.key.hash)));
+        text("metadata.user_api_key_hash", Some(&caller.key.hash.to_string()));
         text("metadata.user_api_key_alias", caller.key.alias.as_deref());
         text("metadata.user_api_key_team_id", caller.key.team_id.as_deref());
         text("metadata.user_api_key_team_alias", caller.team.as_ref().and_then(|team| team.alias.as_deref()));
