@@ -9,6 +9,7 @@ mod chaos;
 mod cloud;
 mod conformance;
 mod connections;
+mod costs;
 mod differential;
 mod disconnects;
 mod drain;

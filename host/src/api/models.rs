@@ -90,6 +90,10 @@ pub(super) fn info(pipeline: &Pipeline, who: &Principal) -> Response<Body> {
             add("max_input_tokens", deployment.max_input_tokens(table, &deployment.model).map(Value::from));
             add("max_output_tokens", deployment.max_output_tokens(table, &deployment.model).map(Value::from));
             add("litellm_provider", Some(json!(deployment.provider)));
+            let price = deployment.pricing.of(&deployment.model);
+            for (key, usd) in price.iter().flat_map(|price| price.shown()) {
+                add(key, Some(json!(usd)));
+            }
             // Names only: parameters may hold keys.
             let params = json!({
                 "model": format!("{}/{}", deployment.provider, deployment.model),

@@ -7,7 +7,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
 use super::Body;
-use crate::usage::Entry;
+use crate::money::Money;
+use crate::prices::Cost;
+use crate::usage::{CallEntry, Entry};
 
 const CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 const MODEL_ID: HeaderName = HeaderName::from_static("x-litellm-model-id");
@@ -18,6 +20,13 @@ const FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallb
 const FAILED: HeaderName = HeaderName::from_static("x-ai-api-failed-attempts");
 /// AI-API's own: the model that was named is gone, and which one serves in its place.
 const SUCCESSOR: HeaderName = HeaderName::from_static("x-ai-api-model-successor");
+const COST: HeaderName = HeaderName::from_static("x-litellm-response-cost");
+const COST_ORIGINAL: HeaderName = HeaderName::from_static("x-litellm-response-cost-original");
+const COST_INPUT: HeaderName = HeaderName::from_static("x-litellm-response-cost-input");
+const COST_OUTPUT: HeaderName = HeaderName::from_static("x-litellm-response-cost-output");
+const COST_TOOLS: HeaderName = HeaderName::from_static("x-litellm-response-cost-tool-usage");
+const COST_DISCOUNT: HeaderName = HeaderName::from_static("x-litellm-response-cost-discount-amount");
+const COST_MARGIN: HeaderName = HeaderName::from_static("x-litellm-response-cost-margin-amount");
 const DURATION: HeaderName = HeaderName::from_static("x-litellm-response-duration-ms");
 /// What OpenAI's SDKs read as `_request_id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -82,8 +91,10 @@ pub(super) fn redirect(status: StatusCode, location: &str) -> Response<Body> {
 
 /// What every answer tells: which call it was, who served it, how long it took.
 pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
+    // Of a stream it isn't known yet; what is are failed attempts.
+    let is_stream = response.body().is_stream();
     let headers = response.headers_mut();
-    headers.reserve(8);
+    headers.reserve(12);
     let mut tell = |name: HeaderName, value: Option<HeaderValue>| {
         if let Some(value) = value {
             headers.insert(name, value);
@@ -105,12 +116,35 @@ pub(super) fn common_headers(response: &mut Response<Body>, entry: &Entry) {
             tell(FAILED, text(&failed.join(", ")));
         }
     }
+    if let Some(cost) = entry.call.as_ref().and_then(CallEntry::known_cost).filter(|_| !is_stream) {
+        cost_headers(headers, cost);
+    }
 }
 
 /// A time, to the microsecond.
 pub(super) fn milliseconds(time: Duration) -> Option<HeaderValue> {
     let micros = time.as_micros();
     HeaderValue::from_str(&format!("{}.{:03}", micros / 1000, micros % 1000)).ok()
+}
+
+/// What a call cost, where all of that is known. Of a stream that isn't, before its end.
+fn cost_headers(headers: &mut HeaderMap, cost: &Cost) {
+    let mut tell = |name: HeaderName, money: Money| {
+        if let Ok(value) = HeaderValue::from_str(&money.to_string()) {
+            headers.insert(name, value);
+        }
+    };
+    tell(COST, cost.total);
+    tell(COST_INPUT, cost.input);
+    tell(COST_OUTPUT, cost.output);
+    if cost.tools != Money::ZERO {
+        tell(COST_TOOLS, cost.tools);
+    }
+    if cost.discount != Money::ZERO || cost.margin != Money::ZERO {
+        tell(COST_ORIGINAL, cost.original());
+        tell(COST_DISCOUNT, cost.discount);
+        tell(COST_MARGIN, cost.margin);
+    }
 }
 
 /// A number that is 0 mostly.

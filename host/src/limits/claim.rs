@@ -142,7 +142,7 @@ impl Claim {
     /// The limit, in the same measure.
     pub fn limit(&self) -> Option<i64> {
         match &self.of {
-            Amount::Rate { limit, .. } => limit.map(count),
+            Amount::Rate { limit, .. } => limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
             Amount::Money { limit, .. } => limit.map(Money::pico),
         }
     }

@@ -18,6 +18,7 @@ mod bill;
 mod binding;
 mod continuation;
 mod error;
+mod estimate;
 mod exchange;
 mod failover;
 mod failure;

@@ -74,9 +74,4 @@ impl Pipeline {
         let ask = Ask { caller: caller.as_ref(), model, asked, at: *started, estimate };
         Ok(hold.fall_back(&ask).await?)
     }
-
-    /// What a call may come to.
-    fn estimate(&self, _request: &Request, _group: &Resolved) -> Estimate {
-        Estimate::default()
-    }
 }

@@ -35,7 +35,8 @@ impl Prices {
     /// The same for `model_info.base_model`, which may name any provider's.
     pub fn of_base(&self, provider: &str, base: &str) -> Option<ModelPrice> {
         let exact = self.tables().find_map(|table| table.price(base, provider, |_| true));
-        exact.or_else(|| self.of(provider, base))
+        let (whose, model) = base.split_once('/').unwrap_or((provider, base));
+        exact.or_else(|| self.of(whose, model)).or_else(|| self.of(provider, base))
     }
 
     fn tables(&self) -> impl Iterator<Item = &PriceTable> {

@@ -12,6 +12,8 @@ mod adjust;
 mod book;
 mod cost;
 mod deployment;
+#[cfg(test)]
+mod litellm;
 mod object;
 mod price;
 mod rate;

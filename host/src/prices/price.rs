@@ -1,7 +1,6 @@
 //! What a model's usage costs: all of its rates.
 
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
 use serde_json::value::RawValue;
 
 use super::adjust::Adjustment;
@@ -157,9 +156,21 @@ impl ModelPrice {
     /// nothing, if the other is known.
     pub fn of_two_tokens(&self) -> Option<(f64, f64)> {
         let (input, output) = (self.input(), self.output());
-        let number = |usd: Option<Decimal>| usd.map_or(Some(0.0), |usd| usd.to_f64());
+        // The float that is nearest to the text, which `to_f64` isn't.
+        let number = |usd: Option<Decimal>| usd.map_or(Some(0.0), |usd| usd.to_string().parse().ok());
         (input.is_some() || output.is_some()).then_some(())?;
         Some((number(input)?, number(output)?))
+    }
+
+    /// What a token costs at the least, under LiteLLM's names.
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, f64)> + use<> {
+        let all = [
+            ("input_cost_per_token", self.input()),
+            ("output_cost_per_token", self.output()),
+            ("cache_read_input_token_cost", self.cache_read()),
+            ("cache_creation_input_token_cost", self.cache_write()),
+        ];
+        all.into_iter().filter_map(|(name, usd)| Some((name, usd?.to_string().parse().ok()?)))
     }
 
     /// A token of a short prompt.

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
@@ -195,6 +197,14 @@ fn what_is_no_table_is_told() {
     }
 }
 
+/// A table of one row with this key, which is found again if it is taken.
+fn with_a_row(key: &str) {
+    let json = serde_json::json!({key: {"litellm_provider": "p", "input_cost_per_token": 1}}).to_string();
+    if let Ok(table) = PriceTable::parse(&json) {
+        assert!(key.contains("-x-") || Prices::new(Some(table)).of("p", key).is_some(), "{key:?}");
+    }
+}
+
 fn usage() -> impl Strategy<Value = Usage> {
     let count = || prop_oneof![0..10_u64, 0..500_000_u64];
     (proptest::array::uniform5(count()), proptest::array::uniform8(count())).prop_map(|(main, more)| Usage {
@@ -222,7 +232,8 @@ proptest! {
     fn a_cost_is_the_sum_of_its_parts(usage in usage(), discount in 0..=100_u32, margin in 0..500_u32) {
         let share = |percent: u32| Decimal::from(percent) / Decimal::ONE_HUNDRED;
         let adjustment = Adjustment { discount: share(discount), margin: share(margin), fee: Money::from_pico(3) };
-        let cost = of("openai", "gpt-4o-audio-preview").adjusted(adjustment).cost(&usage).unwrap();
+        static PRICE: LazyLock<ModelPrice> = LazyLock::new(|| of("gemini", "gemini-2.5-flash"));
+        let cost = PRICE.clone().adjusted(adjustment).cost(&usage).unwrap();
         let parts = cost.input.saturating_add(cost.output).saturating_add(cost.tools);
         prop_assert_eq!(cost.total, parts.saturating_sub(cost.discount).saturating_add(cost.margin));
         prop_assert!(cost.total >= Money::ZERO && cost.discount <= parts);
@@ -230,7 +241,10 @@ proptest! {
 
     #[test]
     fn more_of_anything_never_costs_less(usage in usage(), more in 0..1_000_u64) {
-        for price in [of("anthropic", "claude-sonnet-4-6"), of("gemini", "gemini-2.5-pro"), of("openai", "gpt-5")] {
+        static PRICES: LazyLock<[ModelPrice; 3]> = LazyLock::new(|| {
+            [of("anthropic", "claude-sonnet-4-6"), of("gemini", "gemini-2.5-pro"), of("openai", "gpt-5")]
+        });
+        for price in &*PRICES {
             let cost = |usage: &Usage| price.cost(usage).unwrap().total;
             let before = cost(&usage);
             // What comes on top is text that no cache has.
@@ -245,6 +259,6 @@ proptest! {
     #[test]
     fn no_text_makes_a_table_panic(text in "\\PC{0,80}") {
         let _ = PriceTable::parse(&text);
-        let _ = Prices::default().of("openai", &text);
+        let _ = with_a_row(&text);
     }
 }

@@ -7,9 +7,8 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::fields::{Fields, Given, count, money, object, text, wrong};
-use crate::keys::Span;
 use crate::keys::{Budget, Key, KeyKind, Period, Quota, Rates, Team, User};
-use crate::limits::Term;
+use crate::limits::{Span, Term};
 use crate::pipeline::GatewayError;
 
 /// Fields that limit, and that nothing here holds anybody to: to take them without a word would be a lie.

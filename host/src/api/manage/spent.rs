@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::accounts::Accounts;
 use crate::keys::{Budget, Key, Team, User};
-use crate::limits::{Scope, Term};
+use crate::limits::{Scope, term};
 use crate::money::Money;
 use crate::store::{Edit, Total};
 
@@ -34,12 +34,12 @@ impl<'a> Purse<'a> {
 
     /// When there is another budget.
     pub(super) fn resets_at(&self, now: SystemTime) -> Option<SystemTime> {
-        Some(Term::of_period(self.budget?.period.as_ref()?, now)?.until)
+        Some(term(self.budget?.period.as_ref()?, now)?.until)
     }
 
     /// Since when it is counted.
     pub(super) fn since(&self, now: SystemTime) -> Option<SystemTime> {
-        Some(Term::of_period(self.budget?.period.as_ref()?, now)?.since)
+        Some(term(self.budget?.period.as_ref()?, now)?.since)
     }
 
     /// The change by which so much is spent from now on.

@@ -5,6 +5,7 @@
 
 mod activity;
 mod asked;
+mod calculate;
 mod count;
 mod global;
 mod logs;
@@ -18,14 +19,16 @@ mod row;
 mod summary;
 mod table;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
+use serde_json::json;
 
 use super::upload::Upload;
-use super::{Body, Gateway};
+use super::{Body, Gateway, respond};
 use crate::auth::Principal;
 use crate::keys::RouteKind;
 use crate::pipeline::GatewayError;
+use crate::prices::PriceTable;
 use crate::reload::State;
 use asked::Asked;
 
@@ -34,6 +37,10 @@ use asked::Asked;
 pub(super) enum Route {
     /// How many tokens a prompt has.
     TokenCounter,
+    /// What a call would cost, or has.
+    Calculate,
+    /// Reads the table of prices again.
+    ReloadPrices,
     /// Rows of calls, or sums of days.
     Logs,
     /// Rows of calls, page by page.
@@ -77,8 +84,10 @@ pub(super) enum Global {
 }
 
 /// What is where, and the methods that it takes.
-const ROUTES: [(&str, &str, Route); 22] = [
+const ROUTES: &[(&str, &str, Route)] = &[
     ("/utils/token_counter", "POST", Route::TokenCounter),
+    ("/spend/calculate", "POST", Route::Calculate),
+    ("/reload/model_cost_map", "POST", Route::ReloadPrices),
     ("/spend/logs", "GET", Route::Logs),
     ("/spend/logs/v2", "GET", Route::LogPages),
     ("/spend/logs/ui", "GET", Route::LogPagesUi),
@@ -116,7 +125,8 @@ impl Route {
     /// What kind of route it is, as far as keys are for some and not for others.
     pub(super) fn kind(&self) -> RouteKind {
         match self {
-            Self::TokenCounter => RouteKind::Models,
+            Self::TokenCounter | Self::Calculate => RouteKind::Models,
+            Self::ReloadPrices => RouteKind::Gateway,
             // Whoever has a user sees that one's.
             Self::Logs | Self::LogPages | Self::LogPagesUi | Self::LogSession | Self::LogBodies(_) => RouteKind::Info,
             Self::Keys | Self::Users | Self::UserActivity => RouteKind::Info,
@@ -133,12 +143,18 @@ pub(super) async fn answer(
     route: Route,
     request: Request<Upload>,
 ) -> Result<Response<Body>, GatewayError> {
-    if route == Route::TokenCounter {
-        return count::answer(state, who, request).await;
+    // These need no database.
+    match route {
+        Route::TokenCounter => return count::answer(state, who, request).await,
+        Route::Calculate => return calculate::answer(state, who, request).await,
+        Route::ReloadPrices => return reload_prices(gateway).await,
+        _ => {}
     }
     let asked = Asked::new(&gateway.live.accounts, state, who, &request)?;
     match route {
         Route::TokenCounter => count::answer(state, who, request).await,
+        Route::Calculate => calculate::answer(state, who, request).await,
+        Route::ReloadPrices => reload_prices(gateway).await,
         Route::Logs => logs::list(&asked).await,
         Route::LogPages => logs::pages(&asked, true).await,
         Route::LogPagesUi => logs::pages(&asked, false).await,
@@ -162,4 +178,16 @@ pub(super) async fn answer(
         Route::Global(Global::Activity) => activity::all(&asked).await,
         Route::Global(Global::ModelActivity) => activity::models(&asked).await,
     }
+}
+
+/// The table of prices is part of the configuration: all of it is read again, or nothing changes and the answer says why.
+async fn reload_prices(gateway: &Gateway) -> Result<Response<Body>, GatewayError> {
+    gateway.live.reload_config().await.map_err(GatewayError::ConfigRefused)?;
+    let state = gateway.live.state();
+    let own = state.pipeline.config.prices.newer_rows();
+    let models = own.unwrap_or_else(|| PriceTable::embedded().len());
+    let source = if own.is_some() { "file" } else { "built-in" };
+    let message = format!("Price data reloaded successfully! {models} models updated.");
+    let answer = json!({"status": "success", "message": message, "models_count": models, "source": source});
+    Ok(respond::json(StatusCode::OK, &answer))
 }

@@ -1,6 +1,6 @@
 //! `GET /provider/budgets`: what `router_settings.provider_budget_config` leaves.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::Response;
 use serde_json::{Map, Value, json};
@@ -51,12 +51,11 @@ pub(super) fn budgets(asked: &Asked<'_>) -> Response<Body> {
 
 /// A length of time as LiteLLM writes it: in the largest unit that has no rest.
 fn text(span: Span) -> String {
-    let length = match span {
+    let seconds = match span {
         Span::Months(months) => return format!("{months}mo"),
-        Span::Fixed(length) => length,
+        Span::Seconds(seconds) => seconds,
     };
-    let whole = |unit: u64| Duration::from_secs(length.as_secs() / unit * unit) == length;
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];
-    let (unit, name) = units.into_iter().find(|(unit, _)| whole(*unit)).unwrap_or((1, "s"));
-    format!("{}{name}", length.as_secs() / unit)
+    let (unit, name) = units.into_iter().find(|(unit, _)| seconds % unit == 0).unwrap_or((1, "s"));
+    format!("{}{name}", seconds / unit)
 }
