@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::config::{Config, Environment, StorePlace, StoreSettings};
 use crate::keys::Directory;
-use crate::limits::Limiter;
+use crate::limits::{Limiter, redis::Redis};
 use crate::spend::{self, Writer};
 use crate::store::{self, Database, Kind, Store};
 use crate::telemetry::metrics::Metrics;
@@ -32,6 +32,8 @@ pub struct Accounts {
     pub directory: Arc<Directory>,
     /// What they may use.
     pub limiter: Arc<Limiter>,
+    /// Where it is counted for several gateways.
+    pub redis: Option<Arc<Redis>>,
     /// Who is told of calls that are over.
     pub books: Arc<Books>,
     /// What is counted of calls.
@@ -49,6 +51,11 @@ impl Accounts {
         let mut accounts = Self::default();
         if let Some(database) = database(&config.store).await? {
             accounts.keep_in(Arc::new(database), &config.store).await?;
+        }
+        if let Some(settings) = &config.redis {
+            let redis = Arc::new(Redis::start(settings).await.context("can't use the Redis of router_settings")?);
+            accounts.limiter.share(redis.clone(), settings.fail_closed);
+            accounts.redis = Some(redis);
         }
         let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(accounts.metrics.clone())];
         if let Some(spend) = &accounts.spend {
@@ -73,6 +80,9 @@ impl Accounts {
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
     pub async fn close(&self) {
+        if let Some(redis) = &self.redis {
+            redis.close().await;
+        }
         if let Some(spend) = &self.spend {
             spend.close().await;
         }

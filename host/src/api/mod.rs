@@ -17,6 +17,7 @@ mod patience;
 mod plugin_metrics;
 mod plugins;
 mod reader;
+mod redis_metrics;
 mod reload;
 mod respond;
 mod route;
@@ -75,7 +76,7 @@ impl Gateway {
         let is_held_back = request.body().is_held_back();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let call_id = uuid::Uuid::new_v4().to_string();
-        let mut entry = Entry::new(call_id, request.method().as_str(), request.uri().path());
+        let mut entry = Entry::new(call_id, request.method().as_str(), &route::without_keys(request.uri().path()));
         let state = self.live.state();
         let mut response = match self.answer(&state, request, &mut entry).await {
             Ok(response) => response,
@@ -162,7 +163,9 @@ impl Gateway {
         let endpoint = match route::find(request.method(), path) {
             Found::Endpoint(endpoint) => endpoint,
             Found::WrongMethod { allowed } => return Err(GatewayError::WrongMethod { allowed }),
-            Found::Nothing => return Err(GatewayError::UnknownPath(path.chars().take(200).collect())),
+            Found::Nothing => {
+                return Err(GatewayError::UnknownPath(route::without_keys(path).chars().take(200).collect()));
+            }
         };
         let is_probe = matches!(endpoint, Endpoint::Alive | Endpoint::Ready);
         if !is_probe && request.extensions().get::<Surplus>().is_some() {
@@ -179,7 +182,7 @@ impl Gateway {
         };
         if !is_public {
             let is_read = matches!(*request.method(), http::Method::GET | http::Method::HEAD) && endpoint.only_tells();
-            principal.may_use(path, endpoint.kind(), is_read)?;
+            principal.may_use(&route::without_keys(path), endpoint.kind(), is_read)?;
         }
         Ok((endpoint, principal))
     }

@@ -5,7 +5,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 
 use super::at::At;
 use super::report::Report;
-use crate::keys::Span;
+use crate::limits::Span;
 
 /// Fields of requests, by LiteLLM's names.
 #[derive(Clone, Debug, Default)]

@@ -271,7 +271,11 @@ impl Limiter {
                 Err(NotTaken::Unreachable) if demand.may_not_fail(sharing.fails_closed) => {
                     return Err(Refused::Unknown);
                 }
-                Err(NotTaken::Unreachable) => demand.take(true, Instant::now(), ask.at),
+                Err(NotTaken::Unreachable) => demand.take(true, Instant::now(), ask.at).map(|mut part| {
+                    let ticket = sharing.counters.take_alone(part.claims());
+                    part.shared_by(sharing.counters.clone(), ticket, Standings::new());
+                    part
+                }),
             },
             None => demand.take(true, Instant::now(), ask.at),
         };

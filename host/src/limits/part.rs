@@ -173,6 +173,11 @@ impl Part {
         }
     }
 
+    /// What was taken.
+    pub(super) fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
+
     /// The calls were made, and took this.
     pub(super) fn settle(mut self, end: End) {
         self.end = end;

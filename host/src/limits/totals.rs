@@ -57,6 +57,9 @@ impl Limiter {
     pub fn set_spent(&self, scope: &Scope, budget: Option<&Budget>, spent: Money, at: SystemTime) {
         let since = budget.map(Allowance::of).and_then(|allowance| allowance.since(at));
         self.counters.account(scope).lock().set(since, spent.pico());
+        if let Some(sharing) = self.shared.get() {
+            sharing.counters.set_spent(scope, since, spent);
+        }
     }
 
     /// Forgets who was not heard of for a while and has nothing that counts; to be called now and then.

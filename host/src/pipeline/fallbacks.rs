@@ -101,7 +101,8 @@ impl Pipeline {
             };
             kind = failure::of(&failed).kind;
             name.clone_from(&fallback.model);
-            alias = self.resolve(&name).map_or_else(|_| name.clone(), |group| group.group.name.clone());
+            alias =
+                self.resolve_for(&name, journey.entry).map_or_else(|_| name.clone(), |group| group.group.name.clone());
         }
         Err(error)
     }
@@ -115,6 +116,8 @@ impl Pipeline {
         journey.fall_back(&fallback.model);
         let group = match self.resolve_for(&fallback.model, journey.entry) {
             Ok(group) => group,
+            // That it is another's is no news.
+            Err(error @ GatewayError::Denied(_)) => return Err(error),
             Err(error) => {
                 journey.log_missing();
                 return Err(error);

@@ -11,10 +11,10 @@ use super::{Status, Writer};
 use crate::config::StoreSettings;
 use crate::limits::{Limiter, Scope};
 use crate::money::Money;
-use crate::plugin::{Operation, Usage};
+use crate::plugin::Operation;
 use crate::prices::Cost;
 use crate::store::{Batch, Changes, Edit, Snapshot, Store, StoreError, Total};
-use crate::usage::{CallRecord, Outcome, ServedBy, Sink};
+use crate::usage::{CallRecord, Outcome, ServedBy, Sink, Usage};
 
 /// How a batch fares.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +129,8 @@ fn call(number: usize) -> CallRecord {
         outcome: Outcome::Complete,
         streaming: false,
         model: Some("m".to_owned()),
+        model_group: Some("m".to_owned()),
+        overhead: None,
         fallback: None,
         served_by: Some(ServedBy { deployment: "d".into(), provider: "echo".into(), model: "x".into() }),
         caller: None,
@@ -136,13 +138,7 @@ fn call(number: usize) -> CallRecord {
         tags: vec!["a".to_owned(), "a".to_owned()],
         session_id: None,
         client_ip: None,
-        usage: Some(Usage {
-            prompt_tokens: 2,
-            completion_tokens: 1,
-            cache_read_tokens: 0,
-            cache_write_tokens: 0,
-            reasoning_tokens: 0,
-        }),
+        usage: Some(Usage { prompt_tokens: 2, completion_tokens: 1, ..Usage::default() }),
         is_estimated: false,
         cost: Some(Cost { total: cost, ..Cost::default() }),
         charged: [(Scope::Gateway, None)].into_iter().collect(),

@@ -8,7 +8,8 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::fields::{Fields, Given, count, money, object, text, wrong};
 use crate::keys::{Budget, Key, KeyKind, Period, Quota, Rates, Team, User};
-use crate::limits::{Span, Term};
+use crate::limits::Span;
+use crate::limits::Term;
 use crate::pipeline::GatewayError;
 
 /// Fields that limit, and that nothing here holds anybody to: to take them without a word would be a lie.

@@ -18,7 +18,7 @@ mod users;
 mod view;
 mod who;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{Request, Response, StatusCode};
 use serde_json::Value;
@@ -75,7 +75,7 @@ pub(super) async fn answer(
         return Err(AccountError::NoDatabase.into());
     }
     let path = route.path();
-    let managing = Managing { accounts, config, actor: Actor::new(who, &path), now: SystemTime::now() };
+    let managing = Managing { accounts, config, actor: Actor::new(who, &path), now: now() };
     let query = Query::of(request.uri().query());
     let answer = if route.only_tells() {
         tell(managing, &route, &query)?
@@ -118,6 +118,12 @@ async fn change(managing: Managing<'_>, route: Route, fields: Fields) -> Result<
         Route::MemberDelete => managing.delete_member(fields).await,
         _ => managing.key_infos(fields),
     }
+}
+
+/// To the millisecond, as the database keeps it: what is told now is what is told tomorrow.
+fn now() -> SystemTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A key's hash, of the key or of its hash in hexadecimal.

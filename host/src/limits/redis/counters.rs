@@ -10,7 +10,7 @@ pub(super) struct Counters {
     taken: AtomicU64,
     refused: AtomicU64,
     alone: AtomicU64,
-    turned_away: AtomicU64,
+    unanswered: AtomicU64,
     slow: AtomicU64,
     lost: AtomicU64,
     batches: AtomicU64,
@@ -27,8 +27,8 @@ pub struct Figures {
     pub refused: u64,
     /// Calls that were let in by what this gateway counts for itself, as Redis couldn't be asked.
     pub alone: u64,
-    /// Calls that were refused as Redis couldn't be asked: `fail_closed_…`.
-    pub turned_away: u64,
+    /// Calls that Redis could have counted and was not there to, those that were refused for it (`fail_closed_…`) too.
+    pub unanswered: u64,
     /// Questions that Redis didn't answer in time.
     pub slow: u64,
     /// How often Redis was given up, to be looked for again.
@@ -45,7 +45,7 @@ pub(super) enum Count {
     Taken,
     Refused,
     Alone,
-    TurnedAway,
+    Unanswered,
     Slow,
     Lost,
     Batch,
@@ -59,7 +59,7 @@ impl Counters {
             Count::Taken => &self.taken,
             Count::Refused => &self.refused,
             Count::Alone => &self.alone,
-            Count::TurnedAway => &self.turned_away,
+            Count::Unanswered => &self.unanswered,
             Count::Slow => &self.slow,
             Count::Lost => &self.lost,
             Count::Batch => &self.batches,
@@ -78,7 +78,7 @@ impl Counters {
             taken: read(&self.taken),
             refused: read(&self.refused),
             alone: read(&self.alone),
-            turned_away: read(&self.turned_away),
+            unanswered: read(&self.unanswered),
             slow: read(&self.slow),
             lost: read(&self.lost),
             batches: read(&self.batches),

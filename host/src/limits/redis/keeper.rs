@@ -191,6 +191,10 @@ impl Keeper {
                     call.push("held");
                     call.push("");
                 }
+                What::Set => {
+                    call.push("set");
+                    call.push("");
+                }
                 What::Spent(since) => {
                     call.push("spent");
                     call.push(inner.ledger.now().saturating_sub(since));

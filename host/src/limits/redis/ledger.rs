@@ -41,6 +41,8 @@ struct Untold {
     held: HashMap<String, i64>,
     /// Money, and since when at least it waits.
     spent: HashMap<String, (i64, u64)>,
+    /// Money that somebody has spent from now on, whatever was counted.
+    set: HashMap<String, i64>,
     /// Of rates: what wasn't needed of what was taken in a second, below 0.
     back: HashMap<(String, u64), i64>,
     /// Of rates: what was used beyond what was taken.
@@ -66,6 +68,8 @@ pub(super) struct Change {
 pub(super) enum What {
     /// What is held.
     Held,
+    /// What is spent from now on, whatever was counted.
+    Set,
     /// What is spent, some of it then: in ms since the ledger began.
     Spent(u64),
     /// What was taken in a second.
@@ -146,6 +150,13 @@ impl Ledger {
         }
     }
 
+    /// Somebody has spent so much from now on.
+    pub(super) fn set_spent(&self, counter: String, spent: i64) {
+        let mut state = self.state();
+        state.untold.spent.remove(&counter);
+        state.untold.set.insert(counter, spent);
+    }
+
     /// This gateway gets another name: which, by its number, and what it holds.
     pub(super) fn rejoin(&self) -> (u64, Vec<(String, i64)>) {
         let mut state = self.state();
@@ -168,6 +179,8 @@ impl Ledger {
         let mut changes = Vec::new();
         let change = |(counter, amount), what| Change { counter, what, amount };
         changes.extend(drain(&mut untold.held, BATCH).map(|entry| change(entry, What::Held)));
+        let left = BATCH.saturating_sub(changes.len());
+        changes.extend(drain(&mut untold.set, left).map(|entry| change(entry, What::Set)));
         let left = BATCH.saturating_sub(changes.len());
         changes.extend(
             drain(&mut untold.spent, left).map(|(counter, (sum, since))| change((counter, sum), What::Spent(since))),

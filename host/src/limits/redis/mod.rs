@@ -28,7 +28,7 @@ mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
@@ -39,8 +39,9 @@ use tokio::time::timeout;
 
 pub use counters::Figures;
 
-use super::{Amount, Claim, End, NotTaken, Refusal, Shared, Standing, Standings, Ticket};
+use super::{Amount, Claim, End, NotTaken, Refusal, Scope, Shared, Standing, Standings, Ticket};
 use crate::config::{FailClosed, Redis as Settings};
+use crate::money::Money;
 use counters::{Count, Counters};
 use keeper::Keeper;
 use ledger::Ledger;
@@ -55,7 +56,7 @@ pub const LEASE: Duration = Duration::from_secs(5);
 /// How long a start waits for Redis.
 const START: Duration = Duration::from_secs(1);
 /// How long an end does.
-const END: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a sum of money without a period is kept after it was last used, and one with a period beyond that.
 const SUM_KEPT: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 /// The same for what is held.
@@ -136,7 +137,7 @@ impl Redis {
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(keeper) = keeper {
             // Redis forgets this gateway within seconds anyway, and the database knows what was spent.
-            let _ = timeout(END, keeper).await;
+            let _ = timeout(FAREWELL, keeper).await;
         }
     }
 
@@ -151,8 +152,17 @@ impl Shared for Redis {
         Box::pin(self.inner.take(claims))
     }
 
+    fn take_alone(&self, claims: &[Claim]) -> Ticket {
+        self.inner.take_alone(claims)
+    }
+
     fn settle(&self, ticket: Ticket, claims: Arc<[Claim]>, end: End) {
         self.inner.settle(ticket, &claims, end);
+    }
+
+    fn set_spent(&self, scope: &Scope, since: Option<SystemTime>, spent: Money) {
+        self.inner.ledger.set_spent(self.inner.names.spent(scope, since), spent.pico());
+        self.inner.wake.notify_one();
     }
 }
 
@@ -178,7 +188,7 @@ impl Inner {
     }
 
     async fn take(self: &Arc<Self>, claims: &[Claim]) -> Result<(Ticket, Standings), NotTaken> {
-        let Some(link) = self.link.load_full() else { return self.go_alone(claims) };
+        let Some(link) = self.link.load_full() else { return self.unreachable() };
         let claims: Arc<[Claim]> = claims.into();
         // In a task of its own, for the answer has to be heard even if nobody waits for it any more.
         let asked = tokio::spawn(self.clone().ask(link.clone(), claims.clone()));
@@ -191,15 +201,20 @@ impl Inner {
                 self.counters.add(Count::Refused);
                 Err(NotTaken::Refused(refusal))
             }
-            Ok(Ok(Answer::Nothing) | Err(_)) => self.go_alone(&claims),
+            Ok(Ok(Answer::Nothing) | Err(_)) => self.unreachable(),
             Err(_) => {
                 self.counters.add(Count::Slow);
                 if link.bad(LIMIT) {
                     self.lose(&link);
                 }
-                self.go_alone(&claims)
+                self.unreachable()
             }
         }
+    }
+
+    fn unreachable(&self) -> Result<(Ticket, Standings), NotTaken> {
+        self.counters.add(Count::Unanswered);
+        Err(NotTaken::Unreachable)
     }
 
     async fn ask(self: Arc<Self>, link: Arc<Link>, claims: Arc<[Claim]>) -> Answer {
@@ -286,19 +301,10 @@ impl Inner {
         }
     }
 
-    /// Lets a call in by what this gateway counts, or not.
-    fn go_alone(&self, claims: &[Claim]) -> Result<(Ticket, Standings), NotTaken> {
-        let is_bound = |claim: &Claim| match &claim.of {
-            Amount::Rate { limit, .. } => self.fail_closed.rates && limit.is_some(),
-            Amount::Money { limit, .. } => self.fail_closed.budgets && limit.is_some(),
-        };
-        if claims.iter().any(is_bound) {
-            self.counters.add(Count::TurnedAway);
-            return Err(NotTaken::Unreachable);
-        }
+    fn take_alone(&self, claims: &[Claim]) -> Ticket {
         self.counters.add(Count::Alone);
         self.ledger.taken(&self.names, claims, None);
-        Ok((ALONE, Standings::new()))
+        ALONE
     }
 
     fn settle(&self, ticket: Ticket, claims: &[Claim], end: End) {

@@ -1,7 +1,7 @@
 //! What keys are called in Redis: all in one hash slot, so that a script may use them together in a cluster too.
 
 use std::fmt::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::super::{Amount, Claim, Rate, Scope};
 
@@ -39,13 +39,17 @@ impl Names {
             Amount::Rate { what: Rate::Requests, .. } => name.push_str("requests"),
             Amount::Rate { what: Rate::Tokens, .. } => name.push_str("tokens"),
             Amount::Rate { what: Rate::Parallel, .. } => name.push_str("parallel"),
-            Amount::Money { since, .. } => {
-                let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-                // Writing to a text never fails.
-                let _ = write!(name, "spent:{}", since.as_millis());
-            }
+            Amount::Money { since, .. } => return self.spent(&claim.scope, *since),
         }
         push_scope(&mut name, &claim.scope);
+        name
+    }
+
+    /// What somebody has spent in a period.
+    pub(super) fn spent(&self, scope: &Scope, since: Option<SystemTime>) -> String {
+        let since = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        let mut name = format!("{}spent:{}", self.prefix, since.as_millis());
+        push_scope(&mut name, scope);
         name
     }
 }
@@ -71,7 +75,7 @@ fn push_scope(name: &mut String, scope: &Scope) {
 }
 
 /// How long until a period is over; nothing if there is none.
-pub(super) fn rest(since: Option<SystemTime>, period: Option<std::time::Duration>) -> Option<std::time::Duration> {
+pub(super) fn rest(since: Option<SystemTime>, period: Option<Duration>) -> Option<Duration> {
     let end = since?.checked_add(period?)?;
     Some(end.duration_since(SystemTime::now()).unwrap_or_default())
 }
@@ -102,7 +106,7 @@ mod tests {
             rate(Rate::Tokens),
             rate(Rate::Parallel),
             money(None),
-            money(Some(UNIX_EPOCH + std::time::Duration::from_millis(17))),
+            money(Some(UNIX_EPOCH + Duration::from_millis(17))),
         ];
         let names = Names::new(Some("x"));
         let mut all = Vec::new();

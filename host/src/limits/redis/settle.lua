@@ -5,8 +5,11 @@
 --   back:  of a rate: the second, how much of what was taken in it wasn't needed (below 0);
 --   late:  of a rate: nothing, how much more was used than was taken;
 --   held:  of what this gateway holds: nothing, the difference;
---   spent: of money: how many ms ago, how much.
+--   spent: of money: how many ms ago, how much;
+--   set:   of money: nothing, what is spent from now on, whatever was counted.
 -- A batch counts once, however often it is sent. Returns whether the gateway was heard of in time.
+
+local QUIET_MS = 10000
 
 local me, lease, batch = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local is_heard = heard_of(me, lease)
@@ -42,6 +45,12 @@ for change = 1, #KEYS - 2 do
       elseif redis.call('PTTL', key) < 0 then
         redis.call('PEXPIRE', key, ARGV[4])
       end
+    end
+  elseif kind == 'set' then
+    -- For a while gateways may still say what the database said before.
+    redis.call('HSET', key, 'sum', amount, 'db', amount, 'at', text(now), 'quiet', text(now + QUIET_MS))
+    if redis.call('PTTL', key) < 0 then
+      redis.call('PEXPIRE', key, ARGV[4])
     end
   else
     -- What was spent before the sum began is in the database's figure that it began with, or will be. In doubt it is not

@@ -129,7 +129,7 @@ async fn a_gateway_that_was_paused_comes_back_with_what_it_holds_and_counts_it_o
     paused.settle(first, &claims, 0, 4);
     assert!(!paused.tell().await);
     assert_eq!(bench.counter(&claims[0]).await.len(), 1, "it changes nothing under its old name");
-    let lost = paused.take(&claims).await.unwrap();
+    let lost = paused.take_anyway(&claims).await.unwrap();
     assert_eq!(lost, (ALONE, Standings::new()), "until it is back it counts for itself");
     paused.reconnect().await;
     assert_eq!(bench.counter(&claims[1]).await["sum"], 4, "what it has spent counts, once");
@@ -179,15 +179,16 @@ async fn sums_beyond_all_bounds_stay_at_the_greatest_number() {
     let Some(server) = RedisServer::start().await else { return };
     let mut bench = Bench::new(&server).await;
     let mut a = bench.gateway().await;
-    let claims = [money("k", i64::MAX, i64::MAX, 0), rate("k", Rate::Tokens, u64::MAX, u64::MAX)];
-    for _ in 0..2 {
-        let (ticket, _) = a.take(&claims).await.expect("nothing binds");
+    let claims = [money("k", 0, i64::MAX, 0), rate("k", Rate::Tokens, u64::MAX, u64::MAX)];
+    let (first, second) = (a.take(&claims).await.unwrap().0, a.take(&claims).await.unwrap().0);
+    for ticket in [first, second] {
         bench.pass(1).await;
         a.at(bench.now);
         a.settle(ticket, &claims[..1], 0, i64::MAX);
         assert!(a.tell().await);
     }
-    assert!(matches!(a.take(&[money("k", 1, i64::MAX, 0)]).await, Err(NotTaken::Refused(_))));
+    assert_eq!(bench.counter(&claims[0]).await["sum"], i64::MAX);
+    assert_eq!(refusal(a.take(&claims).await), Refusal { claim: 0, used: i64::MAX, retry_after: None });
 }
 
 #[tokio::test]
@@ -218,4 +219,23 @@ async fn what_was_taken_for_somebody_who_left_is_given_back() {
     drop(answer);
     assert!(a.tell().await);
     assert_eq!(used(&a.take(&claims).await), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_sum_that_is_set_stays_so_though_the_database_is_read_late() {
+    let Some(server) = RedisServer::start().await else { return };
+    let mut bench = Bench::new(&server).await;
+    let mut a = bench.gateway().await;
+    let claims = |known| [money("k", 0, 100, known)];
+    let (ticket, _) = a.take(&claims(99)).await.unwrap();
+    bench.pass(1).await;
+    a.at(bench.now);
+    a.settle(ticket, &claims(99), 0, 7);
+    a.inner.ledger.set_spent(bench.names.spent(&scope("k"), None), 20);
+    assert!(a.tell().await);
+    for (ms, known, expected) in [(0, 99, 20), (4_000, 99, 20), (4_000, 15, 20), (4_000, 25, 25)] {
+        bench.pass(ms).await;
+        a.tell().await;
+        assert_eq!(used(&a.take(&claims(known)).await), [expected]);
+    }
 }
