@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ai_api_e2e::{Answer, Builder, Client, Gateway, TempDir, eventually_async};
+use ai_api_e2e::{Answer, Builder, Client, Gateway, Postgres, Relay, TempDir, eventually_async};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -435,5 +435,73 @@ async fn what_many_make_and_delete_at_a_time_adds_up() {
     }
     for key in gone {
         assert_eq!(admin.with_key(text(key, "key")).get("/v1/models").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_another_gateway_deletes_from_postgres_is_refused_within_a_second() {
+    let Some(postgres) = Postgres::start().await else { return };
+    let start = || gateway().set("general_settings", "database_url", json!(postgres.url())).start();
+    let (one, two) = (start().await, start().await);
+    for _ in 0..3 {
+        let made = make(&one.client(), json!({"metadata": {"ü": "🗝"}})).await;
+        let elsewhere = two.client().with_key(text(&made, "key"));
+        assert_eq!(elsewhere.chat("gpt-4o", "hi").await.status, 200);
+
+        post(&two.client(), "/key/update", json!({"key": made["token"], "models": ["gpt-4o"]})).await;
+        post(&one.client(), "/key/update", json!({"key": made["token"], "rpm_limit": 50})).await;
+        let shown = info(&one.client(), text(&made, "token")).await;
+        assert_eq!((&shown["models"], &shown["metadata"]), (&json!(["gpt-4o"]), &json!({"ü": "🗝"})));
+
+        post(&one.client(), "/key/delete", json!({"keys": [made["key"]]})).await;
+        let deleted = Instant::now();
+        eventually_async("the key to be refused by the other gateway", async || {
+            (elsewhere.get("/v1/models").await.status == 401).then_some(())
+        })
+        .await;
+        assert!(deleted.elapsed() < Duration::from_secs(1), "{:?}", deleted.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn while_the_database_is_away_known_keys_go_on_and_others_fare_as_the_operator_wants() {
+    let Some(postgres) = Postgres::start().await else { return };
+    for lets_in in [false, true] {
+        let relay = Relay::to(postgres.address()).await;
+        let gateway = gateway()
+            .set("general_settings", "database_url", json!(postgres.url_by(relay.address())))
+            .set("general_settings", "allow_requests_on_db_unavailable", json!(lets_in))
+            .start()
+            .await;
+        let admin = gateway.client();
+        let made = make(&admin, json!({})).await;
+        let (known, unknown) = (admin.with_key(text(&made, "key")), admin.with_key("sk-not-known-to-anybody"));
+
+        relay.cut();
+
+        assert_eq!(known.chat("gpt-4o", "hi").await.status, 200);
+        let stranger = unknown.chat("gpt-4o", "hi").await;
+        match lets_in {
+            true => assert_eq!(stranger.status, 200, "{}", stranger.text()),
+            false => assert_eq!((error(&stranger).0, error(&stranger).1.as_str()), (503, "database_unavailable")),
+        }
+        assert_eq!(unknown.get("/key/list").await.status, if lets_in { 403 } else { 503 });
+        assert_eq!(error(&admin.post("/key/generate", &json!({})).await).0, 503);
+        assert_eq!(admin.get("/key/list").await.ok()["total_count"], json!(1));
+        assert_eq!(known.chat("gpt-4o", "hi").await.status, 200);
+
+        relay.open();
+
+        eventually_async("keys to be made again", async || {
+            (admin.post("/key/generate", &json!({})).await.status == 200).then_some(())
+        })
+        .await;
+        assert_eq!(unknown.chat("gpt-4o", "hi").await.status, 401);
+        post(&admin, "/key/delete", json!({"keys": [made["key"]]})).await;
+        assert_eq!(known.chat("gpt-4o", "hi").await.status, 401);
+        // The next round counts its own.
+        let all = admin.get("/key/list?size=100").await.ok()["keys"].clone();
+        post(&admin, "/key/delete", json!({"keys": all})).await;
+        assert!(!gateway.log().contains(ai_api_e2e::PASSWORD), "{}", gateway.log());
     }
 }

@@ -129,7 +129,7 @@ fn call(number: usize) -> CallRecord {
         outcome: Outcome::Complete,
         streaming: false,
         model: Some("m".to_owned()),
-        model_group: Some("m".to_owned()),
+        model_group: Some("m".into()),
         overhead: None,
         fallback: None,
         served_by: Some(ServedBy { deployment: "d".into(), provider: "echo".into(), model: "x".into() }),

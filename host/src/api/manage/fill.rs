@@ -9,7 +9,6 @@ use time::{OffsetDateTime, UtcOffset};
 use super::fields::{Fields, Given, count, money, object, text, wrong};
 use crate::keys::{Budget, Key, KeyKind, Period, Quota, Rates, Team, User};
 use crate::limits::Span;
-use crate::limits::Term;
 use crate::pipeline::GatewayError;
 
 /// Fields that limit, and that nothing here holds anybody to: to take them without a word would be a lie.
@@ -192,7 +191,7 @@ fn period(name: &str, value: Value, before: Option<Period>, now: SystemTime) -> 
 
 /// When a span of time ends that begins now.
 fn end_of(text: &str, now: SystemTime) -> Option<SystemTime> {
-    Some(Term::of(Span::parse(text).ok()?, now, now).until)
+    Span::parse(text).ok()?.after(now)
 }
 
 /// When the first period begins. As in LiteLLM days begin at midnight UTC, weeks on Monday, and months on their first.

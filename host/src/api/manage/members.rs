@@ -128,6 +128,7 @@ pub(super) fn memberships(team: &Team) -> Vec<Map<String, Value>> {
             "budget_id": null,
             "spend": 0.0,
             "litellm_budget_table": null,
+            "budget_source": "none",
         }))
     };
     team.members.iter().map(membership).collect()

@@ -52,7 +52,11 @@ impl View<'_> {
             "updated_at": key.updated_at.map(moment),
         }));
         self.quota(&mut view, &key.quota, &purse);
-        with(view, &key.extra)
+        let mut view = with(view, &key.extra);
+        for name in OF_LITELLM_ALONE {
+            view.entry(name).or_insert(Value::Null);
+        }
+        view
     }
 
     /// How a key does: what `/key/list?status=` asks for.
@@ -134,6 +138,19 @@ impl View<'_> {
         view.extend(object(fields));
     }
 }
+
+/// Fields of a key that LiteLLM's answers have, that nothing here hangs on, and that nobody has said anything about.
+const OF_LITELLM_ALONE: [&str; 9] = [
+    "agent_id",
+    "budget_id",
+    "budget_limits",
+    "last_active",
+    "object_permission",
+    "project_id",
+    "router_settings",
+    "tpd_limit",
+    "updated_by",
+];
 
 /// As LiteLLM writes times.
 pub(in crate::api) fn moment(time: SystemTime) -> String {
