@@ -84,7 +84,7 @@ pub(super) enum Global {
 }
 
 /// What is where, and the methods that it takes.
-const ROUTES: [(&str, &str, Route); 24] = [
+const ROUTES: &[(&str, &str, Route)] = &[
     ("/utils/token_counter", "POST", Route::TokenCounter),
     ("/spend/calculate", "POST", Route::Calculate),
     ("/reload/model_cost_map", "POST", Route::ReloadPrices),
