@@ -292,7 +292,7 @@ fn call(number: u64) -> Arc<CallRecord> {
         call_id: format!("call \0 {number}"),
         started: moment(number),
         error: Some("nothing \0 happened".to_owned()),
-        messages: Some(crate::usage::Messages { request: "{}".into(), response: (&b"\xff"[..]).into() }),
+        messages: Some(crate::usage::Messages::new("{}".into(), (&b"\xff"[..]).into())),
         ..crate::spend::example_call()
     })
 }

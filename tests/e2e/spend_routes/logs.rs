@@ -101,12 +101,15 @@ async fn pages_go_through_all_rows_once(database: Database) {
     assert!(took.len() == 50 && took.is_sorted(), "{took:?}");
 }
 
+/// Whether a call is among those that a filter leaves.
+type Fits = Box<dyn Fn(&Call) -> bool>;
+
 async fn filters_leave_what_they_say(database: Database) {
     let ledger = Ledger::with(database, calls(300)).await;
     let range = range();
     let day = day_of(days_ago(8));
     let noon = days_ago(8) + DAY / 2;
-    let cases: Vec<(String, Box<dyn Fn(&Call) -> bool>)> = vec![
+    let cases: Vec<(String, Fits)> = vec![
         (format!("{range}&api_key={}", key(2)), Box::new(|call| call.key == key(2))),
         (format!("{range}&user_id=bob"), Box::new(|call| call.user == "bob")),
         (
