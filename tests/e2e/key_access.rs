@@ -119,6 +119,7 @@ async fn a_fallback_is_looked_at_like_the_model_itself() {
 async fn a_key_is_for_the_routes_that_it_has() {
     let gateway = gateway().start().await;
     let admin = gateway.client();
+    admin.post("/user/new", &json!({"user_id": "boss", "auto_create_key": false})).await.ok();
     for (body, chat, models, info, generate, metrics) in [
         (json!({}), 200, 200, 200, 401, 401),
         (json!({"key_type": "llm_api"}), 200, 200, 403, 403, 403),

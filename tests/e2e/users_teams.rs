@@ -207,9 +207,20 @@ async fn who_looks_after_keys_of_its_own_lifts_nothing_that_was_laid_on_them() {
     ] {
         assert_eq!(own.post("/key/generate", &body).await.status, 403, "{body}");
     }
-    // A key with a budget makes none with a larger one.
+    // What a key is limited to would be gone with the first key that it makes.
     let limited = admin.with_key(mine["key"].as_str().expect("a key"));
-    assert_eq!(limited.post("/key/generate", &json!({"max_budget": 6})).await.status, 403);
+    for (path, body) in [
+        ("/key/generate", json!({})),
+        ("/key/update", json!({"key": token, "models": []})),
+        ("/key/regenerate", json!({"key": token})),
+    ] {
+        let (status, message) = refused(&limited, path, body).await;
+        assert!(status == 403 && message.starts_with("A key with limits of its own"), "{path}: {status} {message}");
+    }
+    // A user_id that is nobody's is a note on a key, and no user.
+    let noted = post(&admin, "/key/generate", json!({"user_id": "app"})).await;
+    let noted = admin.with_key(noted["key"].as_str().expect("a key"));
+    assert_eq!(noted.post("/key/generate", &json!({})).await.status, 401);
     assert_eq!(own.post("/key/block", &json!({"key": theirs["token"]})).await.status, 401);
     assert_eq!(own.post("/key/delete", &json!({"keys": [theirs["token"]]})).await.status, 403);
     post(&own, "/key/delete", json!({"keys": [token]})).await;

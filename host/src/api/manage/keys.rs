@@ -30,6 +30,11 @@ impl Managing<'_> {
     pub(super) async fn generate_key(&self, mut fields: Fields) -> Result<Value, GatewayError> {
         self.actor.needs_own_keys()?;
         let plain = plain_key(&mut fields, "key")?;
+        let defaults = &self.config.key_defaults;
+        for (name, value) in &defaults.key {
+            fields.default_to(name, value);
+        }
+        fill::bounds(&mut fields, &defaults.key_at_most, true, self.now)?;
         let key = self.new_key(&plain, fields)?;
         let (actor, now) = (self.actor, self.now);
         let (made, spend) = key;
@@ -54,11 +59,6 @@ impl Managing<'_> {
 
     /// A key as a request wants it, and what it has spent already.
     pub(super) fn new_key(&self, plain: &str, mut fields: Fields) -> Result<(Key, Money), GatewayError> {
-        let defaults = &self.config.key_defaults;
-        for (name, value) in &defaults.key {
-            fields.default_to(name, value);
-        }
-        fill::bounds(&mut fields, &defaults.key_at_most, true, self.now)?;
         let mut key = Key {
             hash: KeyHash::of(plain.as_bytes()),
             name: key_name(plain),
@@ -152,7 +152,7 @@ impl Managing<'_> {
 
     /// `POST /key/delete`
     pub(super) async fn delete_keys(&self, mut fields: Fields) -> Result<Value, GatewayError> {
-        self.actor.needs_own_keys()?;
+        self.actor.needs_user()?;
         let keys = fields.texts("keys")?.value().unwrap_or_default();
         let aliases = fields.texts("key_aliases")?.value().unwrap_or_default();
         if keys.is_empty() && aliases.is_empty() {

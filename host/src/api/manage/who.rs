@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::auth::Principal;
-use crate::keys::{AccountError, Caller, Denied, INTERNAL_USER, Key, Roster, Team};
+use crate::keys::{AccountError, Caller, Denied, INTERNAL_USER, Key, Quota, Roster, Team};
 use crate::pipeline::GatewayError;
 
 /// LiteLLM's name for whoever has the master key.
@@ -61,10 +61,25 @@ impl<'a> Actor<'a> {
         if self.is_admin() { Ok(()) } else { Err(self.refused()) }
     }
 
-    /// That it is an administrator, or somebody who may look after keys of its own.
+    /// That it is an administrator, or a user who may look after keys of its own. A `user_id` that is nobody's is only
+    /// what somebody has written on a key.
+    pub(super) fn needs_user(&self) -> Result<(), GatewayError> {
+        let user = self.caller().and_then(|caller| caller.user.as_deref());
+        let is_internal = user.is_some_and(|user| user.role.as_deref().is_none_or(|role| role == INTERNAL_USER));
+        if self.is_admin() || is_internal { Ok(()) } else { Err(self.refused()) }
+    }
+
+    /// The same for whoever makes or changes keys: with a key that has no limits of its own, for these would be gone with
+    /// the first key that it makes.
     pub(super) fn needs_own_keys(&self) -> Result<(), GatewayError> {
-        let is_internal = matches!(self.role(), INTERNAL_USER | "unknown");
-        if self.is_admin() || (is_internal && self.user_id().is_some()) { Ok(()) } else { Err(self.refused()) }
+        self.needs_user()?;
+        match self.caller() {
+            Some(caller) if !self.is_admin() && is_limited(&caller.key) => Err(forbidden(
+                "A key with limits of its own (models, budgets, rates, an end) makes and changes no keys: use one of the \
+                 user's that has none. Limits of a user bind all of its keys.",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// LiteLLM's answer to whoever isn't an administrator.
@@ -105,6 +120,16 @@ impl<'a> Actor<'a> {
         let key = self.caller().map(|caller| caller.key.name.as_str());
         tracing::info!(by = self.name(), with = key.unwrap_or("the master key"), route = self.path, changed, "managed");
     }
+}
+
+fn is_limited(key: &Key) -> bool {
+    let has_list =
+        key.models.iter().any(|model| !matches!(model.as_str(), "*" | "all-proxy-models" | "all-team-models"));
+    has_list
+        || key.quota != Quota::default()
+        || !key.model_budgets.is_empty()
+        || !key.model_rates.is_empty()
+        || key.expires.is_some()
 }
 
 /// That something isn't allowed to whoever asks, although the route is.
