@@ -32,7 +32,9 @@ test: plugins examples ## Every test in Rust: gateway, plugins, and end to end t
 	@echo "test: building the gateway"
 	@$(SETUP) cargo build --locked
 	@echo "test: gateway and end to end"
-	@$(SETUP) cargo test --locked --package ai-api --package ai-api-e2e --package ai-api-bench-load --package ai-api-bench-stages
+	@. scripts/setup.sh test && cargo test --locked --package ai-api --package ai-api-e2e --package ai-api-bench-load --package ai-api-bench-stages
+	@echo "test: the database's own queries, on Postgres"
+	@$(SETUP) scripts/with-postgres.sh cargo test --locked --package ai-api --lib -- store::tests
 	@echo "test: plugins, natively"
 	@$(SETUP) cargo test --locked --features ai-api-plugin-sdk/testing $(foreach package,sdk openai anthropic gemini echo,--package ai-api-plugin-$(package))
 	@$(SETUP) cargo test --locked --manifest-path plugins/examples/rust/Cargo.toml --target-dir "$(TARGET)/examples/rust-native"

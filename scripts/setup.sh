@@ -3,8 +3,9 @@
 # where root), and otherwise says the one thing to do.
 #
 #   . scripts/setup.sh            a Rust toolchain and a C compiler
+#   . scripts/setup.sh test       these, and the servers that tests start: Postgres and Redis, where they can be had
 #   . scripts/setup.sh clients    these, and Python and Node for tests/clients
-#   . scripts/setup.sh ci         these, and shellcheck if it can be had
+#   . scripts/setup.sh ci         these, the servers, and shellcheck if it can be had
 
 rust_wanted=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 
@@ -69,6 +70,17 @@ setup_c() {
         setup_fail "no C compiler (${CC:-cc}) is here." "Install one; on Debian: apt-get install gcc libc6-dev"
 }
 
+has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
+has_redis() { command -v redis-server >/dev/null || command -v valkey-server >/dev/null; }
+
+# Tests that need one are skipped where it is missing, and fail there with CI=true.
+setup_servers() {
+    has_postgres || setup_install "tests" postgresql ||
+        echo "setup: Postgres is missing, tests with it are skipped; on Debian: apt-get install postgresql"
+    has_redis || setup_install "tests" redis-server ||
+        echo "setup: Redis is missing, tests with it are skipped; on Debian: apt-get install redis-server"
+}
+
 # Debian's python3 comes without what makes a virtual environment.
 has_python() { python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
 has_node() { command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; }
@@ -85,9 +97,11 @@ setup_clients() {
 setup_rust
 setup_c
 case ${1:-} in
+test) setup_servers ;;
 clients) setup_clients ;;
 ci)
     setup_clients
+    setup_servers
     command -v shellcheck >/dev/null || setup_install "lint" shellcheck || true
     ;;
 esac

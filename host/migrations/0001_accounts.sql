@@ -113,8 +113,8 @@ CREATE INDEX calls_started ON calls (started);
 CREATE INDEX calls_key ON calls (key_hash, started);
 CREATE INDEX calls_user ON calls (user_id, started);
 
--- What calls came to, day by day (UTC): reports need no scan of calls, and outlive them. A call with neither an answer
--- nor a deployment that was tried counts for the model group '', so that nobody fills the table with names that he makes up.
+-- What calls came to, day by day (UTC): reports need no scan of calls, and outlive them. The model group is the one that
+-- there is, '' where the client named none: nobody fills the table with names that he makes up.
 CREATE TABLE daily (
     day TEXT NOT NULL, -- 2026-11-23
     key_hash TEXT NOT NULL,
@@ -124,7 +124,7 @@ CREATE TABLE daily (
     model TEXT NOT NULL,
     provider TEXT NOT NULL,
     calls BIGINT NOT NULL,
-    failed BIGINT NOT NULL, -- of `calls`
+    failed BIGINT NOT NULL, -- of `calls`: ended with an error
     unpriced BIGINT NOT NULL, -- of `calls`: they used something, and no price is known for it
     prompt_tokens BIGINT NOT NULL,
     completion_tokens BIGINT NOT NULL,

@@ -73,6 +73,8 @@ pub struct Builder {
     command: Vec<String>,
     args: Vec<String>,
     key: String,
+    /// The program that runs it, and what comes before the binary.
+    wrapper: Vec<String>,
     home: TempDir,
 }
 
@@ -122,7 +124,8 @@ impl Gateway {
         let config = json!({"model_list": [], "general_settings": {"master_key": MASTER_KEY}});
         let key = MASTER_KEY.to_owned();
         let (command, args) = (Vec::new(), Vec::new());
-        Builder { config, file: None, env: BTreeMap::new(), command, args, key, home: TempDir::new() }
+        let (wrapper, home) = (Vec::new(), TempDir::new());
+        Builder { config, file: None, env: BTreeMap::new(), command, args, key, wrapper, home }
     }
 
     /// A gateway with an operator's own file, as it is; `key` is what its clients use.
@@ -226,6 +229,11 @@ impl Gateway {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How many files and sockets the process has open.
     pub fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process runs").count()
@@ -298,6 +306,13 @@ impl Builder {
         self
     }
 
+    /// Runs it by another program that takes its place: `env`, `nice`.
+    #[must_use]
+    pub fn run_by(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
     /// Records into a folder.
     #[must_use]
     pub fn recording(mut self, into: &Path) -> Self {
@@ -345,7 +360,7 @@ impl Builder {
             let text = serde_json::to_string_pretty(&config).expect("a value is JSON");
             self.home.write("config.yaml", text)
         });
-        let mut command = command(&self.home);
+        let mut command = command_by(&self.wrapper, &self.home);
         command.args(&self.command).arg("--config").arg(config).args(["--host", "127.0.0.1", "--port", "0"]);
         command.args(&self.args).envs(&self.env);
         command
@@ -353,10 +368,21 @@ impl Builder {
 }
 
 fn command(home: &TempDir) -> Command {
+    command_by(&[], home)
+}
+
+fn command_by(wrapper: &[String], home: &TempDir) -> Command {
     let binary = binary();
     let cache = target_dir(&binary).join("e2e-cache");
     std::fs::create_dir_all(&cache).expect("the target folder is writable");
-    let mut command = Command::new(binary);
+    let mut command = match wrapper {
+        [] => Command::new(binary),
+        [program, words @ ..] => {
+            let mut command = Command::new(program);
+            command.args(words).arg(binary);
+            command
+        }
+    };
     command.env_clear().env("HOME", home.path()).env("XDG_CACHE_HOME", cache).current_dir(home.path());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
     command

@@ -8,9 +8,10 @@ use anyhow::{Context, bail};
 
 use crate::config::{Config, Environment, StorePlace, StoreSettings};
 use crate::keys::Directory;
-use crate::limits::Limiter;
+use crate::limits::{Limiter, redis::Redis};
 use crate::spend::{self, Writer};
 use crate::store::{self, Database, Kind, Store};
+use crate::telemetry::callbacks::{self, Tellers};
 use crate::telemetry::metrics::Metrics;
 use crate::usage::{Books, Sink};
 
@@ -32,10 +33,14 @@ pub struct Accounts {
     pub directory: Arc<Directory>,
     /// What they may use.
     pub limiter: Arc<Limiter>,
+    /// Where it is counted for several gateways.
+    pub redis: Option<Arc<Redis>>,
     /// Who is told of calls that are over.
     pub books: Arc<Books>,
     /// What is counted of calls.
     pub metrics: Arc<Metrics>,
+    /// Who outside is told of calls.
+    pub tellers: Tellers,
     /// Writes what calls have cost, if there is a database and anything is to be written.
     pub spend: Option<Arc<Writer>>,
 }
@@ -46,14 +51,21 @@ impl Accounts {
     /// # Errors
     /// The configuration names a database that can't be opened.
     pub async fn open(config: &Config, _environment: &Environment) -> anyhow::Result<Self> {
-        let mut accounts = Self::default();
+        let metrics = Arc::new(Metrics::new(callbacks::metric_settings(&config.callbacks)));
+        let mut accounts = Self { metrics, tellers: Tellers::start(config)?, ..Self::default() };
         if let Some(database) = database(&config.store).await? {
             accounts.keep_in(Arc::new(database), &config.store).await?;
+        }
+        if let Some(settings) = &config.redis {
+            let redis = Arc::new(Redis::start(settings).await.context("can't use the Redis of router_settings")?);
+            accounts.limiter.share(redis.clone(), settings.fail_closed);
+            accounts.redis = Some(redis);
         }
         let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(accounts.metrics.clone())];
         if let Some(spend) = &accounts.spend {
             sinks.push(Box::new(spend.clone()));
         }
+        sinks.extend(accounts.tellers.sinks());
         accounts.books = Arc::new(Books::new(sinks));
         Ok(accounts)
     }
@@ -73,9 +85,17 @@ impl Accounts {
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
     pub async fn close(&self) {
-        if let Some(spend) = &self.spend {
-            spend.close().await;
-        }
+        let redis = async {
+            if let Some(redis) = &self.redis {
+                redis.close().await;
+            }
+        };
+        let spend = async {
+            if let Some(spend) = &self.spend {
+                spend.close().await;
+            }
+        };
+        tokio::join!(redis, spend, self.tellers.close());
         if let Some(database) = &self.database {
             // One that doesn't answer has nothing of ours.
             let _ = tokio::time::timeout(GOODBYE, database.close()).await;

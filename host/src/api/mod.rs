@@ -1,6 +1,8 @@
 //! HTTP in and out: which path is what, and how answers and errors look.
 
+mod account_metrics;
 mod admit;
+mod attribution;
 mod body;
 mod cors;
 mod drain;
@@ -17,6 +19,7 @@ mod patience;
 mod plugin_metrics;
 mod plugins;
 mod reader;
+mod redis_metrics;
 mod reload;
 mod respond;
 mod route;
@@ -75,7 +78,7 @@ impl Gateway {
         let is_held_back = request.body().is_held_back();
         let origin = request.headers().get(header::ORIGIN).cloned();
         let call_id = uuid::Uuid::new_v4().to_string();
-        let mut entry = Entry::new(call_id, request.method().as_str(), request.uri().path());
+        let mut entry = Entry::new(call_id, request.method().as_str(), &route::without_keys(request.uri().path()));
         let state = self.live.state();
         let mut response = match self.answer(&state, request, &mut entry).await {
             Ok(response) => response,
@@ -149,7 +152,10 @@ impl Gateway {
             Endpoint::Call { operation, model } => {
                 let caller = state.authenticator.tenant(&principal);
                 let entering = admit::Entering { admission: &self.live.admission, caller };
-                entry.call = Some(CallEntry::new(operation, principal.caller(), self.live.accounts.clone()));
+                let mut call = CallEntry::new(operation, principal.caller(), self.live.accounts.clone());
+                let peer = request.body().peer();
+                attribution::read(&mut call, request.headers(), peer, &pipeline.config.attribution);
+                entry.call = Some(call);
                 inference::call(pipeline, entering, operation, model, request, entry).await
             }
         }
@@ -162,7 +168,9 @@ impl Gateway {
         let endpoint = match route::find(request.method(), path) {
             Found::Endpoint(endpoint) => endpoint,
             Found::WrongMethod { allowed } => return Err(GatewayError::WrongMethod { allowed }),
-            Found::Nothing => return Err(GatewayError::UnknownPath(path.chars().take(200).collect())),
+            Found::Nothing => {
+                return Err(GatewayError::UnknownPath(route::without_keys(path).chars().take(200).collect()));
+            }
         };
         let is_probe = matches!(endpoint, Endpoint::Alive | Endpoint::Ready);
         if !is_probe && request.extensions().get::<Surplus>().is_some() {
@@ -179,7 +187,7 @@ impl Gateway {
         };
         if !is_public {
             let is_read = matches!(*request.method(), http::Method::GET | http::Method::HEAD) && endpoint.only_tells();
-            principal.may_use(path, endpoint.kind(), is_read)?;
+            principal.may_use(&route::without_keys(path), endpoint.kind(), is_read)?;
         }
         Ok((endpoint, principal))
     }

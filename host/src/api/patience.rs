@@ -6,6 +6,7 @@
 //! anew. It costs a call no timer: the alarm is left where it is and, when it rings too early, set to what holds then.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,6 +29,8 @@ pub(super) struct Calls {
     heard: AtomicBool,
     /// Bodies that are read on though nobody wants them.
     unwanted: AtomicUsize,
+    /// Where the connection came from.
+    peer: Option<IpAddr>,
 }
 
 /// A call that is under way until it is dropped.
@@ -76,6 +79,16 @@ enum Reading {
 // === impl Calls ===
 
 impl Calls {
+    /// Of a connection from there.
+    pub(super) fn of(peer: IpAddr) -> Self {
+        Self { peer: Some(peer), ..Self::default() }
+    }
+
+    /// Where the connection came from.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
     /// A call begins.
     pub(super) fn begin(self: &Arc<Self>) -> Call {
         self.begun.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! The table of paths. LiteLLM's, with every alias that its clients use.
 
+use std::borrow::Cow;
+
 use http::Method;
 use percent_encoding::percent_decode_str;
 
@@ -56,6 +58,15 @@ impl Endpoint {
     pub(super) fn only_tells(&self) -> bool {
         !matches!(self, Self::Drain | Self::ReloadConfig)
     }
+}
+
+/// A path as it may be told and logged: LiteLLM's clients name keys in some.
+pub(super) fn without_keys(path: &str) -> Cow<'_, str> {
+    if !path.contains("/sk-") {
+        return Cow::Borrowed(path);
+    }
+    let segment = |segment: &str| if segment.starts_with("sk-") { "sk-..." } else { segment }.to_owned();
+    Cow::Owned(path.split('/').map(segment).collect::<Vec<_>>().join("/"))
 }
 
 /// What `path`, without the server's root path, stands for.
@@ -192,6 +203,18 @@ mod tests {
             "/v1chat/completions",
         ] {
             assert_eq!(super::endpoint(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_told_without_the_keys_in_it() {
+        for (path, told) in [
+            ("/v1/chat/completions", "/v1/chat/completions"),
+            ("/key/sk-secret/regenerate", "/key/sk-.../regenerate"),
+            ("/root/key/sk-secret", "/root/key/sk-..."),
+            ("/sk-a/b/sk-c/", "/sk-.../b/sk-.../"),
+        ] {
+            assert_eq!(without_keys(path), told);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Accepts connections, and lets go of them when the process is asked to end.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +125,8 @@ struct Connection {
     /// As they were when it came.
     limits: ClientLimits,
     standing: Standing,
+    /// Where it came from.
+    peer: IpAddr,
     /// Counts it.
     open: Open,
     /// Turns true when the process is asked to end.
@@ -149,11 +151,11 @@ impl Connection {
             limits.write_timeout = limits.write_timeout.min(SURPLUS_TIMEOUT);
         }
         let (gateway, protocols, closing) = (gateway.clone(), protocols.clone(), close.subscribe());
-        Some(Self { gateway, protocols, limits, standing, open, closing })
+        Some(Self { gateway, protocols, limits, standing, peer: peer.ip().to_canonical(), open, closing })
     }
 
     async fn run(self, stream: TcpStream) {
-        let Self { gateway, protocols, limits, standing, open, mut closing } = self;
+        let Self { gateway, protocols, limits, standing, peer, open, mut closing } = self;
         // Without it a small answer waits 40 ms for the client's acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "can't switch Nagle's algorithm off");
@@ -165,7 +167,7 @@ impl Connection {
         };
         let Ok(Some(speaks_http2)) = speaks_http2 else { return };
         open.spoke();
-        let calls = Arc::new(Calls::default());
+        let calls = Arc::new(Calls::of(peer));
         let (under_way, listening) = (calls.clone(), calls.clone());
         // Of a connection that is one too many: HTTP/2 has no header that says so, but a frame.
         let answered = Arc::new(Notify::new());

@@ -1,6 +1,7 @@
 //! The body of a request, and what becomes of it when nobody wants it: a client that is still sending when its connection
 //! is closed sees a reset instead of the answer, so it is read on for a while.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,11 @@ impl Upload {
     pub(super) fn of(request: Request<Incoming>, calls: Arc<Calls>) -> Request<Self> {
         let is_held_back = request.headers().contains_key(header::EXPECT);
         request.map(|incoming| Self { incoming, calls, is_held_back })
+    }
+
+    /// Where it comes from.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.calls.peer()
     }
 
     /// Whether its client waits for a word before it sends it.

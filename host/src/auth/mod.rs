@@ -187,7 +187,11 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
+    use crate::keys::tests::Memory;
+    use crate::store::Edit;
 
     async fn authenticate(headers: &[(&str, &str)]) -> Result<Principal, AuthError> {
         let authenticator =
@@ -213,6 +217,31 @@ mod tests {
             ("ocp-apim-subscription-key", "sk-right"),
         ] {
             assert!(matches!(authenticate(&[(name, value)]).await, Ok(Principal::Admin)), "{name}: {value}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_cant_be_looked_up_is_refused_or_let_in_to_models_as_the_operator_wants() {
+        let store = Arc::new(Memory::default());
+        let directory = Directory::open(store.clone()).await.unwrap();
+        let known = Key { hash: KeyHash::of(b"sk-known"), ..Key::default() };
+        let edits = vec![Edit::PutKey(Box::new(known))];
+        directory.change(|_| Ok::<_, StoreError>((edits, ()))).await.unwrap();
+        store.is_down.store(true, Ordering::SeqCst);
+        let of = |key: &str| HeaderMap::from_iter([(header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap())]);
+        for open_without_database in [false, true] {
+            let master_key = Some(digest(b"sk-right"));
+            let authenticator = Authenticator { master_key, key_header: None, open_without_database };
+            assert!(matches!(authenticator.authenticate(&of("sk-right"), &directory).await, Ok(Principal::Admin)));
+            assert!(matches!(authenticator.authenticate(&of("sk-known"), &directory).await, Ok(Principal::Key(_))));
+            match authenticator.authenticate(&of("sk-unknown"), &directory).await {
+                Ok(who) => {
+                    assert!(open_without_database && !who.is_admin() && !who.sees_all());
+                    assert_eq!(who.may_use("/v1/chat/completions", RouteKind::Call, false), Ok(()));
+                    assert!(who.may_use("/key/info", RouteKind::Info, true).is_err());
+                }
+                Err(error) => assert!(!open_without_database && matches!(error, AuthError::Unknown(_)), "{error}"),
+            }
         }
     }
 

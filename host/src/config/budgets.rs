@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::at::At;
 use super::deployment::Deployment;
 use super::report::Report;
-use crate::limits::{Allowance, Span};
+use crate::limits::{Allowance, Span, usual_beginning};
 use crate::money::Money;
 
 /// Budgets, and how they are looked at.
@@ -108,7 +108,7 @@ pub(super) fn allowance(max: Option<At<'_>>, period: Option<At<'_>>, report: &mu
         Some(at) => Some(span(&at, report)?),
         None => None,
     };
-    Some(Allowance { max, period: period.map(|span| (span, span.usual_beginning())) })
+    Some(Allowance { max, period: period.map(|span| (span, usual_beginning(span))) })
 }
 
 /// US dollars.
@@ -120,16 +120,11 @@ fn money(at: &At<'_>, report: &mut Report) -> Option<Money> {
 /// `30s`, `24h`, `30d`, `1mo`.
 fn span(at: &At<'_>, report: &mut Report) -> Option<Span> {
     let text = at.text(report)?;
-    match Span::parse(&text) {
-        Ok(span) => Some(span),
-        Err(_) => at.expected("a length of time like 30s, 5m, 24h, 7d or 1mo", report),
-    }
+    Span::parse(&text).ok().or_else(|| at.expected("a span of time such as 30s, 5m, 24h, 7d or 1mo", report))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::yaml;
     use super::*;
 
@@ -155,7 +150,7 @@ mod tests {
         assert_eq!(findings, Vec::<String>::new());
         let gateway = budgets.gateway.expect("there is one");
         assert_eq!(gateway.max.to_string(), "12.5");
-        assert_eq!(gateway.period.expect("it has one").0, Span::Fixed(Duration::from_secs(30 * 86_400)));
+        assert_eq!(gateway.period.expect("it has one").0, Span::Seconds(30 * 86_400));
         assert_eq!((budgets.exceeded_status, budgets.reserves), (429, false));
         assert_eq!(budgets.providers["openai"].max, Money::from_pico(1));
         assert_eq!(budgets.providers["groq"].period, None);
@@ -170,7 +165,7 @@ mod tests {
             ("litellm_settings: {max_budget: 1}\n\n", ""),
             (
                 "litellm_settings:\n  max_budget: 1\n  budget_duration: fortnight\n",
-                "config.yml:3: litellm_settings.budget_duration: expected a length of time",
+                "config.yml:3: litellm_settings.budget_duration: expected a span of time",
             ),
             (
                 "litellm_settings:\n  budget_exceeded_status_code: 200\n",

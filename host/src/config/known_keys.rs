@@ -9,8 +9,9 @@ const PROMPT_ROUTERS: Support = NotYet("routers that read the prompt are not sup
 const BUDGETS: Support = Unguarded("budgets of tags, of end users and of users in general are not enforced");
 const COSTS: Support = NotYet("nothing is billed in this way yet");
 const MODELS_IN_DATABASE: Support = NotYet("models are in the configuration alone, not in the database");
-const KEYS: Support = NotYet("keys, users and teams have no defaults beside what they are made with");
-const CALLBACKS: Support = NotYet("there are no callbacks yet");
+const KEYS: Support =
+    NotYet("what keys, users and teams have is in the default_…_params and upperbound_key_generate_params alone");
+const CALLBACKS: Support = NotYet("there is nothing like this yet");
 const CACHE: Support = NotYet("there is no response cache yet");
 const ALERTS: Support = NotYet("there are no alerts yet");
 const HEADERS: Support = NotYet("headers of clients are not forwarded yet");
@@ -29,7 +30,7 @@ pub(super) const TOP: Rows = &[
          include credential_list providers",
     ),
     (GUARDRAILS, "guardrails policies policy_attachments"),
-    (CALLBACKS, "callback_settings"),
+    (Honoured("for otel, langfuse and generic_api"), "callback_settings"),
     (
         LATER,
         "prompts mcp_servers mcp_tools agents agent_list search_tools sandbox_tools files_settings \
@@ -45,8 +46,10 @@ pub(super) const CREDENTIAL: Rows =
     &[(Honoured(""), "credential_name credential_values"), (NoEffect("it is a note for people"), "credential_info")];
 
 /// AI-API's own section.
-pub(super) const AI_API: Rows =
-    &[(Honoured(""), "strict plugins plugin_limits client_limits health_checks redis_namespace model_cost_map")];
+pub(super) const AI_API: Rows = &[(
+    Honoured(""),
+    "strict plugins plugin_limits client_limits health_checks max_metric_series redis_namespace model_cost_map",
+)];
 
 /// `litellm_params`. What is in no table is a default request parameter.
 pub(super) const LITELLM_PARAMS: Rows = &[
@@ -200,7 +203,7 @@ pub(super) const GENERAL: Rows = &[
         "forward_client_headers_to_llm_api forward_openai_org_id forward_llm_provider_auth_headers \
          add_user_information_to_llm_headers",
     ),
-    (NotYet("calls are not attributed to users yet"), "user_header_name user_header_mappings use_x_forwarded_for"),
+    (Honoured(""), "user_header_name user_header_mappings use_x_forwarded_for"),
     (
         NotYet("secret managers are not supported yet: use os.environ/"),
         "key_management_system key_management_settings use_google_kms google_kms_resource_name \
@@ -237,14 +240,14 @@ pub(super) const LITELLM: Rows = &[
     (NoEffect("num_retries says how often a call is retried"), "retry"),
     (NoEffect("nothing is ever reported to anybody"), "telemetry"),
     (
-        PRIVATE,
-        "turn_off_message_logging redact_user_api_key_info redact_messages_in_exceptions \
-         expose_router_debug_in_errors suppress_debug_info global_disable_no_log_param",
+        Honoured(""),
+        "turn_off_message_logging redact_user_api_key_info global_disable_no_log_param \
+         callbacks success_callback failure_callback enable_end_user_cost_tracking_prometheus_only",
     ),
+    (PRIVATE, "redact_messages_in_exceptions expose_router_debug_in_errors suppress_debug_info"),
     (
         CALLBACKS,
-        "callbacks success_callback failure_callback service_callback service_callbacks input_callback \
-         langfuse_default_tags s3_callback_params post_call_rules prometheus_initialize_budget_metrics \
+        "service_callback service_callbacks input_callback langfuse_default_tags s3_callback_params post_call_rules prometheus_initialize_budget_metrics \
          custom_prometheus_metadata_labels custom_prometheus_tags",
     ),
     (CACHE, "cache cache_params enable_caching_on_provider_specific_optional_params disable_cache"),
@@ -254,10 +257,10 @@ pub(super) const LITELLM: Rows = &[
          tag_budget_config",
     ),
     (
-        KEYS,
-        "default_internal_user_params default_team_params default_team_settings upperbound_key_generate_params \
-         default_key_generate_params key_generation_settings enable_redis_auth_cache",
+        Honoured(""),
+        "default_internal_user_params default_team_params upperbound_key_generate_params default_key_generate_params",
     ),
+    (KEYS, "default_team_settings key_generation_settings enable_redis_auth_cache"),
     (Python, "custom_provider_map pre_call_rules custom_prompt_dict"),
     (Honoured(""), "cost_discount_config cost_margin_config"),
     (

@@ -18,14 +18,17 @@ use std::sync::Arc;
 
 mod aliases;
 mod at;
+mod attribution;
 mod base_url;
 mod budgets;
+pub mod callbacks;
 mod catch_all;
 mod cloud;
 mod credential;
 mod database;
 mod date;
 mod deployment;
+mod endpoint;
 mod entry;
 mod environment;
 mod fingerprint;
@@ -33,6 +36,7 @@ mod general;
 mod headers;
 mod health;
 mod include;
+mod key_defaults;
 mod known;
 mod known_keys;
 mod load;
@@ -40,6 +44,7 @@ mod model_list;
 mod models;
 mod node;
 mod origin;
+pub mod otlp;
 mod params;
 mod plugin_limits;
 mod pricing;
@@ -62,15 +67,19 @@ mod tests;
 mod yaml;
 
 pub use aliases::Alias;
+pub use attribution::Attribution;
 pub use budgets::Budgets;
+pub use callbacks::Callbacks;
 pub use cloud::{AwsKeys, Cloud, Found, Lack};
 pub use database::{StorePlace, StoreSettings, Where};
 pub use date::{Date, NotADate};
 pub use deployment::{Credential, Deployment};
+pub use endpoint::Endpoint;
 pub use environment::Environment;
 pub use fingerprint::{Changes, Fingerprint};
 pub use general::{General, Logging};
 pub use health::{DeploymentHealth, HealthChecks, Probe};
+pub use key_defaults::KeyDefaults;
 pub use load::{AdmissionLimits, ClientLimits, Load};
 pub use models::{Capabilities, ModelLimits, ModelTable};
 pub use node::holds_a_secret as may_hold_a_secret;
@@ -119,10 +128,16 @@ pub struct Config {
     pub routing: Routing,
     /// `general_settings`.
     pub general: General,
+    /// Who is told of calls.
+    pub callbacks: Callbacks,
+    /// Where calls say whose they are.
+    pub attribution: Attribution,
     /// Money that calls may cost.
     pub budgets: Arc<Budgets>,
     /// Where several gateways count together.
     pub redis: Option<Redis>,
+    /// What keys, users and teams get that nobody says.
+    pub key_defaults: KeyDefaults,
     /// The database, and what is written to it.
     pub store: StoreSettings,
     /// How deployments are probed.
@@ -222,6 +237,9 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
     let names = Names::of(&deployments, &aliases);
     let routing = Routing::read(&settings, context.defaults, &names, report);
     let health = HealthChecks::read(root, report);
+    let callbacks = Callbacks::read(root, environment, report);
+    let attribution = Attribution::read(root, report);
+    let key_defaults = KeyDefaults::read(root, report);
     let root_path = RootPath::read(environment, report);
     let plugin_limits = PluginLimitsTable::read(root, report);
     let plugins = plugins(root, &origin, report);
@@ -232,9 +250,12 @@ fn resolve(origin: Origin, root: &At<'_>, environment: &Environment, report: &mu
         aliases,
         routing,
         general,
+        callbacks,
+        attribution,
         budgets,
         redis,
         store,
+        key_defaults,
         health,
         load,
         logging,

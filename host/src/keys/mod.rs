@@ -10,9 +10,8 @@ mod error;
 mod follow;
 mod roster;
 mod routes;
-mod span;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +30,6 @@ pub use directory::Directory;
 pub use error::AccountError;
 pub use roster::Roster;
 pub use routes::RouteKind;
-pub use span::{NotASpan, Span};
 
 /// A key that the gateway has issued. The key itself is known to whoever has it, and to nobody else.
 #[derive(Clone, Debug, Default)]

@@ -14,10 +14,10 @@ use crate::store::{Batch, Changes, Edit, Snapshot, Store, StoreError, Total};
 
 /// A database that several directories share.
 #[derive(Debug, Default)]
-struct Memory {
+pub(crate) struct Memory {
     state: Mutex<(i64, Vec<(i64, Edit)>)>,
     questions: AtomicUsize,
-    is_down: AtomicBool,
+    pub(crate) is_down: AtomicBool,
 }
 
 impl Memory {

@@ -110,11 +110,17 @@ pub trait Shared: Debug + Send + Sync {
     /// that gave up waiting, takes nothing: what it may have taken all the same is given back behind the scenes.
     fn take<'a>(&'a self, claims: &'a [Claim]) -> BoxFuture<'a, Result<(Ticket, Standings), NotTaken>>;
 
+    /// Claims were taken in this process only, as nobody could be asked: what of it lasts is told when somebody can be.
+    fn take_alone(&self, claims: &[Claim]) -> Ticket;
+
     /// Claims that were taken have ended: [`Claim::kept`] of each stays taken, and the rest is given back. Of tokens what
     /// was taken stays in the second in which it was; what comes on top of it is counted in the second of the end.
     ///
     /// It returns at once, as it is called where a call is dropped; that it is told to others may take a moment.
     fn settle(&self, ticket: Ticket, claims: Arc<[Claim]>, end: End);
+
+    /// Somebody has spent so much from now on, whatever was counted. It returns at once too.
+    fn set_spent(&self, scope: &Scope, since: Option<SystemTime>, spent: Money);
 }
 
 // === impl Claim ===
@@ -142,7 +148,7 @@ impl Claim {
     /// The limit, in the same measure.
     pub fn limit(&self) -> Option<i64> {
         match &self.of {
-            Amount::Rate { limit, .. } => limit.map(count),
+            Amount::Rate { limit, .. } => limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX)),
             Amount::Money { limit, .. } => limit.map(Money::pico),
         }
     }

@@ -23,9 +23,9 @@ pub struct Hold {
     /// Limits of the model that is asked at present.
     model: Lines,
     /// What is taken of the caller's own limits, and the gateway's.
-    own: Option<Part>,
+    own: Option<Box<Part>>,
     /// What is taken of the limits of a fallback.
-    of_fallback: Option<Part>,
+    of_fallback: Option<Box<Part>>,
     /// Money was claimed, or would have been: the call isn't a free one.
     pays: bool,
 }
@@ -88,7 +88,7 @@ impl Hold {
 
     /// How the limits on rates stood when the call was let in, each of what, the limit, and what is used of it.
     pub fn rates(&self) -> impl Iterator<Item = (Rate, u64, Standing)> {
-        self.own.iter().chain(&self.of_fallback).flat_map(Part::rates)
+        self.own.iter().chain(&self.of_fallback).flat_map(|part| part.rates())
     }
 
     /// The call is over: what it used counts, the rest is given back. Tells whom it counts against.

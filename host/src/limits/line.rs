@@ -82,7 +82,7 @@ impl Allowance {
 
     /// The period that holds.
     pub fn term(&self, at: SystemTime) -> Option<Term> {
-        self.period.map(|(span, first)| span.term(first, at))
+        self.period.map(|(span, first)| Term::of(span, first, at))
     }
 
     /// When it began.

@@ -18,6 +18,8 @@ mod line;
 mod part;
 mod period;
 mod plan;
+pub mod redis;
+mod span;
 mod totals;
 
 #[cfg(test)]
@@ -33,8 +35,10 @@ use tokio::time::Instant;
 pub use claim::{Amount, Claim, End, NotTaken, Refusal, Shared, Standing, Standings, Ticket};
 pub use hold::Hold;
 pub use line::Allowance;
-pub use period::{BadSpan, Span, Term, term};
+pub(crate) use period::usual_beginning;
+pub use period::{Term, term};
 pub use plan::Tab;
+pub use span::{NotASpan, Span};
 
 use crate::config::{Budgets, FailClosed};
 use crate::keys::Caller;
@@ -102,6 +106,8 @@ pub struct Estimate {
     pub prompt_tokens: u64,
     /// Of the answer: what the client allows, or what is usual.
     pub completion_tokens: u64,
+    /// Nobody said how long the answer may be: a limit of tokens that it doesn't fit isn't said to be too small for it.
+    pub is_open_ended: bool,
     /// At the dearest of the deployments that may serve it; `None`: nobody knows a price. Nothing is the price of what is
     /// free, which is served though a budget is spent.
     pub cost: Option<Money>,
@@ -205,6 +211,21 @@ impl fmt::Display for Rate {
     }
 }
 
+// === impl Estimate ===
+
+impl Estimate {
+    /// What is reserved of a limit on tokens. An answer whose length nobody has said is thought to take a sixteenth of the
+    /// limit at most, so that calls which are usually short fit side by side; what it takes beyond is counted in the end.
+    fn tokens(&self, limit: u64) -> u64 {
+        let answer = match self.is_open_ended {
+            true => self.completion_tokens.min(limit / 16).min(limit.saturating_sub(self.prompt_tokens)),
+            false => self.completion_tokens,
+        };
+        // One at least: a limit that is used up lets nobody in, whatever is estimated.
+        self.prompt_tokens.saturating_add(answer).max(1)
+    }
+}
+
 // === impl Refused ===
 
 impl Refused {
@@ -252,7 +273,7 @@ impl Limiter {
     }
 
     /// Takes claims, here and for all gateways.
-    async fn take(&self, mut demand: Demand, ask: &Ask<'_>, budgets: &Budgets) -> Result<Option<Part>, Refused> {
+    async fn take(&self, mut demand: Demand, ask: &Ask<'_>, budgets: &Budgets) -> Result<Option<Box<Part>>, Refused> {
         if demand.is_empty() {
             return Ok(None);
         }
@@ -267,11 +288,15 @@ impl Limiter {
                 Err(NotTaken::Unreachable) if demand.may_not_fail(sharing.fails_closed) => {
                     return Err(Refused::Unknown);
                 }
-                Err(NotTaken::Unreachable) => demand.take(true, Instant::now(), ask.at),
+                Err(NotTaken::Unreachable) => demand.take(true, Instant::now(), ask.at).map(|mut part| {
+                    let ticket = sharing.counters.take_alone(part.claims());
+                    part.shared_by(sharing.counters.clone(), ticket, Standings::new());
+                    part
+                }),
             },
             None => demand.take(true, Instant::now(), ask.at),
         };
-        taken.map(Some).map_err(|refusal| refused(&demand, refusal, ask, budgets))
+        taken.map(|part| Some(Box::new(part))).map_err(|refusal| refused(&demand, refusal, ask, budgets))
     }
 }
 

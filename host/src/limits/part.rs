@@ -53,9 +53,8 @@ impl Demand {
 
     /// Requests, tokens and calls at a time of these.
     pub(super) fn rates(&mut self, lines: &[Arc<Line>], estimate: &Estimate) {
-        // One at least: a limit that is used up lets nobody in, whatever is estimated.
-        let tokens = estimate.prompt_tokens.saturating_add(estimate.completion_tokens).max(1);
         for line in lines {
+            let tokens = estimate.tokens(line.tokens.unwrap_or(u64::MAX));
             let of = [
                 (Rate::Parallel, 1, line.parallel),
                 (Rate::Requests, 1, line.requests),
@@ -171,6 +170,11 @@ impl Part {
         if standings.len() == self.claims.len() {
             self.standings = standings;
         }
+    }
+
+    /// What was taken.
+    pub(super) fn claims(&self) -> &[Claim] {
+        &self.claims
     }
 
     /// The calls were made, and took this.

@@ -36,7 +36,12 @@ impl Limiter {
 
     /// What somebody has spent: in the period that holds at `at`, where its budget has one.
     pub fn spent(&self, scope: &Scope, budget: Option<&Budget>, at: SystemTime) -> Money {
-        let since = budget.map(Allowance::of).and_then(|allowance| allowance.since(at));
+        self.spent_of(scope, budget.map(Allowance::of), at)
+    }
+
+    /// The same of a budget that the configuration names.
+    pub fn spent_of(&self, scope: &Scope, budget: Option<Allowance>, at: SystemTime) -> Money {
+        let since = budget.and_then(|allowance| allowance.since(at));
         self.counters.find(scope).map_or(Money::ZERO, |account| Money::from_pico(account.lock().spent(since)))
     }
 
@@ -52,6 +57,9 @@ impl Limiter {
     pub fn set_spent(&self, scope: &Scope, budget: Option<&Budget>, spent: Money, at: SystemTime) {
         let since = budget.map(Allowance::of).and_then(|allowance| allowance.since(at));
         self.counters.account(scope).lock().set(since, spent.pico());
+        if let Some(sharing) = self.shared.get() {
+            sharing.counters.set_spent(scope, since, spent);
+        }
     }
 
     /// Forgets who was not heard of for a while and has nothing that counts; to be called now and then.

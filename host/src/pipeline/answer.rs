@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::continuation::Continuation;
 use super::relay::{End, Relay};
-use super::{GatewayError, failure};
+use super::{GatewayError, attribution, failure};
 use crate::router::{Consequence, Flight};
 use crate::usage::{Entry, Tally, Usage};
 
@@ -78,6 +78,7 @@ impl StreamReply {
             if let Some(continuation) = &mut continuation {
                 first = continuation.pass(first);
             }
+            attribution::answered(entry.call.as_mut(), &first);
             yield first;
             while end.is_none() {
                 let Some(under_way) = &mut relay else { break };
@@ -94,6 +95,7 @@ impl StreamReply {
                             _ => piece.bytes,
                         };
                         if !bytes.is_empty() {
+                            attribution::answered(entry.call.as_mut(), &bytes);
                             yield bytes;
                         }
                     }
@@ -117,6 +119,7 @@ impl StreamReply {
                                 accounted = relay.as_ref().map_or(Duration::ZERO, Relay::waited);
                                 let bytes = continuation.pass(reply.first);
                                 if !bytes.is_empty() {
+                                    attribution::answered(entry.call.as_mut(), &bytes);
                                     yield bytes;
                                 }
                             }

@@ -133,6 +133,7 @@ impl Pipeline {
             patience,
             meter,
             waits,
+            trace: request.trace.as_ref(),
         };
         match support.native_path(&route.model) {
             Some(_) => self.native(&call, spent).await,

@@ -18,7 +18,7 @@ impl Pipeline {
     /// What a call may come to. No tokenizer is asked: the prompt is told from its length.
     pub(super) fn estimate(&self, request: &Request, group: &Resolved) -> Estimate {
         let prompt_tokens = request.terms.prompt_tokens;
-        let completion_tokens = self.longest_answer(request, group);
+        let (completion_tokens, is_open_ended) = self.longest_answer(request, group);
         let images = if request.operation == Operation::ImagesGenerations { answers(request) } else { 0 };
         let details = Details { images, ..Details::default() };
         // What is billed by tokens can't be told of a picture, so that its price is that of one.
@@ -30,13 +30,13 @@ impl Pipeline {
             Some(price.cost(&usage)?.total)
         });
         let cost = costs.max().filter(|cost| *cost >= Money::ZERO);
-        Estimate { prompt_tokens, completion_tokens, cost }
+        Estimate { prompt_tokens, completion_tokens, is_open_ended, cost }
     }
 
-    /// What the client allows, for each answer that it wants; else what is usual, no more than the model can.
-    fn longest_answer(&self, request: &Request, group: &Resolved) -> u64 {
+    /// What the client allows, for each answer that it wants; else what is usual, no more than the model can; and whether it is only that.
+    fn longest_answer(&self, request: &Request, group: &Resolved) -> (u64, bool) {
         if !matches!(request.operation, Operation::ChatCompletions | Operation::Completions) {
-            return 0;
+            return (0, false);
         }
         let limit = ["max_completion_tokens", "max_tokens"].into_iter();
         let limit = limit.filter_map(|key| request.body.number(key).ok().flatten()).find(|limit| *limit >= 0.0);
@@ -48,7 +48,8 @@ impl Pipeline {
             .filter_map(|target| target.deployment.max_output_tokens(table, &group.model(target)));
         let usual = || most.max().unwrap_or(USUAL_ANSWER).min(USUAL_ANSWER);
         // `as` saturates.
-        limit.map_or_else(usual, |limit| limit as u64).saturating_mul(answers(request))
+        let tokens = limit.map_or_else(usual, |limit| limit as u64).saturating_mul(answers(request));
+        (tokens, limit.is_none())
     }
 }
 

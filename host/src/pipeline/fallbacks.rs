@@ -11,7 +11,8 @@ use super::continuation::Continuation;
 use super::failover::Serving;
 use super::journey::Journey;
 use super::request::{Incoming, Request};
-use super::{GatewayError, Pipeline, failure};
+use super::trace::TraceHeaders;
+use super::{GatewayError, Pipeline, attribution, failure};
 use crate::canonical::{ProviderError, RequestBody};
 use crate::config::routing::Fallback;
 use crate::router::{FailureKind, FallbackPlan, Resolved, Route};
@@ -24,11 +25,13 @@ impl Pipeline {
     /// Nothing was sent to the client yet; it gets this error instead. Where fallbacks failed too it is that of the
     /// model that the client named.
     pub async fn call(self: &Arc<Self>, incoming: Incoming, entry: &mut Entry) -> Result<Answer, GatewayError> {
-        let request = Request::read(incoming, &entry.call_id, &self.config)?;
+        let mut request = Request::read(incoming, &entry.call_id, &self.config)?;
         entry.model = Some(request.model.clone());
         entry.streaming = request.streaming;
         if let Some(call) = &mut entry.call {
             call.terms = request.terms;
+            attribution::read(call, &request.body);
+            request.trace = TraceHeaders::of(call, &request.id);
         }
         let group = self.resolve_for(&request.model, entry)?;
         if let Some(call) = &mut entry.call {
@@ -45,7 +48,10 @@ impl Pipeline {
         journey.entry.usage = answer.spent;
         match &mut answer.body {
             AnswerBody::Stream(reply) => reply.continuation = Continuation::of(self, &request, &route),
-            AnswerBody::Whole(body) => journey.entry.settle_whole(body.len()),
+            AnswerBody::Whole(body) => {
+                attribution::answered(journey.entry.call.as_mut(), body);
+                journey.entry.settle_whole(body.len());
+            }
         }
         Ok(answer)
     }
@@ -101,7 +107,8 @@ impl Pipeline {
             };
             kind = failure::of(&failed).kind;
             name.clone_from(&fallback.model);
-            alias = self.resolve(&name).map_or_else(|_| name.clone(), |group| group.group.name.clone());
+            alias =
+                self.resolve_for(&name, journey.entry).map_or_else(|_| name.clone(), |group| group.group.name.clone());
         }
         Err(error)
     }
@@ -115,6 +122,8 @@ impl Pipeline {
         journey.fall_back(&fallback.model);
         let group = match self.resolve_for(&fallback.model, journey.entry) {
             Ok(group) => group,
+            // That it is another's is no news.
+            Err(error @ GatewayError::Denied(_)) => return Err(error),
             Err(error) => {
                 journey.log_missing();
                 return Err(error);

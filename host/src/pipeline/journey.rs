@@ -12,7 +12,7 @@ use super::request::Request;
 use crate::config::Deployment;
 use crate::router::{Consequence, Cure, FailureKind, Pick, Reason, Route};
 use crate::telemetry::{self, Line};
-use crate::usage::{Entry, Meter, ServedBy, Usage};
+use crate::usage::{Attempt, Entry, Meter, ServedBy, Usage};
 
 /// A call on its way from deployment to deployment.
 pub(super) struct Journey<'a> {
@@ -22,6 +22,8 @@ pub(super) struct Journey<'a> {
     began: Instant,
     deadline: Option<Instant>,
     waited: Duration,
+    /// Since the call came in, when the attempt under way began.
+    attempt_began: Duration,
 }
 
 impl<'a> Journey<'a> {
@@ -29,7 +31,14 @@ impl<'a> Journey<'a> {
         let began = Instant::now();
         // Without a word of the client's it depends on the deployment that is asked first.
         let deadline = request.limits.total.map(|total| began + total);
-        Self { entry, group: Cow::Borrowed(&request.model), began, deadline, waited: Duration::ZERO }
+        Self {
+            entry,
+            group: Cow::Borrowed(&request.model),
+            began,
+            deadline,
+            waited: Duration::ZERO,
+            attempt_began: Duration::ZERO,
+        }
     }
 
     /// A fallback takes over.
@@ -76,6 +85,7 @@ impl<'a> Journey<'a> {
 
     pub(super) fn begin_attempt(&mut self, pick: &Pick) {
         self.entry.attempts += 1;
+        self.attempt_began = self.entry.elapsed();
         self.entry.meter = self.entry.streaming.then(Meter::default);
         self.entry.reason = Some(pick.reason);
         self.serve_by(&pick.route);
@@ -84,6 +94,7 @@ impl<'a> Journey<'a> {
     /// An answer is here.
     pub(super) fn end(&mut self, answer: &mut Answer, route: &Route) {
         self.entry.wait_for_upstream(answer.waited);
+        self.trace(route, self.attempt_began, None, None);
         self.entry.successor = answer.successor.take();
         if let (Some(by), true) = (&mut self.entry.served_by, self.entry.successor.is_some()) {
             by.model.clone_from(&route.model);
@@ -127,6 +138,8 @@ impl<'a> Journey<'a> {
         self.entry.meter = None;
         self.entry.charge_failed(ending.route, ending.spent);
         self.entry.wait_for_upstream(ending.waited);
+        let began = self.entry.elapsed().saturating_sub(ending.took);
+        self.trace(ending.route, began, Some(ending.took), Some(kind));
         self.entry.note_failed(&ending.route.target.deployment.id, kind, ending.spent);
         let consequence = match ending.consequence {
             Consequence::Exempt => None,
@@ -151,8 +164,21 @@ impl<'a> Journey<'a> {
     pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration, spent: Option<Usage>) {
         let kind = "hedge_lost";
         self.entry.charge_failed(route, spent);
+        self.trace(route, self.entry.elapsed().saturating_sub(took), Some(took), Some(kind));
         self.entry.note_failed(&route.target.deployment.id, kind, spent);
         self.log("INFO", route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
+    }
+
+    /// Keeps an attempt, where calls are traced.
+    fn trace(&mut self, route: &Route, began: Duration, took: Option<Duration>, kind: Option<&'static str>) {
+        let Some(call) = self.entry.call.as_mut().filter(|call| call.accounts.tellers.traces) else { return };
+        let deployment = &route.target.deployment;
+        let by = ServedBy {
+            deployment: deployment.id.clone(),
+            provider: deployment.provider.clone(),
+            model: route.model.clone(),
+        };
+        call.attempts.push(Attempt { by, began, took, kind });
     }
 
     fn log(&self, level: &str, route: &Route, reason: Reason, took: Duration, outcome: impl FnOnce(&mut Line)) {

@@ -13,6 +13,7 @@
 
 mod answer;
 mod attempt;
+mod attribution;
 mod backoff;
 mod bill;
 mod binding;
@@ -37,6 +38,7 @@ mod relay;
 mod request;
 mod revision;
 mod toll;
+mod trace;
 mod translated;
 mod waits;
 mod warnings;
@@ -60,6 +62,7 @@ use patience::Patience;
 pub use probe::Probed;
 pub use request::{Incoming, MAX_RETRIES, Wishes, waiting_time};
 pub use revision::Revision;
+use trace::TraceHeaders;
 use waits::Waits;
 
 /// Everything that a call needs. Made from a config once; calls in flight keep the one that they began with.
@@ -97,6 +100,7 @@ struct Call<'a> {
     patience: Patience,
     meter: Option<&'a Meter>,
     waits: &'a Waits,
+    trace: Option<&'a TraceHeaders>,
 }
 
 impl Pipeline {

@@ -131,6 +131,9 @@ impl Pipeline {
         for (name, value) in &deployment.extra_headers {
             headers.insert(name, value.clone());
         }
+        if let Some(trace) = call.trace {
+            trace.add_to(headers);
+        }
         let patience = || if call.streaming { call.patience.for_first() } else { call.patience.for_all() };
         let authenticated = call.binding.authenticator.apply(&mut outbound, patience()).await;
         let redactor = authenticated

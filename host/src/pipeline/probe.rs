@@ -203,6 +203,7 @@ impl Pipeline {
             patience: Limits { total: Some(time), first: None }.patience(deployment, false, now, now + time),
             meter: None,
             waits: &Waits::default(),
+            trace: None,
         };
         let native = binding.plugin.manifest.support(operation).and_then(|support| support.native_path(&route.model));
         let mut spent = None;

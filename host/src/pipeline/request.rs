@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::patience::Limits;
+use super::trace::TraceHeaders;
 use super::{GatewayError, prepare};
 use crate::canonical::{Edits, RequestBody};
 use crate::config::Config;
@@ -65,6 +66,8 @@ pub(super) struct Request {
     /// Read with `enable_tag_filtering` only.
     pub(super) tags: RequestTags,
     pub(super) fallbacks: ClientFallbacks,
+    /// What providers are told of the trace that it belongs to.
+    pub(super) trace: Option<TraceHeaders>,
 }
 
 /// What the client says about fallbacks.
@@ -119,6 +122,7 @@ impl Request {
             },
             fallbacks: ClientFallbacks::read(&body)?,
             terms: Terms::read(operation, &body),
+            trace: None,
             body,
         })
     }

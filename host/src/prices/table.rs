@@ -214,7 +214,7 @@ fn with_size_last(key: &str) -> String {
     let is_size =
         |part: &&str| part.split_once("-x-").is_some_and(|(width, height)| is_length(width) && is_length(height));
     let parts: Vec<&str> = key.split('/').collect();
-    let Some(at) = parts.iter().position(|part| is_size(&part)) else { return key.to_owned() };
+    let Some(at) = parts.iter().position(is_size) else { return key.to_owned() };
     let before = parts.get(..at).unwrap_or_default();
     let first = if before.last().is_some_and(|part| QUALITIES.contains(part)) { at - 1 } else { at };
     let is_more = |part: &&&str| part.strip_suffix("-steps").is_some_and(is_length) || QUALITIES.contains(part);

@@ -90,14 +90,13 @@ fn daily_of(call: &CallRecord) -> DailyOf {
     let key = call.caller.as_ref().map(|caller| &caller.key);
     let text = |text: Option<&String>| text.cloned().unwrap_or_default();
     let served_by = call.served_by.as_ref();
-    // Of a model that nobody tried to call the name may be anything.
-    let was_tried = served_by.is_some() || !call.failed.is_empty();
     DailyOf {
         day: Date::from_unix_seconds(started.as_secs()).to_string(),
         key_hash: key.map(|key| key.hash.to_string()).unwrap_or_default(),
         user_id: text(key.and_then(|key| key.user_id.as_ref())),
         team_id: text(key.and_then(|key| key.team_id.as_ref())),
-        model_group: text(call.model.as_ref().filter(|_| was_tried)),
+        // Not what the client named, which may be anything.
+        model_group: text(call.model_group.as_ref()),
         model: text(served_by.map(|by| &by.model)),
         provider: text(served_by.map(|by| &by.provider)),
     }

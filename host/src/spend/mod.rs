@@ -10,8 +10,12 @@ mod overflow;
 mod progress;
 mod retention;
 mod task;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use progress::{Progress, Status};
 pub use retention::keep_tidy;
+#[cfg(test)]
+pub use tests::example as example_call;
 pub use writer::Writer;

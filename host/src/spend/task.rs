@@ -52,8 +52,10 @@ impl Task {
     pub(super) async fn run(mut self) {
         let mut calls = Vec::with_capacity(MOST);
         loop {
+            // Asked before, for what came in until then has to be gathered.
+            let was_closing = self.is_closing();
             self.gather(&mut calls).await;
-            let is_last = calls.is_empty() && self.is_closing();
+            let is_last = calls.is_empty() && was_closing;
             let bytes: usize = calls.iter().map(|call| self.door.size(call)).sum();
             let number = calls.len();
             let batch = self.batch(&mut calls);

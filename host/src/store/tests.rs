@@ -1,5 +1,5 @@
-//! The database, on SQLite here; `tests/e2e` has the same gateway on Postgres. With `AI_API_TEST_POSTGRES`, a URL whose
-//! database is empty, everything here runs there.
+//! The database, on SQLite; with `AI_API_TEST_POSTGRES`, the URL of a server, on Postgres, where each test has a schema of
+//! its own. `tests/e2e/store.rs` has whole gateways on both.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
+use sqlx::Connection;
 
 use super::*;
 use crate::config::{StoreSettings, Where};
@@ -37,8 +38,17 @@ fn settings() -> StoreSettings {
     crate::config::testing::config("{}").store
 }
 
+/// The test's own database; the second time, the same one again.
 async fn fresh(folder: &Folder) -> Database {
-    open(&settings(), &folder.file()).await.unwrap()
+    let Ok(server) = std::env::var("AI_API_TEST_POSTGRES") else {
+        return open(&settings(), &folder.file()).await.unwrap();
+    };
+    let schema = folder.0.file_name().unwrap().to_str().unwrap().replace('-', "_");
+    let mut connection = sqlx::PgConnection::connect(&server).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}"));
+    sqlx::query(create).execute(&mut connection).await.unwrap();
+    let url = format!("{server}?schema={schema}&connection_limit=5");
+    open(&settings(), &Where::Server(crate::config::Secret::new(url))).await.unwrap()
 }
 
 fn moment(seconds: u64) -> SystemTime {
@@ -244,7 +254,7 @@ async fn who_is_deleted_leaves_nothing_spent_to_the_next_of_the_name() {
 async fn a_file_is_for_its_owner_alone_and_one_that_is_no_database_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
-    let database = fresh(&folder).await;
+    let database = open(&settings(), &folder.file()).await.unwrap();
     database.write(&[Edit::PutKey(Box::new(key(1)))]).await.unwrap();
     for file in std::fs::read_dir(&folder.0).unwrap() {
         let file = file.unwrap();
@@ -262,7 +272,7 @@ async fn a_file_is_for_its_owner_alone_and_one_that_is_no_database_is_refused() 
 #[tokio::test]
 async fn tables_of_a_newer_program_are_left_alone() {
     let folder = Folder::new();
-    let database = fresh(&folder).await;
+    let database = open(&settings(), &folder.file()).await.unwrap();
     let newer = "INSERT INTO ai_api_migrations (version, description, success, checksum, execution_time) \
                  VALUES (999, 'later', TRUE, x'00', 0)";
     sqlx::query(newer).execute(database.pool()).await.unwrap();
@@ -270,4 +280,100 @@ async fn tables_of_a_newer_program_are_left_alone() {
 
     let error = open(&settings(), &folder.file()).await.unwrap_err().to_string();
     assert!(error.contains("a newer ai-api has used it (version 999)"), "{error}");
+}
+
+fn rows(database: &Database) -> impl Future<Output = i64> {
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM calls").fetch_one(database.pool());
+    async { count.await.unwrap() }
+}
+
+fn call(number: u64) -> Arc<CallRecord> {
+    Arc::new(CallRecord {
+        call_id: format!("call \0 {number}"),
+        started: moment(number),
+        error: Some("nothing \0 happened".to_owned()),
+        messages: Some(crate::usage::Messages { request: "{}".into(), response: (&b"\xff"[..]).into() }),
+        ..crate::spend::example_call()
+    })
+}
+
+#[tokio::test]
+async fn rows_of_calls_are_as_many_as_there_were_and_old_ones_go_first() {
+    let folder = Folder::new();
+    let database = fresh(&folder).await;
+    let calls: Vec<_> = (0..1234).map(call).collect();
+    let batch = Batch { id: "x".to_owned(), calls: calls.clone(), ..Batch::default() };
+    database.record(&batch).await.unwrap();
+    assert_eq!(rows(&database).await, 1234);
+    let secrets: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM calls WHERE request IS NOT NULL OR response IS NOT NULL")
+            .fetch_one(database.pool())
+            .await
+            .unwrap();
+    assert_eq!(secrets, 0, "bodies are for who asked for them");
+    // A call that is in another batch too has its row already.
+    let again = Batch { id: "y".to_owned(), calls, bodies: true, ..Batch::default() };
+    database.record(&again).await.unwrap();
+    assert_eq!(rows(&database).await, 1234);
+
+    assert_eq!(database.delete_calls(moment(1000)).await.unwrap(), 500);
+    assert_eq!(database.delete_calls(moment(1000)).await.unwrap(), 500);
+    assert_eq!(database.delete_calls(moment(1000)).await.unwrap(), 0);
+    let oldest: i64 = sqlx::query_scalar("SELECT MIN(started) FROM calls").fetch_one(database.pool()).await.unwrap();
+    assert_eq!(oldest, scope::millis(moment(1000)));
+}
+
+#[tokio::test]
+async fn what_was_spent_in_past_periods_is_forgotten_and_the_present_one_is_not() {
+    let folder = Folder::new();
+    let database = fresh(&folder).await;
+    let key = Scope::Key("ab".into());
+    let totals = [None, Some(moment(0)), Some(moment(30)), Some(moment(60))]
+        .map(|since| ((key.clone(), since), Money::from_pico(1)));
+    let other = ((Scope::Key("cd".into()), Some(moment(0))), Money::from_pico(1));
+    let totals = totals.into_iter().chain([other]).collect();
+    database.record(&Batch { id: "x".to_owned(), totals, ..Batch::default() }).await.unwrap();
+
+    database.forget_totals(moment(45)).await.unwrap();
+    let mut left: Vec<_> =
+        database.totals().await.unwrap().into_iter().map(|total| (total.scope, total.since)).collect();
+    left.sort();
+    let expected = [
+        (key.clone(), None),
+        (key.clone(), Some(moment(30))),
+        (key, Some(moment(60))),
+        (Scope::Key("cd".into()), Some(moment(0))),
+    ];
+    assert_eq!(left, expected);
+    // A batch that is still known is not counted again, one that is forgotten would be.
+    database.forget_batches(moment(0)).await.unwrap();
+    database.record(&Batch { id: "x".to_owned(), ..batch("x") }).await.unwrap();
+    assert_eq!(total(&database, &Scope::Gateway).await, Money::ZERO);
+}
+
+#[tokio::test]
+async fn writers_that_come_at_once_all_get_their_turn_and_no_follower_misses_one() {
+    let folder = Folder::new();
+    let database = Arc::new(fresh(&folder).await);
+    let writers = (0..20u8).map(|number| {
+        let database = database.clone();
+        tokio::spawn(async move { database.write(&[Edit::PutKey(Box::new(key(number)))]).await.unwrap() })
+    });
+    let writers: Vec<_> = writers.collect();
+    let (mut version, mut seen) = (0, std::collections::BTreeSet::new());
+    while seen.len() < 20 {
+        let news = database.changes_since(version).await.unwrap();
+        version = news.version;
+        for edit in news.edits {
+            let Edit::PutKey(key) = edit else { panic!("{edit:?}") };
+            seen.insert(key.hash);
+        }
+        assert!(version < 20 || seen.len() == 20, "at version {version} one of 20 was missed");
+    }
+    let mut versions = Vec::new();
+    for writer in writers {
+        versions.push(writer.await.unwrap());
+    }
+    versions.sort_unstable();
+    assert_eq!(versions, (1..=20).collect::<Vec<i64>>());
 }

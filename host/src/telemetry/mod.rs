@@ -1,8 +1,14 @@
 //! Logs, metrics and traces.
 
+pub mod callbacks;
+mod content;
 mod line;
 pub mod metrics;
+pub mod otlp;
+pub mod outbox;
+mod payload;
 mod sink;
+pub mod webhook;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;

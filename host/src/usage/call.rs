@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{CallRecord, Entry, Messages, Tally, Terms, TraceParent};
+use super::{Attempt, CallRecord, Entry, Messages, Tally, Terms, TraceParent};
 use crate::accounts::Accounts;
 use crate::keys::Caller;
 use crate::limits::{Hold, Spent};
 use crate::plugin::Operation;
 use crate::prices::{Cost, Pricing};
+
+/// A call has no more tags, and no longer ones: each has a row in the books.
+const MAX_TAGS: usize = 64;
+const MAX_TAG_BYTES: usize = 256;
 
 /// A call of a model, under way.
 #[derive(Debug)]
@@ -53,8 +57,14 @@ pub struct CallEntry {
     pub session_id: Option<String>,
     /// Where it came from.
     pub client_ip: Option<std::net::IpAddr>,
+    /// The client wants nobody to be told of it.
+    pub no_log: bool,
     /// The client's trace.
     pub trace: Option<TraceParent>,
+    /// What other tracers have said of the client's trace.
+    pub trace_state: Option<http::HeaderValue>,
+    /// Its attempts in order, where calls are traced.
+    pub attempts: Vec<Attempt>,
     /// What was asked and answered, where the operator wants it kept.
     pub messages: Option<Messages>,
 }
@@ -83,8 +93,20 @@ impl CallEntry {
             tags: Vec::new(),
             session_id: None,
             client_ip: None,
+            no_log: false,
             trace: None,
+            trace_state: None,
+            attempts: Vec::new(),
             messages: None,
+        }
+    }
+
+    /// Adds those that it doesn't have yet, as far as they are few and short.
+    pub fn add_tags<'a>(&mut self, tags: impl Iterator<Item = &'a str>) {
+        for tag in tags.map(str::trim).filter(|tag| !tag.is_empty() && tag.len() <= MAX_TAG_BYTES) {
+            if self.tags.len() < MAX_TAGS && !self.tags.iter().any(|known| known == tag) {
+                self.tags.push(tag.to_owned());
+            }
         }
     }
 
@@ -124,10 +146,12 @@ impl CallEntry {
             retries: entry.retries,
             fallbacks: entry.fallbacks,
             failed: std::mem::take(&mut entry.failed),
+            attempts: self.attempts,
             kind: entry.kind,
             error: entry.error.take(),
+            no_log: self.no_log,
             trace: self.trace,
-            messages: self.messages,
+            messages: self.messages.map(Messages::finish),
         });
     }
 }

@@ -63,7 +63,7 @@ pub struct Entry {
 }
 
 /// The deployment that served a call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedBy {
     /// `x-litellm-model-id`.
     pub deployment: String,
@@ -202,6 +202,11 @@ impl Entry {
         // nginx's word for a client that left before it was answered.
         line.number("status", Some(if self.status == 0 { 499 } else { self.status.into() }));
         line.text("outcome", Some(self.outcome.word()));
+        if let Some(key) = self.call.as_ref().and_then(|call| call.caller.as_ref()).map(|caller| &caller.key) {
+            line.text("key", Some(key.alias.as_deref().unwrap_or(&key.name)));
+            line.text("user", key.user_id.as_deref());
+            line.text("team", key.team_id.as_deref());
+        }
         line.text("model", self.model.as_deref());
         line.text("deployment", served_by.map(|by| &*by.deployment));
         line.text("provider", served_by.map(|by| &*by.provider));

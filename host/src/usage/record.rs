@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Outcome, ServedBy, Usage};
+use super::{Attempt, Outcome, ServedBy, TraceParent, Usage};
 use crate::keys::Caller;
 use crate::limits::Charges;
 use crate::plugin::Operation;
@@ -64,34 +64,69 @@ pub struct CallRecord {
     pub fallbacks: u32,
     /// The attempts that brought no answer: which deployment, and how it failed.
     pub failed: Vec<(String, &'static str)>,
+    /// The attempts in order, where calls are traced.
+    pub attempts: Vec<Attempt>,
     /// How it failed, in a word.
     pub kind: Option<&'static str>,
     /// What went wrong, in words without prompts, answers or keys.
     pub error: Option<String>,
+    /// The client wants nobody to be told of it; what it cost counts all the same.
+    pub no_log: bool,
     /// Its span in a trace of the client's, from `traceparent`.
     pub trace: Option<TraceParent>,
     /// What was asked and answered, where the operator wants it kept.
     pub messages: Option<Messages>,
 }
 
-/// W3C Trace Context: whose span the call's is a child of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceParent {
-    /// The trace.
-    pub trace: [u8; 16],
-    /// The span.
-    pub parent: [u8; 8],
-    /// Whether it is recorded.
-    pub sampled: bool,
-}
-
 /// What was asked and answered: JSON as it came and went, cut at a limit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default)]
 pub struct Messages {
     /// The request's body.
     pub request: bytes::Bytes,
     /// The answer's, as far as it went out.
     pub response: bytes::Bytes,
+    /// The answer's while it goes out in pieces.
+    pieces: bytes::BytesMut,
+}
+
+/// Nobody sees them by accident.
+impl std::fmt::Debug for Messages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Messages")
+    }
+}
+
+/// No more than this is kept of a request, or of an answer.
+const MOST_BYTES: usize = 256 << 10;
+
+impl Messages {
+    /// What was asked and answered.
+    pub fn new(request: bytes::Bytes, response: bytes::Bytes) -> Self {
+        Self { request, response, pieces: bytes::BytesMut::new() }
+    }
+
+    /// The request is this.
+    pub fn set_request(&mut self, body: &bytes::Bytes) {
+        self.request = match body.get(..MOST_BYTES) {
+            // A part of it would keep all of it in memory.
+            Some(part) => bytes::Bytes::copy_from_slice(part),
+            None => body.clone(),
+        };
+    }
+
+    /// The answer goes on so.
+    pub fn add_response(&mut self, piece: &[u8]) {
+        let room = MOST_BYTES.saturating_sub(self.pieces.len()).min(piece.len());
+        self.pieces.extend_from_slice(piece.get(..room).unwrap_or_default());
+    }
+
+    /// There is no more of it.
+    pub(super) fn finish(mut self) -> Self {
+        if self.response.is_empty() {
+            self.response = std::mem::take(&mut self.pieces).freeze();
+        }
+        self
+    }
 }
 
 /// Who wants to know of calls that are over. It is called on the request's own thread and must return at once.

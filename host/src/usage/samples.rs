@@ -54,8 +54,10 @@ pub(crate) fn call() -> CallRecord {
         retries: 0,
         fallbacks: 0,
         failed: Vec::new(),
+        attempts: Vec::new(),
         kind: None,
         error: None,
+        no_log: false,
         trace: None,
         messages: None,
     }

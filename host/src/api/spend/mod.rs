@@ -10,8 +10,11 @@ mod count;
 mod global;
 mod logs;
 mod names;
+mod owners;
 mod params;
+mod providers;
 mod report;
+mod reset;
 mod row;
 mod summary;
 mod table;
@@ -48,12 +51,20 @@ pub(super) enum Route {
     LogSession,
     /// What was asked and answered in a call.
     LogBodies(String),
+    /// Keys and what they spent.
+    Keys,
+    /// Users and what they spent.
+    Users,
     /// Tags and what was spent for them.
     Tags,
     /// A user's days.
     UserActivity,
     /// One of everybody's reports.
     Global(Global),
+    /// What is left for providers.
+    ProviderBudgets,
+    /// What keys and teams have spent is nothing again.
+    Reset,
 }
 
 /// What everybody spent, by what.
@@ -73,7 +84,7 @@ pub(super) enum Global {
 }
 
 /// What is where, and the methods that it takes.
-const ROUTES: [(&str, &str, Route); 20] = [
+const ROUTES: &[(&str, &str, Route)] = &[
     ("/utils/token_counter", "POST", Route::TokenCounter),
     ("/spend/calculate", "POST", Route::Calculate),
     ("/reload/model_cost_map", "POST", Route::ReloadPrices),
@@ -81,6 +92,8 @@ const ROUTES: [(&str, &str, Route); 20] = [
     ("/spend/logs/v2", "GET", Route::LogPages),
     ("/spend/logs/ui", "GET", Route::LogPagesUi),
     ("/spend/logs/session/ui", "GET", Route::LogSession),
+    ("/spend/keys", "GET", Route::Keys),
+    ("/spend/users", "GET", Route::Users),
     ("/spend/tags", "GET", Route::Tags),
     ("/user/daily/activity", "GET", Route::UserActivity),
     ("/global/spend", "GET", Route::Global(Global::Total)),
@@ -94,6 +107,8 @@ const ROUTES: [(&str, &str, Route); 20] = [
     ("/global/spend/report", "GET", Route::Global(Global::Report)),
     ("/global/activity", "GET", Route::Global(Global::Activity)),
     ("/global/activity/model", "GET", Route::Global(Global::ModelActivity)),
+    ("/global/spend/reset", "POST", Route::Reset),
+    ("/provider/budgets", "GET", Route::ProviderBudgets),
 ];
 
 /// The route at `path`, and the methods that it takes.
@@ -114,8 +129,8 @@ impl Route {
             Self::ReloadPrices => RouteKind::Gateway,
             // Whoever has a user sees that one's.
             Self::Logs | Self::LogPages | Self::LogPagesUi | Self::LogSession | Self::LogBodies(_) => RouteKind::Info,
-            Self::UserActivity => RouteKind::Info,
-            Self::Tags | Self::Global(_) => RouteKind::Spend,
+            Self::Keys | Self::Users | Self::UserActivity => RouteKind::Info,
+            Self::Tags | Self::Global(_) | Self::ProviderBudgets | Self::Reset => RouteKind::Spend,
         }
     }
 }
@@ -145,6 +160,10 @@ pub(super) async fn answer(
         Route::LogPagesUi => logs::pages(&asked, false).await,
         Route::LogSession => logs::session(&asked).await,
         Route::LogBodies(id) => logs::bodies(&asked, id).await,
+        Route::Keys => owners::keys(&asked),
+        Route::Users => owners::users(&asked),
+        Route::ProviderBudgets => Ok(providers::budgets(&asked)),
+        Route::Reset => reset::answer(&asked).await,
         Route::Tags => global::tag_list(&asked).await,
         Route::UserActivity => activity::of_user(&asked).await,
         Route::Global(Global::Total) => global::total(&asked).await,

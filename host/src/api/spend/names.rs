@@ -27,6 +27,6 @@ impl Asked<'_> {
 
     /// `litellm_settings.max_budget`
     pub(super) fn max_budget(&self) -> Option<Money> {
-        None
+        Some(self.state.pipeline.config.budgets.gateway?.max)
     }
 }

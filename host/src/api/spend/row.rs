@@ -205,11 +205,11 @@ fn body(text: Option<&str>) -> Value {
 
 /// LiteLLM's names of the endpoints, which are its functions'.
 fn call_type(operation: &str) -> &str {
-    match operation {
-        "chat-completions" => "acompletion",
+    match operation.strip_prefix("/v1/").unwrap_or(operation) {
+        "chat/completions" => "acompletion",
         "completions" => "atext_completion",
         "embeddings" => "aembedding",
-        "images-generations" => "aimage_generation",
+        "images/generations" => "aimage_generation",
         other => other,
     }
 }

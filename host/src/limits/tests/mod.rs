@@ -112,7 +112,7 @@ fn costs(cost: &str) -> Estimate {
 }
 
 fn takes(tokens: u64) -> Estimate {
-    Estimate { prompt_tokens: tokens, completion_tokens: 0, cost: Some(usd("0.000001")) }
+    Estimate { prompt_tokens: tokens, completion_tokens: 0, is_open_ended: false, cost: Some(usd("0.000001")) }
 }
 
 fn cost(text: &str) -> Spent<'static> {

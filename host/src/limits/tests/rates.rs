@@ -53,6 +53,20 @@ async fn a_request_beyond_the_whole_limit_is_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_which_nobody_says_how_long_it_is_fits_a_small_limit() {
+    let (gate, caller) = (Gate::default(), caller(of_rates(None, Some(160))));
+    let ask = |is_open_ended| Estimate { prompt_tokens: 6, completion_tokens: 4_096, is_open_ended, ..takes(0) };
+    let refused = gate.ask(Some(&caller), "gpt", beginning(), ask(false)).await;
+    assert_eq!(rate_of(refused), (Rate::Tokens, None), "its client wants more than there ever is");
+    let mut under_way = Vec::new();
+    for _ in 0..10 {
+        under_way.push(gate.ask(Some(&caller), "gpt", beginning(), ask(true)).await.unwrap());
+    }
+    under_way.drain(..).for_each(|hold| drop(hold.settle(used(16))));
+    assert!(gate.ask(Some(&caller), "gpt", beginning(), ask(true)).await.is_err(), "they took all of it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_of_nothing_lets_nobody_in() {
     for quota in [of_rates(Some(0), None), of_rates(None, Some(0)), of_parallel(0)] {
         let (gate, caller) = (Gate::default(), caller(quota.clone()));

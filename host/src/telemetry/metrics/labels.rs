@@ -108,7 +108,7 @@ impl<'a> Of<'a> {
         let of = |by: &ServedBy| (by.deployment.clone(), by.provider.clone(), by.model.clone());
         Labels {
             key: key.map(|key| key.hash),
-            hashed_api_key: key.map(|key| hexadecimal(&key.hash)).unwrap_or_default(),
+            hashed_api_key: key.map(|key| key.hash.to_string()).unwrap_or_default(),
             api_key_alias: key.and_then(|key| key.alias.clone()),
             team: key.and_then(|key| key.team_id.clone()),
             team_alias: caller.and_then(|caller| caller.team.as_ref()?.alias.clone()),
@@ -127,11 +127,6 @@ impl<'a> Of<'a> {
 fn route(operation: Operation) -> &'static str {
     let path = operation.path();
     path.strip_prefix("/v1").unwrap_or(path)
-}
-
-/// LiteLLM's `token` of a key.
-pub(super) fn hexadecimal(hash: &KeyHash) -> String {
-    hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 // === impl Labels ===

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus_client::registry::Registry;
 
 pub use remaining::Remaining;
+pub(super) use series::class;
 
 use crate::usage::{CallRecord, Sink};
 use labels::Of;

@@ -146,7 +146,7 @@ fn add(counter: &AtomicU64, amount: u64) {
 }
 
 /// LiteLLM's class of error for a status, without the provider in front.
-pub(super) fn class(status: u16) -> &'static str {
+pub(in crate::telemetry) fn class(status: u16) -> &'static str {
     match status {
         400 | 413 | 415 => "BadRequestError",
         401 => "AuthenticationError",

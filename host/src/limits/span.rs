@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use time::{Date, Month, OffsetDateTime, UtcOffset};
 
+use super::Term;
+
 /// A span of time as LiteLLM's users write it. A month is as long as the calendar says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Span {
@@ -45,6 +47,11 @@ impl Span {
         };
         let seconds = number.checked_mul(seconds).filter(|seconds| (1..=LONGEST).contains(seconds));
         seconds.map(Self::Seconds).ok_or(NotASpan)
+    }
+
+    /// The period of this length that holds at `now`, where the first began at `first`.
+    pub fn term(self, first: SystemTime, now: SystemTime) -> Term {
+        Term::of(self, first, now)
     }
 
     /// The moment that is this much later; the last day of a month that is shorter.

@@ -1,0 +1,107 @@
+//! What somebody who is no administrator may do with keys.
+
+use super::fields::Fields;
+use super::who::{Actor, forbidden, not_found};
+use crate::keys::{Key, Roster};
+use crate::pipeline::GatewayError;
+
+/// What only an administrator says of a key that is there, or somebody who leads its team: a key's owner may not lift what
+/// somebody has laid on it.
+const ADMINS: [&str; 13] = [
+    "max_budget",
+    "soft_budget",
+    "budget_duration",
+    "model_max_budget",
+    "tpm_limit",
+    "rpm_limit",
+    "model_tpm_limit",
+    "model_rpm_limit",
+    "max_parallel_requests",
+    "blocked",
+    "permissions",
+    "organization_id",
+    "allowed_routes",
+];
+
+/// Of a new key, too.
+const ADMINS_OF_NEW: [&str; 3] = ["permissions", "organization_id", "blocked"];
+
+/// That a key of one's own is made or changed in nothing that is an administrator's.
+pub(super) fn may_set(fields: &Fields, is_new: bool) -> Result<(), GatewayError> {
+    let closed: &[&str] = if is_new { &ADMINS_OF_NEW } else { &ADMINS };
+    let is_closed = |name: &&str| closed.contains(name) && (!is_new || fields.peek(name).is_some());
+    if let Some(name) = fields.names().find(is_closed) {
+        return Err(forbidden(format!("Only proxy admins can set '{name}' of a key.")));
+    }
+    let kind = fields.peek("key_type").and_then(|kind| kind.as_str());
+    let routes = fields.peek("allowed_routes").and_then(|routes| routes.as_array());
+    let is_safe = |route: &serde_json::Value| matches!(route.as_str(), Some("llm_api_routes" | "info_routes"));
+    if routes.is_some_and(|routes| !routes.iter().all(is_safe)) || kind == Some("management") {
+        return Err(forbidden("Only proxy admins can make keys for other routes than llm_api_routes and info_routes."));
+    }
+    // Metadata has limits of models in it, as LiteLLM keeps them.
+    let metadata = fields.peek("metadata").and_then(|metadata| metadata.as_object());
+    let limits = ["model_rpm_limit", "model_tpm_limit"];
+    if !is_new && metadata.is_some_and(|metadata| limits.iter().any(|name| metadata.contains_key(*name))) {
+        return Err(forbidden("Only proxy admins can set limits of a key."));
+    }
+    Ok(())
+}
+
+/// That a new key is for whoever makes it, or for a team that it leads.
+pub(super) fn may_generate(actor: Actor<'_>, key: &mut Key, roster: &Roster) -> Result<(), GatewayError> {
+    if !actor.is_admin() && key.user_id.is_none() {
+        key.user_id = actor.user_id().map(str::to_owned);
+    }
+    may_hold(actor, key, None, roster)?;
+    let (Some(caller), Some(budget)) = (actor.caller().filter(|_| !actor.is_admin()), &key.quota.budget) else {
+        return Ok(());
+    };
+    let own = caller.key.quota.budget.as_ref().map(|budget| budget.max);
+    match own.filter(|own| budget.max > *own) {
+        Some(own) => {
+            Err(forbidden(format!("max_budget of a new key must be <= {own}, that of the key that makes it.")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// That a key is somebody's who may have it, in a team that there is and that it may be in.
+pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster: &Roster) -> Result<(), GatewayError> {
+    let is_new_team = before.is_none_or(|before| before.team_id != key.team_id);
+    let team = match &key.team_id {
+        Some(id) if is_new_team => Some(roster.team(id).ok_or_else(|| {
+            not_found("team_id", format!("Team doesn't exist in db. Team={id}. Create team via `/team/new` call."))
+        })?),
+        Some(id) => roster.team(id),
+        None => None,
+    };
+    if actor.is_admin() {
+        return Ok(());
+    }
+    if is_new_team
+        && let Some(team) = team
+        && actor.user_id().is_none_or(|id| team.member(id).is_none())
+    {
+        return Err(forbidden(format!("User={} is not a member of the team={}.", actor.name(), team.id)));
+    }
+    // Out of its team a key would be out of the team's limits.
+    if is_new_team && before.is_some_and(|before| before.team_id.is_some()) {
+        return Err(forbidden("Only proxy admins can take a key out of its team."));
+    }
+    let is_led = team.is_some_and(|team| actor.leads(team));
+    let is_same_user = before.is_some_and(|before| before.user_id == key.user_id);
+    if actor.owns(key) || (is_led && (before.is_none() || is_same_user)) {
+        return Ok(());
+    }
+    let whose = key.user_id.as_deref().unwrap_or("nobody");
+    Err(forbidden(format!("User can only create keys for themselves. Got user_id={whose}, Your ID={}", actor.name())))
+}
+
+/// That it may change the key at all.
+pub(super) fn may_change(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result<(), GatewayError> {
+    if actor.is_admin() || actor.owns(key) || actor.leads_team_of(key, roster) {
+        return Ok(());
+    }
+    Err(forbidden("You are not authorized to change this key"))
+}

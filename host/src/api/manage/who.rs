@@ -1,0 +1,123 @@
+//! What somebody may manage. LiteLLM's rules in short: the master key and users who are `proxy_admin` may do all,
+//! `proxy_admin_viewer` sees all, an admin of a team looks after its keys and members, an `internal_user` after keys of
+//! its own, and a key sees itself.
+
+use std::sync::Arc;
+
+use crate::auth::Principal;
+use crate::keys::{AccountError, Caller, Denied, INTERNAL_USER, Key, Roster, Team};
+use crate::pipeline::GatewayError;
+
+/// LiteLLM's name for whoever has the master key.
+const MASTER: &str = "default_user_id";
+
+/// Somebody who manages, at one route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Actor<'a> {
+    who: &'a Principal,
+    /// For what is told of a refusal, and in the log.
+    pub(super) path: &'a str,
+}
+
+impl<'a> Actor<'a> {
+    pub(super) fn new(who: &'a Principal, path: &'a str) -> Self {
+        Self { who, path }
+    }
+
+    pub(super) fn is_admin(&self) -> bool {
+        self.who.is_admin()
+    }
+
+    pub(super) fn sees_all(&self) -> bool {
+        self.who.sees_all()
+    }
+
+    /// The key that it comes with, if it isn't the master key.
+    pub(super) fn caller(&self) -> Option<&'a Arc<Caller>> {
+        match self.who {
+            Principal::Key(caller) => Some(caller),
+            Principal::Admin | Principal::Anyone => None,
+        }
+    }
+
+    pub(super) fn user_id(&self) -> Option<&'a str> {
+        self.caller()?.key.user_id.as_deref()
+    }
+
+    /// `created_by`.
+    pub(super) fn name(&self) -> String {
+        match self.caller() {
+            None => MASTER.to_owned(),
+            Some(caller) => caller.key.user_id.clone().unwrap_or_else(|| caller.key.name.clone()),
+        }
+    }
+
+    fn role(&self) -> &'a str {
+        self.caller().and_then(|caller| caller.role()).unwrap_or("unknown")
+    }
+
+    /// That it is an administrator.
+    pub(super) fn needs_admin(&self) -> Result<(), GatewayError> {
+        if self.is_admin() { Ok(()) } else { Err(self.refused()) }
+    }
+
+    /// That it is an administrator, or somebody who may look after keys of its own.
+    pub(super) fn needs_own_keys(&self) -> Result<(), GatewayError> {
+        let is_internal = matches!(self.role(), INTERNAL_USER | "unknown");
+        if self.is_admin() || (is_internal && self.user_id().is_some()) { Ok(()) } else { Err(self.refused()) }
+    }
+
+    /// LiteLLM's answer to whoever isn't an administrator.
+    pub(super) fn refused(&self) -> GatewayError {
+        Denied::AdminOnly { route: self.path.to_owned(), role: self.role().to_owned() }.into()
+    }
+
+    /// Whether it is an admin of the team.
+    pub(super) fn leads(&self, team: &Team) -> bool {
+        self.user_id().and_then(|id| team.member(id)).is_some_and(|member| member.role == "admin")
+    }
+
+    /// Whether it is a member of the team, or has one of its keys.
+    pub(super) fn is_in(&self, team: &Team) -> bool {
+        let has_key = self.caller().is_some_and(|caller| caller.key.team_id.as_deref() == Some(team.id.as_str()));
+        has_key || self.user_id().is_some_and(|id| team.member(id).is_some())
+    }
+
+    /// Whether it may know of the key.
+    pub(super) fn sees(&self, key: &Key, roster: &Roster) -> bool {
+        let is_itself = self.caller().is_some_and(|caller| caller.key.hash == key.hash);
+        let team = || key.team_id.as_deref().and_then(|id| roster.team(id));
+        self.sees_all() || is_itself || self.owns(key) || team().is_some_and(|team| self.is_in(team))
+    }
+
+    /// Whether the key is one of its user's.
+    pub(super) fn owns(&self, key: &Key) -> bool {
+        key.user_id.is_some() && key.user_id.as_deref() == self.user_id()
+    }
+
+    /// Whether it leads the team that the key is of.
+    pub(super) fn leads_team_of(&self, key: &Key, roster: &Roster) -> bool {
+        key.team_id.as_deref().and_then(|id| roster.team(id)).is_some_and(|team| self.leads(team))
+    }
+
+    /// One line in the log for each thing that is changed: by whom, what, whose. Never a key.
+    pub(super) fn audit(&self, changed: &str) {
+        let key = self.caller().map(|caller| caller.key.name.as_str());
+        tracing::info!(by = self.name(), with = key.unwrap_or("the master key"), route = self.path, changed, "managed");
+    }
+}
+
+/// That something isn't allowed to whoever asks, although the route is.
+pub(super) fn forbidden(message: impl Into<String>) -> GatewayError {
+    AccountError::Forbidden(message.into()).into()
+}
+
+/// That there is no such thing.
+pub(super) fn not_found(param: &'static str, message: impl Into<String>) -> GatewayError {
+    AccountError::NotFound { param, message: message.into() }.into()
+}
+
+/// That there is one already.
+pub(super) fn exists(param: &'static str, message: impl Into<String>) -> GatewayError {
+    AccountError::Exists { param, message: message.into() }.into()
+}
