@@ -177,11 +177,8 @@ impl Framer {
         let mut tally = Tally::default();
         let mut usage = batch.usage.map(|said| Usage { details: self.details, ..said.into() });
         for chunk in &batch.chunks {
-            // Only what comes with the plugin's own word about the usage can hold more of it.
-            let view = batch
-                .usage
-                .and_then(|_| memchr::memmem::find(chunk, b"\"usage\""))
-                .and_then(|_| ChunkView::parse(chunk));
+            // What a text says is escaped, so hardly a chunk without usage has this in it.
+            let view = memchr::memmem::find(chunk, b"\"usage\"").and_then(|_| ChunkView::parse(chunk));
             let shown = view.as_ref().and_then(ChunkView::usage);
             if let (Some(view), Some(shown)) = (&view, shown) {
                 self.details = shown.details;
