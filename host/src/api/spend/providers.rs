@@ -14,6 +14,9 @@ use crate::money::Money;
 
 const COLUMNS: &[&str] = &["provider", "budget_limit", "time_period", "spend", "budget_reset_at"];
 
+/// A provider, its budget and how long that is for, what is spent of it, and when there is another.
+type Told = (String, Money, Option<String>, Money, Option<String>);
+
 /// Each provider that has a budget; with none, none.
 pub(super) fn budgets(asked: &Asked<'_>) -> Response<Body> {
     let now = SystemTime::now();
@@ -24,7 +27,7 @@ pub(super) fn budgets(asked: &Asked<'_>) -> Response<Body> {
         let resets_at = budget.term(now).map(|term| moment(term.until));
         (provider.clone(), budget.max, budget.period.map(|(span, _)| text(span)), spent, resets_at)
     };
-    let budgets: Vec<(String, Money, Option<String>, Money, Option<String>)> = budgets.iter().map(of).collect();
+    let budgets: Vec<Told> = budgets.iter().map(of).collect();
     let pico = |money: &Money| i128::from(money.pico());
     let json = || {
         let providers: Map<String, Value> = budgets
@@ -39,11 +42,10 @@ pub(super) fn budgets(asked: &Asked<'_>) -> Response<Body> {
         json!({"providers": providers})
     };
     let table = || {
-        let line =
-            |(provider, max, period, spent, resets_at): &(String, Money, Option<String>, Money, Option<String>)| {
-                let (max, spent) = (Cell::Money(pico(max)), Cell::Money(pico(spent)));
-                vec![Cell::from(provider.as_str()), max, period.clone().into(), spent, resets_at.clone().into()]
-            };
+        let line = |(provider, max, period, spent, resets_at): &Told| {
+            let (max, spent) = (Cell::Money(pico(max)), Cell::Money(pico(spent)));
+            vec![Cell::from(provider.as_str()), max, period.clone().into(), spent, resets_at.clone().into()]
+        };
         Table { name: "provider-budgets", columns: COLUMNS, lines: budgets.iter().map(line).collect() }
     };
     asked.answer(json, table)
