@@ -42,11 +42,10 @@ pub(super) fn budgets(asked: &Asked<'_>) -> Response<Body> {
         json!({"providers": providers})
     };
     let table = || {
-        let line =
-            |(provider, max, period, spent, resets_at): &Row| {
-                let (max, spent) = (Cell::Money(pico(max)), Cell::Money(pico(spent)));
-                vec![Cell::from(provider.as_str()), max, period.clone().into(), spent, resets_at.clone().into()]
-            };
+        let line = |(provider, max, period, spent, resets_at): &Row| {
+            let (max, spent) = (Cell::Money(pico(max)), Cell::Money(pico(spent)));
+            vec![Cell::from(provider.as_str()), max, period.clone().into(), spent, resets_at.clone().into()]
+        };
         Table { name: "provider-budgets", columns: COLUMNS, lines: budgets.iter().map(line).collect() }
     };
     asked.answer(json, table)
