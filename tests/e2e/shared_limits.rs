@@ -40,7 +40,7 @@ impl Fleet {
                 .model("m", WIRE.model(), &WIRE.base(&upstream))
                 .set("general_settings", "database_url", json!(database))
                 .set("router_settings", "redis_url", json!(redis.url()));
-            more(builder).start()
+            more(priced(builder, &upstream)).start()
         };
         let (a, b) = (builder().await, builder().await);
         a.logged(SHARED).await;
@@ -105,6 +105,66 @@ async fn requests_through_two_gateways_are_one_sum() {
     let counted = metric(&fleet.a, "ai_api_redis_calls_total{outcome=\"counted\"}").await
         + metric(&fleet.b, "ai_api_redis_calls_total{outcome=\"counted\"}").await;
     assert_eq!(counted, 20);
+}
+
+/// A dollar for each call: two tokens of the answer.
+fn priced(builder: Builder, upstream: &FakeUpstream) -> Builder {
+    let prices = json!({"input_cost_per_token": 0, "output_cost_per_token": 0.5});
+    builder.model_with("priced", WIRE.model(), &WIRE.base(upstream), prices)
+}
+
+async fn buy(client: &Client) -> u16 {
+    client.chat_with("priced", "hi", json!({"max_tokens": 2})).await.status
+}
+
+/// What this gateway thinks that a key has spent.
+async fn spend(gateway: &Gateway, client: &Client) -> f64 {
+    let info = client.get("/key/info").await;
+    info.json()["info"]["spend"].as_f64().unwrap_or_else(|| panic!("{}: {}", info.text(), gateway.log()))
+}
+
+#[tokio::test]
+async fn a_budget_is_one_for_all_gateways_and_outlives_the_memory_of_redis() {
+    let Some(mut fleet) = Fleet::start().await else { return };
+    let (a, b) = fleet.key(json!({"max_budget": 10})).await;
+
+    // What is reserved is what a call costs here, so that not even calls side by side overspend.
+    let calls = (0..40).map(|call| {
+        let client = if call % 2 == 0 { a.clone() } else { b.clone() };
+        tokio::spawn(async move { buy(&client).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        let status = call.await.expect("no panic");
+        assert!(status == 200 || status == 422, "{status}");
+    }
+    assert!((1..=10).contains(&fleet.upstream.hits()), "{}", fleet.upstream.hits());
+    // One after the other, to the last cent and no further.
+    eventually_async("the budget to be spent", async || {
+        let statuses = (buy(&a).await, buy(&b).await);
+        (fleet.upstream.hits() >= 10 && statuses == (422, 422)).then_some(())
+    })
+    .await;
+    assert_eq!(fleet.upstream.hits(), 10);
+
+    eventually_async("both to know what the other has spent", async || {
+        (spend(&fleet.a, &a).await >= 10.0 && spend(&fleet.b, &b).await >= 10.0).then_some(())
+    })
+    .await;
+    for _ in 0..2 {
+        fleet.redis.start_again().await;
+        assert_eq!([buy(&a).await, buy(&b).await], [422, 422]);
+        eventually_async("both to count together again", async || {
+            let lost = metric(&fleet.a, "ai_api_redis_lost_total")
+                .await
+                .min(metric(&fleet.b, "ai_api_redis_lost_total").await);
+            let connected =
+                metric(&fleet.a, "ai_api_redis_connected").await + metric(&fleet.b, "ai_api_redis_connected").await;
+            (lost >= 1 && connected == 2).then_some(())
+        })
+        .await;
+        assert_eq!([buy(&a).await, buy(&b).await], [422, 422]);
+    }
+    assert_eq!(fleet.upstream.hits(), 10);
 }
 
 #[tokio::test]

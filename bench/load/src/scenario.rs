@@ -115,13 +115,17 @@ impl Scenario {
     /// All get the same body. The gateway gets it at OpenAI's path; the others at the provider's, since they don't
     /// translate.
     pub(crate) fn call(&self, target: Target) -> Call {
+        self.with_key(target, proxy::CLIENT_KEY)
+    }
+
+    fn with_key(&self, target: Target, key: &str) -> Call {
         let through_gateway = target == Target::Gateway;
         let path = match (self.prompt, through_gateway) {
             (_, false) => self.endpoint.path(),
             (Prompt::Embedding, true) => Endpoint::OpenAiEmbeddings.path(),
             (_, true) => Endpoint::OpenAiChat.path(),
         };
-        let key = if self.endpoint == Endpoint::Denied { "sk-bench-wrong-key" } else { proxy::CLIENT_KEY };
+        let key = if self.endpoint == Endpoint::Denied { "sk-bench-wrong-key" } else { key };
         let streamed = self.kind.is_streamed();
         let body = prompt::body(self.prompt, proxy::model_of(self.endpoint), streamed);
         let head = format!(
@@ -133,9 +137,10 @@ impl Scenario {
         Call { bytes: [head.as_bytes(), &body].concat(), expect: self.expect(through_gateway) }
     }
 
-    /// A call that tells whether the target is up: the same, but never a stream. The fake has to be told so, too.
+    /// A call that tells whether the target is up: the same, but never a stream, and with the key that is always there. The
+    /// fake has to be told so, too.
     pub(crate) fn probe(&self, target: Target) -> Call {
-        Self { kind: Kind::Calls, ..self.clone() }.call(target)
+        Self { kind: Kind::Calls, ..self.clone() }.with_key(target, proxy::MASTER_KEY)
     }
 
     fn expect(&self, through_gateway: bool) -> Expect {

@@ -214,7 +214,7 @@ pub(super) const GENERAL: Rows = &[
         Honoured("while the Redis that gateways count in can't be reached"),
         "fail_closed_rate_limit_enforcement fail_closed_budget_enforcement",
     ),
-    (NoEffect("the master key is the only key, and may call every model"), "enforce_fallback_model_access"),
+    (NoEffect("a fallback serves only who may call its model"), "enforce_fallback_model_access"),
     (Honoured(""), "disable_budget_reservation disable_fallbacks_on_per_model_rate_limits"),
     (Honoured("where litellm_settings doesn't say"), "max_budget budget_duration"),
     (NotYet("there are no pass-through routes yet"), "pass_through_endpoints pass_through_request_timeout"),

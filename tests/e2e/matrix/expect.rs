@@ -102,12 +102,12 @@ fn cure(fault: Fault, kind: &str) -> Cure {
 }
 
 /// What a stream that breaks after a text has told of its tokens: nothing in OpenAI's, the prompt's at the beginning
-/// of Anthropic's (and one of the answer), the prompt's in every event of Gemini's.
+/// of Anthropic's (and one of the answer). Gemini's tells the prompt's in every event and nothing of the answer, which is
+/// estimated then.
 fn tokens_midway(wire: Wire) -> Tokens {
     match wire {
-        Wire::OpenAi => [None, None],
+        Wire::OpenAi | Wire::Gemini => [None, None],
         Wire::Anthropic => [Some(5), Some(1)],
-        Wire::Gemini => [Some(5), Some(0)],
     }
 }
 

@@ -12,7 +12,7 @@ use anyhow::Result;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-pub(crate) use gateway::{CLIENT_KEY, model_of, version as gateway_version};
+pub(crate) use gateway::{CLIENT_KEY, MASTER_KEY, model_of, version as gateway_version};
 pub(crate) use nginx::{find as find_nginx, version as nginx_version};
 pub(crate) use process::{Process, core_count, pin};
 
@@ -93,6 +93,9 @@ impl Setup {
         // A call that isn't a stream, so that the first answer isn't the last chunk of a long one.
         let call = scenario.probe(target);
         let started_in = load::first_answer(runtime, address, &call, begin, START, || process.check())?;
+        if target == Target::Gateway {
+            gateway::issue_key(address)?;
+        }
         Ok(Some(Running { process, address, started_in }))
     }
 }

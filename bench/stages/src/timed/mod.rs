@@ -86,7 +86,9 @@ static GATEWAY: LazyLock<(tokio::runtime::Runtime, Arc<Gateway>)> = LazyLock::ne
     let gateway = runtime.block_on(async {
         let plugins = Arc::new(Runtime::new(None).map_err(|error| format!("{error:#}")).unwrap());
         let upstream = ai_api::upstream::Upstream::new(std::time::Duration::from_secs(10)).unwrap();
-        let prepared = reload::prepare(plugins, upstream, loaded, &Environment::default(), Sources::default()).await;
+        let prepared =
+            reload::prepare(plugins, upstream, loaded, &Environment::default(), Sources::default(), Arc::default())
+                .await;
         Arc::new(Gateway { live: prepared.unwrap().0, health: Arc::default() })
     });
     (runtime, gateway)

@@ -27,7 +27,7 @@ use table::Table;
 
 /// What there may be of different series, by default. One is a key, a model and a deployment, and takes 1.5 KiB of memory and up to
 /// 25 KiB of `GET /metrics`.
-pub const MAX_SERIES: usize = 2_000;
+pub const MAX_SERIES: usize = 500;
 
 /// What is counted of calls.
 #[derive(Debug)]
