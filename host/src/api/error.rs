@@ -185,7 +185,7 @@ fn public(error: &GatewayError) -> Public {
             let message = format!("The configuration was not reloaded, the one in use stays: {errors}");
             plain(400, Some("invalid_configuration"), message)
         }
-        GatewayError::Report(ReportError::NoDatabase) => plain(400, Some("no_db_connection"), error.to_string()),
+        GatewayError::Report(ReportError::NoDatabase) => plain(500, Some("no_db_connection"), error.to_string()),
         GatewayError::Report(ReportError::TooLong) => plain(400, Some("report_too_long"), error.to_string()),
         GatewayError::Report(ReportError::TooSlow(_)) => plain(504, Some("report_timeout"), error.to_string()),
         // How the database failed is the operator's business, and in the log.

@@ -7,6 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Body, cors, error, models, respond};
+use crate::accounts::Accounts;
 use crate::config::{HealthChecks, Probe};
 use crate::health::{Checked, Health};
 use crate::pipeline::{GatewayError, Pipeline};
@@ -23,14 +24,14 @@ pub(super) fn alive() -> Response<Body> {
 ///
 /// The config and the plugins are loaded, else nobody would answer here. What is wrong with a newer one is no reason to
 /// fail, for the one in use serves; and strangers may ask here, so that only `/plugins` tells the details.
-pub(super) fn ready(health: &Health, state: &State) -> Response<Body> {
+pub(super) fn ready(health: &Health, accounts: &Accounts, state: &State) -> Response<Body> {
     let config = &state.config;
     let stale = "the configuration's files can't be used as they are; GET /plugins tells why";
     let count = |wanted: fn(Standing) -> bool| state.plugins.iter().filter(|status| wanted(status.standing)).count();
     let draining = health.is_draining();
     let answer = json!({
         "status": if draining { "draining" } else { "healthy" },
-        "db": "Not connected",
+        "db": database(accounts),
         "config": {
             "loaded_at": unix_seconds(config.loaded_at),
             "error": config.error.is_some().then_some(stale),
@@ -42,6 +43,15 @@ pub(super) fn ready(health: &Health, state: &State) -> Response<Body> {
     });
     let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     respond::json(status, &answer)
+}
+
+/// LiteLLM's words for how the database does. One that fails makes nobody unready: calls go on without it.
+fn database(accounts: &Accounts) -> &'static str {
+    match (&accounts.store, &accounts.spend) {
+        (None, _) => "Not connected",
+        (_, Some(spend)) if spend.status().failing_since.is_some() => "disconnected",
+        _ => "connected",
+    }
 }
 
 /// `GET /health`: the deployments that a probe found well, and those that it didn't.

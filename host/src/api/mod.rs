@@ -135,7 +135,7 @@ impl Gateway {
         match endpoint {
             Endpoint::Home => Ok(home::page()),
             Endpoint::Alive => Ok(health::alive()),
-            Endpoint::Ready => Ok(health::ready(&self.health, state)),
+            Endpoint::Ready => Ok(health::ready(&self.health, &self.live.accounts, state)),
             Endpoint::Drain => {
                 drain::drain(&self.health, &self.live.admission, request.headers(), request.uri().query()).await
             }

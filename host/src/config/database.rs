@@ -21,7 +21,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_FILE: &str = "ai-api.db";
 
 /// The database, and what is written to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     /// Which one.
     pub place: StorePlace,
@@ -44,7 +44,7 @@ pub struct StoreSettings {
 }
 
 /// Which database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorePlace {
     /// None: there is the master key, and nobody else.
     None,
@@ -57,7 +57,7 @@ pub enum StorePlace {
 }
 
 /// Where a database is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Where {
     /// SQLite.
     File(PathBuf),

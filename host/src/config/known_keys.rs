@@ -16,7 +16,7 @@ const CACHE: Support = NotYet("there is no response cache yet");
 const ALERTS: Support = NotYet("there are no alerts yet");
 const HEADERS: Support = NotYet("headers of clients are not forwarded yet");
 const GUARDRAILS: Support = Unguarded("there are no guardrails yet");
-const SIGN_IN: Support = NotYet("the master key is the only way in so far");
+const SIGN_IN: Support = NotYet("the master key and virtual keys are the only ways in so far");
 const REDIS: Support = NotYet("nothing is shared through Redis yet");
 const CLOUD: Support = NotYet("this cloud's authentication is not supported yet");
 const PRIVATE: Support = NoEffect("keys are never in logs and errors, messages only with log_raw_request_response");
@@ -79,7 +79,10 @@ pub(super) const LITELLM_PARAMS: Rows = &[
     ),
     (Honoured("for OpenAI-compatible providers, as the header OpenAI-Organization"), "organization"),
     (NotYet("only rpm and tpm are known as limits"), "itpm otpm rpd tpd daily_reset_time"),
-    (NotYet("there are no virtual keys yet"), "default_api_key_rpm_limit default_api_key_tpm_limit"),
+    (
+        NotYet("set rpm_limit and tpm_limit of the keys themselves"),
+        "default_api_key_rpm_limit default_api_key_tpm_limit",
+    ),
     (NotYet("set it in router_settings.model_group_retry_policy"), "retry_policy"),
     (
         NotYet("set them in router_settings, or in a request"),
@@ -163,7 +166,7 @@ pub(super) const GENERAL: Rows = &[
     ),
     (NoEffect("a call is always cancelled when its client leaves"), "cancel_on_disconnect"),
     (
-        NoEffect("there are no keys to be cached"),
+        NoEffect("all keys are in memory, and what changes is known within a second"),
         "user_api_key_cache_ttl user_api_key_cache_max_size enable_redis_auth_cache",
     ),
     (MODELS_IN_DATABASE, "store_model_in_db supported_db_objects infer_model_from_keys"),
@@ -173,7 +176,7 @@ pub(super) const GENERAL: Rows = &[
          custom_key_update",
     ),
     (
-        Unguarded("everybody with the master key may call every route and model"),
+        Unguarded("set models and allowed_routes of the keys themselves"),
         "allowed_ips allowed_routes admin_only_routes enforced_params enforce_user_param \
          reject_clientside_metadata_tags role_permissions user_url_validation",
     ),

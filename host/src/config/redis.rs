@@ -24,7 +24,7 @@ const DEFAULT_PORT: u16 = 6379;
 const LONGEST_NAMESPACE: usize = 64;
 
 /// Where gateways count together, and what happens when it isn't there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redis {
     /// The server.
     pub address: RedisAddress,

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 /// the one way to the text, so that a search for it finds every use.
 ///
 /// There is no `==` on purpose: comparing keys byte by byte tells an attacker how far a guess was right.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 // === impl Secret ===

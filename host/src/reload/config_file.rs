@@ -149,5 +149,14 @@ pub(super) fn difference(old: &Config, new: &mut Config) -> Reloaded {
     if std::mem::replace(&mut new.root_path, old.root_path.clone()) != old.root_path {
         needs_restart.push("environment_variables.SERVER_ROOT_PATH");
     }
+    // Both are opened once; what hangs on them outlives reloads.
+    if new.store != old.store {
+        needs_restart.push("general_settings.database_url");
+        new.store = old.store.clone();
+    }
+    if new.redis != old.redis {
+        needs_restart.push("router_settings.redis_host");
+        new.redis = old.redis.clone();
+    }
     Reloaded { changes: old.fingerprint.changes(&new.fingerprint), needs_restart }
 }

@@ -150,7 +150,7 @@ async fn the_tokens_of_a_prompt_are_counted_for_whoever_may_call_its_model() {
     assert_eq!(client.get("/utils/token_counter").await.status, 405);
     // And without a database reports say so.
     let answer = client.get("/global/spend").await;
-    assert_eq!((answer.status, &answer.error()["code"]), (400, &json!("no_db_connection")), "{}", answer.text());
+    assert_eq!((answer.status, &answer.error()["code"]), (500, &json!("no_db_connection")), "{}", answer.text());
     assert_eq!(upstream.hits(), 0);
 }
 
