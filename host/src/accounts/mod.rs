@@ -85,6 +85,7 @@ impl Accounts {
 
     /// Everything that was told is written, as far as that is possible within seconds; at the end of the process.
     pub async fn close(&self) {
+        self.directory.end();
         let redis = async {
             if let Some(redis) = &self.redis {
                 redis.close().await;

@@ -91,8 +91,8 @@ fn public(error: &GatewayError) -> Public {
             Some("unknown_url"),
             format!(
                 "There is nothing at {path}. Served are /v1/chat/completions, /v1/completions, /v1/embeddings, \
-                 /v1/images/generations, /v1/models, /v1/model/info, /plugins, /router, /config/reload, \
-                 /metrics, /health, /health/liveliness, /health/readiness and /health/drain."
+                 /v1/images/generations, /v1/models, /v1/model/info, /key/…, /user/…, /team/…, /spend/…, /global/…, \
+                 /plugins, /router, /config/reload, /metrics, /health, /health/liveliness, /health/readiness and /health/drain."
             ),
         ),
         GatewayError::WrongMethod { allowed } => {

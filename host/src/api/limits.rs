@@ -33,6 +33,8 @@ const TOKENS: Names = Names {
 const KIND: HeaderName = HeaderName::from_static("rate_limit_type");
 const RESET_AT: HeaderName = HeaderName::from_static("reset_at");
 /// OpenAI's SDKs don't try again where it says so.
+/// OpenAI's clients heed no longer `retry-after`: https://github.com/openai/openai-python (`_calculate_retry_timeout`).
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 const KEY_TOKENS: HeaderName = HeaderName::from_static("x-litellm-key-tpm-limit");
@@ -114,9 +116,12 @@ fn owner(scope: &Scope) -> &'static str {
 fn budget_headers(refused: &Refused, now: SystemTime) -> HeaderMap {
     let Refused::Budget { resets_in, .. } = refused else { return HeaderMap::new() };
     let mut headers = HeaderMap::new();
-    match resets_in {
-        Some(wait) => tell_when(&mut headers, *wait, now),
-        None => _ = headers.insert(SHOULD_RETRY, HeaderValue::from_static("false")),
+    if let Some(wait) = resets_in {
+        tell_when(&mut headers, *wait, now);
+    }
+    // Clients wait for seconds; a period of a budget is over in days.
+    if resets_in.is_none_or(|wait| wait > LONGEST_WAIT) {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     headers
 }
@@ -156,7 +161,8 @@ fn rate_headers(refused: &Refused, now: SystemTime) -> HeaderMap {
         insert(&mut headers, names, *limit, *remaining, retry_after.unwrap_or_default());
     }
     match retry_after {
-        Some(wait) => tell_when(&mut headers, *wait, now),
+        // Full seconds and the rest of one are 61, at most.
+        Some(wait) => tell_when(&mut headers, (*wait).min(LONGEST_WAIT), now),
         None => _ = headers.insert(SHOULD_RETRY, HeaderValue::from_static("false")),
     }
     headers
@@ -295,6 +301,12 @@ mod tests {
     }
 
     #[test]
+    fn no_wait_is_longer_than_clients_heed() {
+        let told = Told::of(&rate(Rate::Requests, 5, 1, Some(Duration::from_millis(60_400))), NOW);
+        assert_eq!(header(&told, "retry-after"), "60");
+    }
+
+    #[test]
     fn a_budget_that_is_spent_is_told_with_the_operators_status() {
         let budget = |resets_in| Refused::Budget {
             scope: Scope::Team("t".into()),
@@ -308,7 +320,11 @@ mod tests {
         assert_eq!((told.status, told.code), (422, "budget_exceeded"));
         assert_eq!(told.message, "Budget has been exceeded! Team=core Current cost: 0.0105, Max budget: 0.01");
         assert_eq!((header(&told, "retry-after"), header(&told, "x-should-retry")), ("", "false"));
-        assert_eq!(header(&Told::of(&budget(Some(Duration::from_secs(60))), NOW), "retry-after"), "60");
+        for (seconds, should_retry) in [(60, ""), (61, "false")] {
+            let told = Told::of(&budget(Some(Duration::from_secs(seconds))), NOW);
+            assert_eq!(header(&told, "retry-after"), seconds.to_string());
+            assert_eq!(header(&told, "x-should-retry"), should_retry, "{seconds}");
+        }
     }
 
     #[test]

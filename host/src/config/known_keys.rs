@@ -219,7 +219,7 @@ pub(super) const GENERAL: Rows = &[
     ),
     (NoEffect("a fallback serves only who may call its model"), "enforce_fallback_model_access"),
     (Honoured(""), "disable_budget_reservation disable_fallbacks_on_per_model_rate_limits"),
-    (Honoured("where litellm_settings doesn't say"), "max_budget budget_duration"),
+    (Honoured("where litellm_settings doesn't say, for all calls together"), "max_budget budget_duration"),
     (NotYet("there are no pass-through routes yet"), "pass_through_endpoints pass_through_request_timeout"),
     (
         NotYet("there is no admin page yet"),
@@ -231,7 +231,7 @@ pub(super) const GENERAL: Rows = &[
 pub(super) const LITELLM: Rows = &[
     (
         Honoured(""),
-        "drop_params request_timeout set_verbose json_logs log_raw_request_response max_budget budget_duration \
+        "drop_params request_timeout set_verbose json_logs log_raw_request_response \
          budget_exceeded_status_code \
          require_auth_for_metrics_endpoint",
     ),
@@ -240,6 +240,7 @@ pub(super) const LITELLM: Rows = &[
         "stream_timeout num_retries retry_policy fallbacks default_fallbacks context_window_fallbacks \
          content_policy_fallbacks allowed_fails cooldown_time",
     ),
+    (Honoured("for all calls together, the master key's too"), "max_budget budget_duration"),
     (NoEffect("num_retries says how often a call is retried"), "retry"),
     (NoEffect("nothing is ever reported to anybody"), "telemetry"),
     (

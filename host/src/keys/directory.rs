@@ -44,6 +44,11 @@ impl Directory {
         Ok(directory)
     }
 
+    /// The database is about to be closed: what it doesn't say any more is nothing to tell.
+    pub fn end(&self) {
+        self.questions.ended.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
     /// Whose key this is. One that isn't known may have been made by another gateway a moment ago, so that the database
     /// is asked what is new; all who ask at a time share one question.
     ///

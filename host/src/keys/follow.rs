@@ -4,7 +4,7 @@
 //! one at a time share a question, and a question is asked every 50 ms at most: a flood of wrong keys costs the database
 //! twenty small queries a second, however large it is.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(super) struct Questions {
     /// Somebody wants another one.
     wanted: Notify,
     answered: watch::Sender<Answered>,
+    /// The process ends, and the database is closed.
+    pub(super) ended: AtomicBool,
 }
 
 /// The last question that was answered.
@@ -41,7 +43,7 @@ struct Answered {
 impl Default for Questions {
     fn default() -> Self {
         let (answered, _) = watch::channel(Answered::default());
-        Self { begun: AtomicU64::new(0), wanted: Notify::new(), answered }
+        Self { begun: AtomicU64::new(0), wanted: Notify::new(), answered, ended: AtomicBool::new(false) }
     }
 }
 
@@ -77,6 +79,9 @@ pub(super) async fn follow(directory: Weak<Directory>, questions: Arc<Questions>
         last = Instant::now();
         let number = questions.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let outcome = timeout(PATIENCE, directory.catch_up()).await.unwrap_or_else(|_| Err(late()));
+        if questions.ended.load(Ordering::SeqCst) {
+            return;
+        }
         match &outcome {
             Err(error) if !failing => {
                 tracing::error!(%error, "the directory of keys can't be followed: keys that are known are served on");

@@ -10,6 +10,8 @@ pub struct Tally {
 
 /// A chunk is hardly more than that beside its text; one that is alone can't be compared.
 const MOST_AROUND: u64 = 250;
+/// A chunk of one token is so much longer than the smallest, which may have no text and not even a field for it.
+const OF_ONE_TOKEN: u64 = 40;
 /// Bytes of an answer's text for each token.
 pub(crate) const BYTES_OF_A_TOKEN: u64 = 4;
 
@@ -47,7 +49,8 @@ impl Tally {
     /// text is about the same in all chunks.
     pub fn tokens(&self) -> u64 {
         let around = self.smallest.min(MOST_AROUND).saturating_mul(self.chunks);
-        (self.bytes.saturating_sub(around)).div_ceil(BYTES_OF_A_TOKEN).max(self.chunks)
+        let text = self.bytes.saturating_sub(around).saturating_sub(OF_ONE_TOKEN.saturating_mul(self.chunks));
+        self.chunks.saturating_add(text.div_ceil(BYTES_OF_A_TOKEN))
     }
 }
 
@@ -67,9 +70,11 @@ mod tests {
             (&[][..], 0),
             (&[180], 1),
             (&[182, 184, 183, 180], 4),
-            (&[250, 1250, 1250], 500),
+            (&[250, 1250, 1250], 473),
+            // One token each, a role in each, and an end without either.
+            (&[218, 216, 219, 217, 182], 5),
             // Alone: a quarter of what is beyond the usual.
-            (&[1250], 250),
+            (&[1250], 241),
         ] {
             assert_eq!(of(chunks), tokens, "{chunks:?}");
         }

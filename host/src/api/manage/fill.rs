@@ -12,9 +12,10 @@ use crate::limits::Span;
 use crate::pipeline::GatewayError;
 
 /// Fields that limit, and that nothing here holds anybody to: to take them without a word would be a lie.
-const UNENFORCED: [(&str, &str); 3] = [
+const UNENFORCED: [(&str, &str); 4] = [
     ("budget_id", "there are no budgets to refer to; set max_budget and budget_duration"),
     ("budget_limits", "there is one budget for a period; set max_budget and budget_duration"),
+    ("tpd_limit", "tokens are limited for a minute; set tpm_limit"),
     ("grace_period", "the old key ends with the new one's beginning"),
 ];
 

@@ -110,7 +110,7 @@ impl Reports {
         };
         match (&error, &*code) {
             // SQLITE_INTERRUPT; query_canceled, lock_not_available.
-            (_, "9" | "57014" | "55P03") | (sqlx::Error::PoolTimedOut, _) => ReportError::TooSlow(self.time_limit),
+            (_, "9" | "57014" | "55P03") => ReportError::TooSlow(self.time_limit),
             (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_), _) => {
                 StoreError::Unreadable(error.to_string()).into()
             }
