@@ -240,6 +240,7 @@ async fn what_makes_no_sense_is_refused_by_name() {
         (json!({"key": "sk-short"}), "key"),
         (json!({"key": "sk-with blanks in it all over"}), "key"),
         (json!({"budget_id": "b"}), "budget_id"),
+        (json!({"tpd_limit": 5}), "tpd_limit"),
         (json!({"team_id": "nobody"}), "team_id"),
         (json!([]), "request_body"),
     ] {
