@@ -219,3 +219,26 @@ async fn ten_thousand_calls_at_a_time_get_a_hundred_calls_worth_of_a_budget() {
     }
     assert_eq!((admitted, gate.spent(&Scope::Team("core".into()))), (100, usd("1")));
 }
+
+#[tokio::test]
+async fn what_a_fallback_cost_is_not_the_first_models_to_pay() {
+    let gate = Gate::default();
+    let caller = with_model("gpt", Some(budget("0.05", None)), Some(Rates { requests: Some(9), tokens: Some(100) }));
+    let of_model = Scope::Model(Arc::new(key_scope()), "gpt".into());
+    let estimate = Estimate { cost: Some(usd("0.03")), ..takes(20) };
+    let ask = |model| Ask { caller: Some(&caller), model, asked: model, at: beginning(), estimate };
+    let usage = Usage { prompt_tokens: 90, ..Usage::default() };
+    for _ in 0..3 {
+        let mut hold = gate.limiter.admit(&ask("gpt"), &gate.budgets).await.unwrap();
+        hold.fall_back(&ask("claude")).await.unwrap();
+        let charged = hold.settle(Spent { usage: Some(usage), ..cost("0.03") });
+        assert_eq!(charged[..], [(key_scope(), None)]);
+    }
+    assert_eq!((gate.spent(&of_model), gate.spent(&key_scope())), (Money::ZERO, usd("0.09")));
+    // And one that comes back to it after all is its own.
+    let mut hold = gate.limiter.admit(&ask("gpt"), &gate.budgets).await.unwrap();
+    hold.fall_back(&ask("claude")).await.unwrap();
+    hold.fall_back(&ask("gpt")).await.unwrap();
+    hold.settle(cost("0.03"));
+    assert_eq!((gate.spent(&of_model), gate.spent(&key_scope())), (usd("0.03"), usd("0.12")));
+}
