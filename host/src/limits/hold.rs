@@ -1,5 +1,6 @@
 //! What a call has reserved, from its first deployment to its last byte.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -84,9 +85,9 @@ impl Hold {
     }
 
     /// Whether a fallback has limits to be looked at.
-    pub fn binds_fallback(&self, model: &str, asked: &str) -> bool {
+    pub fn binds_fallback(&self, names: &[Cow<'_, str>]) -> bool {
         let owners_pay = || self.gateway.iter().chain(self.owners()).any(|line| line.allowance.is_some());
-        let of_model = self.plan.as_ref().is_some_and(|plan| !plan.of_model(model, asked).is_empty());
+        let of_model = self.plan.as_ref().is_some_and(|plan| plan.binds_model(names));
         of_model || self.of_fallback.is_some() || !self.model.is_empty() || (!self.pays && owners_pay())
     }
 
@@ -162,7 +163,7 @@ impl Hold {
     }
 
     fn lines_of_model(&self, ask: &Ask<'_>) -> Lines {
-        self.plan.as_ref().map(|plan| plan.of_model(ask.model, ask.asked).into()).unwrap_or_default()
+        self.plan.as_ref().map(|plan| plan.of_model(ask.names)).unwrap_or_default()
     }
 }
 
