@@ -1,6 +1,6 @@
 //! What a call cost is told to the client and in the log, exactly; and what nobody knows is not told as nothing.
 
-use ai_api_e2e::{FakeUpstream, Gateway, Reply, Step, TempDir, Wire};
+use ai_api_e2e::{FakeUpstream, Gateway, Port, Reply, Step, TempDir, Wire, eventually_async};
 use serde_json::{Value, json};
 
 const COST: &str = "x-litellm-response-cost";
@@ -290,5 +290,69 @@ async fn what_a_call_would_cost_is_calculated() {
         let refused = ask(body.clone()).await;
         assert_eq!(refused.status, 400, "{body}");
         assert!(refused.message().contains(says), "{body}: {}", refused.text());
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_that_its_provider_has_is_paid_for_though_nobody_waits_for_the_answer() {
+    let upstream = FakeUpstream::replying(Reply::silence());
+    let prices = json!({"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6});
+    let gateway = gateway().model_with("m", "openai/mine", &Wire::OpenAi.base(&upstream), prices).start().await;
+    let made = gateway.client().post("/key/generate", &json!({"tpm_limit": 7000})).await.ok();
+    let client = gateway.client().with_key(made["key"].as_str().expect("a key"));
+    let spend = async |client: &ai_api_e2e::Client| {
+        let info = client.get("/key/info").await.ok();
+        (info["info"]["spend"].as_f64().expect("a number") * 1e6).round()
+    };
+    let mut last = 0.0;
+    for (calls, stream) in [(1, false), (2, true)] {
+        let prompt = "x".repeat(10_000);
+        let leaving = client.clone();
+        let call =
+            tokio::spawn(
+                async move { leaving.chat_with("m", &prompt, json!({"stream": stream, "max_tokens": 10})).await },
+            );
+        upstream.asked(calls).await;
+        call.abort();
+        let now = eventually_async("the prompt to be charged", async || {
+            let now = spend(&client).await;
+            (now > last).then_some(now)
+        });
+        let now = now.await;
+        assert!((2500.0..2520.0).contains(&(now - last)), "{last}, then {now}");
+        last = now;
+    }
+    let refused = client.chat_with("m", &"x".repeat(10_000), json!({"max_tokens": 10})).await;
+    assert_eq!((refused.status, refused.header("rate_limit_type")), (429, Some("tokens")), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_not_waited_for_is_paid_for_and_one_that_was_refused_or_never_made_is_not() {
+    let prompt = "x".repeat(10_000);
+    let answer = |reply| FakeUpstream::replying_in_turn(vec![reply, Wire::OpenAi.reply("hello")]);
+    let (slow, refusing) = (answer(Reply::silence()), answer(Reply::json(500, &json!({"error": {"message": "no"}}))));
+    let nobody = Port::reserve();
+    let nowhere = format!("http://{}/v1", nobody.address());
+    for (base, charged) in [(Wire::OpenAi.base(&slow), true), (Wire::OpenAi.base(&refusing), false), (nowhere, false)] {
+        let params = json!({"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "timeout": 0.3});
+        let gateway = gateway()
+            .model_with("m", "openai/mine", &base, params)
+            .set("router_settings", "num_retries", json!(0))
+            .start()
+            .await;
+        let got = gateway.client().chat("m", &prompt).await;
+        assert!(got.status >= 500 || got.status == 408, "{}", got.text());
+        let entry = gateway.entry(got.header("x-litellm-call-id").expect("an id")).await;
+        match charged {
+            true => {
+                assert!(entry["failed_prompt_tokens"].as_u64().is_some_and(|count| count > 2500), "{entry}");
+                assert!(entry["cost_usd"].as_f64().is_some_and(|usd| (0.0025..0.00252).contains(&usd)), "{entry}");
+                assert_eq!(entry["usage_estimated"], true, "{entry}");
+            }
+            false => {
+                let nothing = (&entry["failed_prompt_tokens"], &entry["cost_usd"], &entry["usage_estimated"]);
+                assert_eq!(nothing, (&Value::Null, &Value::Null, &Value::Null), "{entry}");
+            }
+        }
     }
 }

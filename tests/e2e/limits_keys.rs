@@ -132,3 +132,31 @@ async fn a_call_whose_models_limit_is_gone_goes_to_the_models_fallback() {
     assert_eq!(refused.status, 429);
     assert!(refused.message().starts_with("Rate limit exceeded for model gpt of api_key: "), "{}", refused.message());
 }
+
+#[tokio::test]
+async fn a_models_limits_bind_by_whatever_name_it_is_called() {
+    let upstream = FakeUpstream::replying(WIRE.reply("hi"));
+    let gateway = Gateway::builder()
+        .model("gpt", WIRE.model(), &WIRE.base(&upstream))
+        .model("openai/*", "openai/*", &WIRE.base(&upstream))
+        .start()
+        .await;
+    let id = gateway.client().chat("gpt", "hi").await.header("x-litellm-model-id").expect("an id").to_owned();
+    for (limited, names) in [
+        ("gpt", ["gpt", id.as_str()]),
+        ("openai/gpt-4o", ["openai/gpt-4o", "gpt-4o"]),
+        ("gpt-4o", ["gpt-4o", "openai/gpt-4o"]),
+    ] {
+        for (first, then) in [(names[0], names[1]), (names[1], names[0])] {
+            let client = key(&gateway, json!({"model_rpm_limit": {limited: 1}})).await;
+            client.chat(first, "hi").await.ok();
+            for name in [then, first] {
+                let refused = client.chat(name, "hi").await;
+                assert_eq!(refused.status, 429, "{limited}: {first}, then {name}: {}", refused.text());
+                let expected = format!("Rate limit exceeded for model {limited} of api_key: ");
+                assert!(refused.message().starts_with(&expected), "{}", refused.message());
+            }
+            client.chat("openai/o3", "hi").await.ok();
+        }
+    }
+}

@@ -61,6 +61,13 @@ pub enum End {
         /// What it cost; nothing where nobody knows.
         cost: Money,
     },
+    /// The same, but by another model: of the limits of the one that was asked first only the request stays taken.
+    PassedOn {
+        /// Of the prompt and of the answer.
+        tokens: u64,
+        /// What it cost; nothing where nobody knows.
+        cost: Money,
+    },
     /// It was never made: everything is given back, the request too.
     Cancelled,
 }
@@ -136,7 +143,11 @@ impl Claim {
 
     /// What of it stays taken in the end.
     pub fn kept(&self, end: End) -> i64 {
-        let End::Settled { tokens, cost } = end else { return 0 };
+        let (tokens, cost) = match end {
+            End::PassedOn { .. } if matches!(self.scope, Scope::Model(..)) => (0, Money::ZERO),
+            End::Settled { tokens, cost } | End::PassedOn { tokens, cost } => (tokens, cost),
+            End::Cancelled => return 0,
+        };
         match &self.of {
             Amount::Rate { what: Rate::Requests, .. } => self.reserved(),
             Amount::Rate { what: Rate::Tokens, .. } => count(tokens),

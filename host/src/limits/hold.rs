@@ -1,5 +1,6 @@
 //! What a call has reserved, from its first deployment to its last byte.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -26,6 +27,8 @@ pub struct Hold {
     own: Option<Box<Part>>,
     /// What is taken of the limits of a fallback.
     of_fallback: Option<Box<Part>>,
+    /// Another model was asked after the first.
+    has_passed_on: bool,
     /// Money was claimed, or would have been: the call isn't a free one.
     pays: bool,
 }
@@ -38,7 +41,8 @@ impl Hold {
             let line = Line::new(limiter.counters.account(&Scope::Gateway), "".into());
             Arc::new(Line { allowance: Some(allowance), ..line })
         });
-        Self { limiter, plan, budgets, at, gateway, model: Lines::new(), own: None, of_fallback: None, pays: false }
+        let (model, own, of_fallback) = (Lines::new(), None, None);
+        Self { limiter, plan, budgets, at, gateway, model, own, of_fallback, has_passed_on: false, pays: false }
     }
 
     /// Takes what the call may come to of the caller's limits, with those of the model or without.
@@ -55,7 +59,7 @@ impl Hold {
     }
 
     /// Another model is asked: its limits take the place of those of the one before. What was asked of that one stays
-    /// counted as a request.
+    /// counted as a request, and nothing else of it.
     ///
     /// # Errors
     /// A limit of that model's stands against it, or it costs money and there is none left. Nothing is taken of it then.
@@ -64,6 +68,7 @@ impl Hold {
             part.settle(End::Settled { tokens: 0, cost: Money::ZERO });
         }
         self.model = Lines::new();
+        self.has_passed_on = true;
         let model = self.lines_of_model(ask);
         let pays = !is_free(&ask.estimate);
         let mut demand = Demand::default();
@@ -80,9 +85,9 @@ impl Hold {
     }
 
     /// Whether a fallback has limits to be looked at.
-    pub fn binds_fallback(&self, model: &str, asked: &str) -> bool {
+    pub fn binds_fallback(&self, names: &[Cow<'_, str>]) -> bool {
         let owners_pay = || self.gateway.iter().chain(self.owners()).any(|line| line.allowance.is_some());
-        let of_model = self.plan.as_ref().is_some_and(|plan| !plan.of_model(model, asked).is_empty());
+        let of_model = self.plan.as_ref().is_some_and(|plan| plan.binds_model(names));
         of_model || self.of_fallback.is_some() || !self.model.is_empty() || (!self.pays && owners_pay())
     }
 
@@ -96,7 +101,11 @@ impl Hold {
         let tokens = spent.usage.map_or(0, |usage| usage.prompt_tokens.saturating_add(usage.completion_tokens));
         let cost = spent.cost.unwrap_or_default();
         let (own, of_fallback) = (self.own.take(), self.of_fallback.take());
-        let claimed = |line: &Line| own.iter().chain(&of_fallback).any(|part| part.has_money_of(line));
+        let passed_on = self.has_passed_on;
+        let claimed = |line: &Line| {
+            let first = own.iter().filter(|_| !(passed_on && matches!(line.scope(), Scope::Model(..))));
+            first.chain(&of_fallback).any(|part| part.has_money_of(line))
+        };
         let mut charges = Charges::new();
         for line in self.gateway.iter().chain(self.owners()).chain(&self.model) {
             let is_counted = line.allowance.is_some() || !matches!(line.scope(), Scope::Model(..));
@@ -110,8 +119,12 @@ impl Hold {
             charges.push((line.scope().clone(), since));
         }
         charges.extend(self.limiter.charge_funds(&self.budgets, spent.served_by, cost, self.at));
-        for part in own.into_iter().chain(of_fallback) {
-            part.settle(End::Settled { tokens, cost });
+        let settled = End::Settled { tokens, cost };
+        if let Some(own) = own {
+            own.settle(if passed_on { End::PassedOn { tokens, cost } } else { settled });
+        }
+        if let Some(part) = of_fallback {
+            part.settle(settled);
         }
         self.warn();
         charges
@@ -150,7 +163,7 @@ impl Hold {
     }
 
     fn lines_of_model(&self, ask: &Ask<'_>) -> Lines {
-        self.plan.as_ref().map(|plan| plan.of_model(ask.model, ask.asked).into()).unwrap_or_default()
+        self.plan.as_ref().map(|plan| plan.of_model(ask.names)).unwrap_or_default()
     }
 }
 

@@ -25,6 +25,7 @@ mod totals;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -91,8 +92,8 @@ pub struct Ask<'a> {
     pub caller: Option<&'a Arc<Caller>>,
     /// The model group that it names, its aliases resolved.
     pub model: &'a str,
-    /// The name that the client used, which may be an alias.
-    pub asked: &'a str,
+    /// All its names, the one that the client used among them: limits may be set under any.
+    pub names: &'a [Cow<'a, str>],
     /// When it came in: in the period of a budget that held then it counts.
     pub at: SystemTime,
     /// What it may come to.
@@ -246,9 +247,9 @@ impl Limiter {
     }
 
     /// Whether anything limits such a call: most often not, and then nothing has to be estimated.
-    pub fn binds(&self, caller: Option<&Arc<Caller>>, (model, asked): (&str, &str), budgets: &Budgets) -> bool {
+    pub fn binds(&self, caller: Option<&Arc<Caller>>, names: &[Cow<'_, str>], budgets: &Budgets) -> bool {
         let plan = caller.map(|caller| caller.tab.plan(caller, &self.counters));
-        budgets.gateway.is_some() || plan.is_some_and(|plan| plan.binds || !plan.of_model(model, asked).is_empty())
+        budgets.gateway.is_some() || plan.is_some_and(|plan| plan.binds || plan.binds_model(names))
     }
 
     /// Reserves what a call may come to, everywhere or nowhere.

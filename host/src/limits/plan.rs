@@ -1,5 +1,6 @@
 //! What a caller's calls count against: worked out once for each caller, and anew when its key, user or team changes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -80,11 +81,22 @@ impl Plan {
         }
     }
 
-    /// The limits of a model: under the name of its group, else under that by which it was asked for.
-    pub(super) fn of_model(&self, group: &str, asked: &str) -> &[Arc<Line>] {
+    /// The limits of a model, under all its names: whichever of them a client uses, none is passed by.
+    pub(super) fn of_model(&self, names: &[Cow<'_, str>]) -> Lines {
+        let mut found = Lines::new();
         if self.models.is_empty() {
-            return &[];
+            return found;
         }
-        self.models.get(group).or_else(|| self.models.get(asked)).map_or(&[], |lines| lines)
+        for line in names.iter().filter_map(|name| self.models.get(&**name)).flatten() {
+            if !found.iter().any(|known| Arc::ptr_eq(known, line)) {
+                found.push(line.clone());
+            }
+        }
+        found
+    }
+
+    /// Whether the model has limits of its own.
+    pub(super) fn binds_model(&self, names: &[Cow<'_, str>]) -> bool {
+        !self.models.is_empty() && names.iter().any(|name| self.models.contains_key(&**name))
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Failed {
     pub(super) took: Duration,
     /// What the provider says that it used all the same.
     pub(super) spent: Option<Usage>,
+    /// The provider has the request, and didn't refuse it.
+    pub(super) is_sent: bool,
     /// How long the provider was waited for.
     pub(super) waited: Duration,
 }
@@ -52,6 +54,7 @@ impl Failed {
             reason: self.reason,
             took: self.took,
             spent: self.spent,
+            is_sent: self.is_sent,
             waited: self.waited,
         }
     }
@@ -91,6 +94,9 @@ impl Pipeline {
                     }
                     error => error,
                 };
+                // A provider that says what is wrong doesn't bill it, or says so.
+                let is_refused = matches!(error, GatewayError::Provider(_));
+                let is_sent = !is_refused && asked.meter.is_some_and(Meter::is_sent);
                 let failure = failure::of(&error);
                 let error = lifecycle::with_hint(error, failure.kind, &route);
                 let took = now.saturating_duration_since(flight.began);
@@ -102,7 +108,7 @@ impl Pipeline {
                     true => Consequence::Exempt,
                     false => flight.fail(failure, now),
                 };
-                Err(Box::new(Failed { error, failure, consequence, route, reason, took, spent, waited }))
+                Err(Box::new(Failed { error, failure, consequence, route, reason, took, spent, is_sent, waited }))
             }
         }
     }

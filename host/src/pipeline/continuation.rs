@@ -143,6 +143,7 @@ impl Continuation {
             reason: journey.entry.reason.unwrap_or(Reason::Only),
             took: journey.entry.elapsed(),
             spent,
+            is_sent: false,
             // What the stream has waited for is told by the stream.
             waited: Duration::ZERO,
         });

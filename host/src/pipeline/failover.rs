@@ -179,18 +179,22 @@ impl<'a> Serving<'a> {
         let other_meter = asked.meter.map(|_| Meter::default());
         let beside = Asked { meter: other_meter.as_ref(), ..asked };
         let mut second = pin!(pipeline.attempt(beside, second));
-        let (result, (loser, loser_began, spent), first_is_left) = tokio::select! {
+        let (result, (loser, loser_began, its_meter), first_is_left) = tokio::select! {
             result = &mut first => (result, (second_route, second_began, other_meter.as_ref()), false),
             result = &mut second => (result, (first_route, began, asked.meter), true),
         };
         match result {
             Ok((answer, route)) => {
-                journey.lose_hedge(&loser, loser_began.elapsed(), spent.and_then(Meter::read));
+                journey.lose_hedge(&loser, loser_began.elapsed(), its_meter);
                 journey.win_hedge(&route, first_is_left);
+                if first_is_left {
+                    journey.entry.meter.clone_from(&other_meter);
+                }
                 Ok((answer, route))
             }
             Err(failed) => {
                 self.note(failed, journey);
+                journey.entry.meter = if first_is_left { asked.meter.cloned() } else { other_meter.clone() };
                 let other = if first_is_left { first.await } else { second.await };
                 other.inspect(|(_, route)| journey.win_hedge(route, !first_is_left))
             }

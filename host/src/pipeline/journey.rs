@@ -86,7 +86,7 @@ impl<'a> Journey<'a> {
     pub(super) fn begin_attempt(&mut self, pick: &Pick) {
         self.entry.attempts += 1;
         self.attempt_began = self.entry.elapsed();
-        self.entry.meter = self.entry.streaming.then(Meter::default);
+        self.entry.meter = Some(Meter::default());
         self.entry.reason = Some(pick.reason);
         self.serve_by(&pick.route);
     }
@@ -136,11 +136,11 @@ impl<'a> Journey<'a> {
     pub(super) fn end_attempt(&mut self, ending: &Ending<'_>) {
         let kind = ending.kind.name();
         self.entry.meter = None;
-        self.entry.charge_failed(ending.route, ending.spent);
+        let spent = self.entry.charge_failed(ending.route, ending.spent, ending.is_sent);
         self.entry.wait_for_upstream(ending.waited);
         let began = self.entry.elapsed().saturating_sub(ending.took);
         self.trace(ending.route, began, Some(ending.took), Some(kind));
-        self.entry.note_failed(&ending.route.target.deployment.id, kind, ending.spent);
+        self.entry.note_failed(&ending.route.target.deployment.id, kind, spent);
         let consequence = match ending.consequence {
             Consequence::Exempt => None,
             Consequence::Counted => Some("counted against the deployment".to_owned()),
@@ -161,9 +161,10 @@ impl<'a> Journey<'a> {
     }
 
     /// The other attempt was faster.
-    pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration, spent: Option<Usage>) {
+    pub(super) fn lose_hedge(&mut self, route: &Route, took: Duration, meter: Option<&Meter>) {
         let kind = "hedge_lost";
-        self.entry.charge_failed(route, spent);
+        let (said, is_sent) = (meter.and_then(Meter::read), meter.is_some_and(Meter::is_sent));
+        let spent = self.entry.charge_failed(route, said, is_sent);
         self.trace(route, self.entry.elapsed().saturating_sub(took), Some(took), Some(kind));
         self.entry.note_failed(&route.target.deployment.id, kind, spent);
         self.log("INFO", route, Reason::Hedge, took, |line| line.text("kind", Some(kind)));
@@ -207,6 +208,8 @@ pub(super) struct Ending<'a> {
     pub(super) took: Duration,
     /// What the provider says that it used all the same.
     pub(super) spent: Option<Usage>,
+    /// The provider has the request, and didn't refuse it.
+    pub(super) is_sent: bool,
     /// How long the provider was waited for.
     pub(super) waited: Duration,
 }

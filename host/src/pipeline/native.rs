@@ -13,7 +13,7 @@ use super::{Call, GatewayError, Patience, Pipeline};
 use crate::canonical::{AnswerView, ChunkView, ProviderError, carries_content};
 use crate::plugin::Operation;
 use crate::stream::{DONE, Decoder, StreamEvent, push_data_frame};
-use crate::upstream::{Outbound, Redactor, Source};
+use crate::upstream::{Outbound, Redactor, Source, UpstreamError};
 use crate::usage::{Tally, Usage};
 
 /// A canonical stream under way.
@@ -138,7 +138,15 @@ impl Pipeline {
         let authenticated = call.binding.authenticator.apply(&mut outbound, patience()).await;
         let redactor = authenticated
             .map_err(|source| GatewayError::Credential { provider: deployment.provider.clone(), source })?;
+        let was_sent = call.meter.map(|meter| meter.set_sent(true));
         let sent = call.waits.on(self.upstream.send(outbound, patience())).await;
+        let is_refused = match &sent {
+            Ok(source) => !source.status().is_success(),
+            Err(error) => matches!(error, UpstreamError::Connect(_)),
+        };
+        if let (Some(meter), Some(was_sent), true) = (call.meter, was_sent, is_refused) {
+            meter.set_sent(was_sent);
+        }
         let source = sent.map_err(|error| GatewayError::upstream(&deployment.provider, error))?;
         Ok(source.without(redactor))
     }

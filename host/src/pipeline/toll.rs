@@ -32,14 +32,15 @@ impl Pipeline {
         entry: &mut Entry,
     ) -> Result<Option<GatewayError>, GatewayError> {
         let Some(CallEntry { accounts, caller, hold, started, .. }) = &mut entry.call else { return Ok(None) };
-        let (model, asked, budgets) = (group.group.name.as_str(), request.model.as_str(), &self.config.budgets);
+        let (model, budgets) = (group.group.name.as_str(), &self.config.budgets);
         let limiter = &accounts.limiter;
         if caller.is_none() && !budgets.are_any() {
             return Ok(None);
         }
-        let binds = limiter.binds(caller.as_ref(), (model, asked), budgets);
+        let names = group.names(&request.model);
+        let binds = limiter.binds(caller.as_ref(), &names, budgets);
         let estimate = if binds { self.estimate(request, group) } else { Estimate::default() };
-        let ask = Ask { caller: caller.as_ref(), model, asked, at: *started, estimate };
+        let ask = Ask { caller: caller.as_ref(), model, names: &names, at: *started, estimate };
         match limiter.admit(&ask, budgets).await {
             Ok(admitted) => *hold = Some(admitted),
             Err(refused) if refused.is_of_model() && self.may_fall_back(request, group) => {
@@ -67,11 +68,12 @@ impl Pipeline {
     ) -> Result<(), GatewayError> {
         let Some(CallEntry { caller, hold: Some(hold), started, .. }) = &mut entry.call else { return Ok(()) };
         let model = group.group.name.as_str();
-        if !hold.binds_fallback(model, asked) {
+        let names = group.names(asked);
+        if !hold.binds_fallback(&names) {
             return Ok(());
         }
         let estimate = self.estimate(request, group);
-        let ask = Ask { caller: caller.as_ref(), model, asked, at: *started, estimate };
+        let ask = Ask { caller: caller.as_ref(), model, names: &names, at: *started, estimate };
         Ok(hold.fall_back(&ask).await?)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -13,7 +14,7 @@ use super::retry_budget::{RetryBudget, Saved};
 use super::rules::Rules;
 use super::strategy::{self, Strategy};
 use super::vitals::Vitals;
-use crate::config::{Deployment, Routing};
+use crate::config::{Deployment, Routing, provider_of_bare_name};
 
 /// A deployment, its place, and how it does.
 #[derive(Debug)]
@@ -124,6 +125,31 @@ impl Resolved {
         }
         let stars: Vec<&str> = self.stars.iter().map(String::as_str).collect();
         Cow::Owned(pattern::fill(model, &stars))
+    }
+
+    /// All names that this model has, among them the one that a client `asked` for it by: the group's; where a deployment
+    /// was named by its id, its `model_name`; where a wildcard fits, what it fits, with its provider and without where that
+    /// is the one that a bare name is taken for.
+    pub fn names<'a>(&'a self, asked: &'a str) -> SmallVec<[Cow<'a, str>; 4]> {
+        let Group { name, first, by_id, .. } = &*self.group;
+        let mut names: SmallVec<[Cow<'a, str>; 4]> = SmallVec::new();
+        names.push(Cow::Borrowed(name));
+        if *by_id {
+            names.push(Cow::Borrowed(&first.deployment.model_name));
+        }
+        if !self.stars.is_empty() {
+            let stars: Vec<&str> = self.stars.iter().map(String::as_str).collect();
+            let full = pattern::fill(name, &stars);
+            let bare = full.split_once('/').filter(|(provider, bare)| provider_of_bare_name(bare) == Some(provider));
+            let bare = bare.map(|(_, bare)| Cow::Owned(bare.to_owned()));
+            let with_provider = super::with_provider(&full).map(Cow::Owned);
+            names.extend(bare.into_iter().chain(with_provider));
+            names.push(Cow::Owned(full));
+        }
+        if !names.iter().any(|name| name == asked) {
+            names.push(Cow::Borrowed(asked));
+        }
+        names
     }
 
     /// Slots will now be looked for: [`Resolved::freed`] is about those that are given back from here on.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CallEntry, Entry, Outcome, Tally, Usage};
+use super::{CallEntry, Entry, Meter, Outcome, Tally, Usage};
 use crate::plugin::Operation;
 use crate::prices::{Cost, Pricing};
 use crate::router::Route;
@@ -28,19 +28,23 @@ impl Entry {
         let said = self.used();
         self.usage = None;
         match &mut self.call {
-            Some(call) => call.estimated(said, false),
+            Some(call) => call.estimated(said, false, false),
             None => said,
         }
     }
 
-    /// An attempt failed, and its provider says what it used all the same.
-    pub fn charge_failed(&mut self, route: &Route, usage: Option<Usage>) {
+    /// An attempt failed, or isn't waited for: what it used all the same, as its provider says, or else the prompt, if the
+    /// provider has that.
+    pub fn charge_failed(&mut self, route: &Route, said: Option<Usage>, is_sent: bool) -> Option<Usage> {
         let took = self.elapsed();
-        if let (Some(call), Some(usage)) = (&mut self.call, usage) {
+        let Some(call) = &mut self.call else { return said };
+        let usage = said.or_else(|| is_sent.then(|| call.prompt_alone()));
+        if let Some(usage) = usage {
             call.charge(&route.target.deployment.pricing, usage, &route.model, took);
             // Nothing of it is left for whoever answers.
             call.tally = Tally::default();
         }
+        usage
     }
 
     /// The call is over.
@@ -50,9 +54,10 @@ impl Entry {
 
     fn settle_as(&mut self, is_whole: bool) {
         let (said, took) = (self.used(), self.elapsed());
+        let is_sent = self.meter.as_ref().is_some_and(Meter::is_sent);
         let Some(call) = self.call.as_mut().filter(|call| !call.is_settled) else { return };
         call.is_settled = true;
-        self.usage = call.estimated(said, is_whole);
+        self.usage = call.estimated(said, is_whole, is_sent);
         if let (Some(usage), Some(by), Some(pricing)) = (self.usage, &self.served_by, call.pricing.take()) {
             call.charge(&pricing, usage, &by.model, took);
         }
@@ -66,8 +71,9 @@ impl CallEntry {
     }
 
     /// What the provider says of an answer, or what that must have been: of one without a word about it, and of one that
-    /// was cut, of which some say at its beginning what they have by then.
-    fn estimated(&mut self, said: Option<Usage>, is_whole: bool) -> Option<Usage> {
+    /// was cut, of which some say at its beginning what they have by then. Of one that didn't begin it is the prompt, if that
+    /// was sent.
+    fn estimated(&mut self, said: Option<Usage>, is_whole: bool, is_sent: bool) -> Option<Usage> {
         let tally = std::mem::take(&mut self.tally);
         let has_words = matches!(self.operation, Operation::ChatCompletions | Operation::Completions);
         let tokens = if has_words { tally.tokens() } else { 0 };
@@ -77,14 +83,15 @@ impl CallEntry {
                 self.is_estimated = true;
                 Some(Usage { completion_tokens: said.completion_tokens.max(tokens), ..said })
             }
-            // It didn't begin.
-            None if tally.is_empty() => None,
-            None => {
-                self.is_estimated = true;
-                let prompt_tokens = self.terms.prompt_tokens;
-                Some(Usage { prompt_tokens, completion_tokens: tokens, ..Usage::default() })
-            }
+            None if tally.is_empty() && !is_sent => None,
+            None => Some(Usage { completion_tokens: tokens, ..self.prompt_alone() }),
         }
+    }
+
+    /// What a provider bills that has the prompt, and of whose answer nothing is known.
+    fn prompt_alone(&mut self) -> Usage {
+        self.is_estimated = true;
+        Usage { prompt_tokens: self.terms.prompt_tokens, ..Usage::default() }
     }
 
     fn charge(&mut self, pricing: &Pricing, usage: Usage, model: &str, took: Duration) {

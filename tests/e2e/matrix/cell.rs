@@ -54,7 +54,7 @@ pub(super) type Tokens = [Option<u64>; 2];
 impl Log {
     pub(super) fn of(entry: &Value) -> Self {
         let number = |key: &str| entry[key].as_u64();
-        // What the gateway estimates of a stream that was cut is nobody's word; `costs` is about it.
+        // What the gateway estimates of an attempt that failed or was cut is nobody's word; `costs` is about it.
         let (estimated, complete) = (entry["usage_estimated"] == true, entry["outcome"] == "complete");
         let said = |by_then: bool, keys: [&str; 2]| if estimated && by_then { [None, None] } else { keys.map(number) };
         Self {
@@ -62,7 +62,7 @@ impl Log {
             attempts: number("attempts").unwrap_or(1),
             fallbacks: number("fallbacks").unwrap_or(0),
             tokens: said(!complete, ["prompt_tokens", "completion_tokens"]),
-            failed_tokens: said(complete, ["failed_prompt_tokens", "failed_completion_tokens"]),
+            failed_tokens: said(true, ["failed_prompt_tokens", "failed_completion_tokens"]),
             kinds: Vec::new(),
         }
     }

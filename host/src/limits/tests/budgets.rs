@@ -60,9 +60,14 @@ async fn a_free_call_that_falls_back_to_one_that_costs_needs_money() {
     for (max, is_let_in) in [("0", false), ("1", true)] {
         let (gate, caller) = (Gate::default(), caller(of_money(max)));
         let mut hold = gate.pay(&caller, "0").await.unwrap();
-        assert!(hold.binds_fallback("claude", "claude"));
-        let ask =
-            Ask { caller: Some(&caller), model: "claude", asked: "claude", at: beginning(), estimate: costs("0.5") };
+        assert!(hold.binds_fallback(&["claude".into()]));
+        let ask = Ask {
+            caller: Some(&caller),
+            model: "claude",
+            names: &["claude".into()],
+            at: beginning(),
+            estimate: costs("0.5"),
+        };
         assert_eq!(hold.fall_back(&ask).await.is_ok(), is_let_in, "{max}");
         if is_let_in {
             hold.settle(cost("0.25"));
@@ -179,7 +184,7 @@ async fn a_soft_budget_is_told_once_and_refuses_nobody() {
 async fn a_call_without_limits_is_counted_for_its_key_its_user_and_its_team() {
     let (user, team) = (User { id: "u".to_owned(), ..User::default() }, Team { id: "t".to_owned(), ..Team::default() });
     let (gate, caller) = (Gate::default(), caller_of(key(Quota::default()), Some(user), Some(team)));
-    assert!(!gate.limiter.binds(Some(&caller), ("gpt", "gpt"), &gate.budgets));
+    assert!(!gate.limiter.binds(Some(&caller), &["gpt".into()], &gate.budgets));
     let charged = gate.pay(&caller, "1").await.unwrap().settle(cost("2"));
     let scopes = [key_scope(), Scope::User("u".into()), Scope::Team("t".into())];
     assert_eq!(charged[..], scopes.clone().map(|scope| (scope, None)));
@@ -218,4 +223,27 @@ async fn ten_thousand_calls_at_a_time_get_a_hundred_calls_worth_of_a_budget() {
         admitted += usize::from(call.await.expect("no panic").is_some());
     }
     assert_eq!((admitted, gate.spent(&Scope::Team("core".into()))), (100, usd("1")));
+}
+
+#[tokio::test]
+async fn what_a_fallback_cost_is_not_the_first_models_to_pay() {
+    let gate = Gate::default();
+    let caller = with_model("gpt", Some(budget("0.05", None)), Some(Rates { requests: Some(9), tokens: Some(100) }));
+    let of_model = Scope::Model(Arc::new(key_scope()), "gpt".into());
+    let estimate = Estimate { cost: Some(usd("0.03")), ..takes(20) };
+    let ask = |model| Ask { caller: Some(&caller), model, names: named(model), at: beginning(), estimate };
+    let usage = Usage { prompt_tokens: 90, ..Usage::default() };
+    for _ in 0..3 {
+        let mut hold = gate.limiter.admit(&ask("gpt"), &gate.budgets).await.unwrap();
+        hold.fall_back(&ask("claude")).await.unwrap();
+        let charged = hold.settle(Spent { usage: Some(usage), ..cost("0.03") });
+        assert_eq!(charged[..], [(key_scope(), None)]);
+    }
+    assert_eq!((gate.spent(&of_model), gate.spent(&key_scope())), (Money::ZERO, usd("0.09")));
+    // And one that comes back to it after all is its own.
+    let mut hold = gate.limiter.admit(&ask("gpt"), &gate.budgets).await.unwrap();
+    hold.fall_back(&ask("claude")).await.unwrap();
+    hold.fall_back(&ask("gpt")).await.unwrap();
+    hold.settle(cost("0.03"));
+    assert_eq!((gate.spent(&of_model), gate.spent(&key_scope())), (usd("0.03"), usd("0.12")));
 }

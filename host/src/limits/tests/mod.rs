@@ -89,7 +89,7 @@ impl Gate {
         at: SystemTime,
         estimate: Estimate,
     ) -> Result<Hold, Refused> {
-        self.limiter.admit(&Ask { caller, model, asked: model, at, estimate }, &self.budgets).await
+        self.limiter.admit(&Ask { caller, model, names: &[model.into()], at, estimate }, &self.budgets).await
     }
 
     /// A call that may cost so much.
@@ -105,6 +105,11 @@ impl Gate {
     fn spent(&self, scope: &Scope) -> Money {
         self.limiter.spent(scope, None, beginning())
     }
+}
+
+/// Of a model with one name.
+fn named(name: &'static str) -> &'static [Cow<'static, str>] {
+    Box::leak(Box::new([Cow::Borrowed(name)]))
 }
 
 fn costs(cost: &str) -> Estimate {

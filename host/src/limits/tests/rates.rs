@@ -128,7 +128,13 @@ async fn a_models_limit_binds_that_model_and_nobody_else() {
         other => panic!("not refused: {other:?}"),
     }
     gate.ask(Some(&caller), "claude", beginning(), takes(1)).await.unwrap();
-    let alias = Ask { caller: Some(&caller), model: "gpt-4o", asked: "gpt", at: beginning(), estimate: takes(1) };
+    let alias = Ask {
+        caller: Some(&caller),
+        model: "gpt-4o",
+        names: &["gpt-4o".into(), "gpt".into()],
+        at: beginning(),
+        estimate: takes(1),
+    };
     assert!(gate.limiter.admit(&alias, &gate.budgets).await.is_err(), "by the name that it was asked for");
     drop(hold);
 }
@@ -137,9 +143,9 @@ async fn a_models_limit_binds_that_model_and_nobody_else() {
 async fn a_fallback_has_to_pass_its_own_models_limits() {
     let gate = Gate::default();
     let caller = with_model("claude", None, Some(Rates { requests: Some(1), tokens: Some(50) }));
-    let ask = |model| Ask { caller: Some(&caller), model, asked: model, at: beginning(), estimate: takes(20) };
+    let ask = |model| Ask { caller: Some(&caller), model, names: named(model), at: beginning(), estimate: takes(20) };
     let mut hold = gate.limiter.admit(&ask("gpt"), &gate.budgets).await.unwrap();
-    assert!(hold.binds_fallback("claude", "claude") && !hold.binds_fallback("gpt", "gpt"));
+    assert!(hold.binds_fallback(&["claude".into()]) && !hold.binds_fallback(&["gpt".into()]));
     hold.fall_back(&ask("claude")).await.unwrap();
     let mut other = gate.limiter.admit(&ask("gpt"), &gate.budgets).await.unwrap();
     assert!(other.fall_back(&ask("claude")).await.is_err_and(|refused| refused.is_of_model()));
@@ -153,7 +159,7 @@ async fn a_fallback_has_to_pass_its_own_models_limits() {
 async fn a_call_whose_models_limit_is_gone_may_go_to_another_model() {
     let gate = Gate::default();
     let caller = with_model("gpt", None, Some(Rates { requests: Some(0), tokens: None }));
-    let ask = |model| Ask { caller: Some(&caller), model, asked: model, at: beginning(), estimate: takes(1) };
+    let ask = |model| Ask { caller: Some(&caller), model, names: named(model), at: beginning(), estimate: takes(1) };
     assert!(gate.limiter.admit(&ask("gpt"), &gate.budgets).await.is_err());
     let mut hold = gate.limiter.admit_without_model(&ask("gpt"), &gate.budgets).await.unwrap();
     hold.fall_back(&ask("claude")).await.unwrap();
