@@ -202,6 +202,24 @@ async fn two_gateways_share_a_postgres_from_its_first_moment() {
 }
 
 #[tokio::test]
+async fn names_that_postgres_cant_tell_apart_hold_nobody_up() {
+    let Some(postgres) = Postgres::start().await else { return };
+    let gateway = on(&postgres.url())
+        .model_with("any/*", "openai/*", "http://127.0.0.1:1", json!({"mock_response": "hi"}))
+        .start()
+        .await;
+    let tags = json!({"metadata": {"tags": ["a\u{0}", "a\u{fffd}"]}});
+    for model in ["m", "any/x\u{0}", "any/x\u{fffd}"] {
+        assert_eq!(gateway.client().chat_with(model, "hello", tags.clone()).await.content(), "hi");
+    }
+    calls(&gateway, 1).await;
+    has_postgres(&postgres, 4).await;
+    let tagged = "SELECT CAST(COALESCE(SUM(calls), 0) AS BIGINT) FROM daily_tags";
+    assert_eq!(postgres.number(tagged).await, 3, "it is one tag");
+    assert!(!gateway.log().contains("can't be written"), "{}", gateway.log());
+}
+
+#[tokio::test]
 async fn a_postgres_that_is_not_there_yet_is_waited_for() {
     let Some(postgres) = Postgres::start().await else { return };
     let relay = Relay::to(postgres.address()).await;

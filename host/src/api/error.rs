@@ -218,6 +218,7 @@ fn of_account(error: &AccountError) -> Public {
         AccountError::Store(StoreError::Unavailable(_)) => {
             soon(typed("no_db_connection", said(503, "database_unavailable", None)))
         }
+        AccountError::Store(StoreError::Refused(_)) => said(500, "database_refused", None),
         AccountError::Store(StoreError::Unreadable(_)) => said(500, "database_unreadable", None),
         AccountError::NotFound { param, .. } => typed("not_found_error", said(404, "not_found", Some(param))),
         AccountError::Exists { param, .. } => typed("bad_request_error", said(400, "already_exists", Some(param))),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Date, StoreSettings};
-use crate::store::{Batch, DailyOf, Sums, TagOf};
+use crate::store::{Batch, DailyOf, Sums, TagOf, without_nul};
 use crate::usage::{CallRecord, Outcome};
 
 /// What is kept of calls.
@@ -88,7 +88,8 @@ pub(super) fn merge(into: &mut Batch, from: Batch) {
 fn daily_of(call: &CallRecord) -> DailyOf {
     let started = call.started.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let key = call.caller.as_ref().map(|caller| &caller.key);
-    let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+    // A wildcard takes any name of a model from the client.
+    let text = |text: Option<&String>| text.cloned().map(without_nul).unwrap_or_default();
     let served_by = call.served_by.as_ref();
     DailyOf {
         day: Date::from_unix_seconds(started.as_secs()).to_string(),

@@ -1,10 +1,11 @@
 //! What calls have cost: a batch of them is written in one transaction, once.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use sqlx::{AnyConnection, Row};
 
-use super::rows::{Value, statements};
+use super::rows::{Value, statements, without_nul};
 use super::scope::{self, millis};
 use super::{Batch, DailyOf, Database, StoreError, Sums, TagOf, Total};
 use crate::money::Money;
@@ -78,14 +79,21 @@ impl Database {
 }
 
 async fn write_totals(connection: &mut AnyConnection, batch: &Batch) -> Result<(), StoreError> {
-    let row = |((of, since), spent): (&(_, _), &Money)| {
+    // By what the columns will hold: no row twice in a statement.
+    let mut sums = BTreeMap::<_, Money>::new();
+    for ((of, since), spent) in &batch.totals {
         let (whole, model) = scope::columns(of);
-        [whole.into(), model.into(), scope::since(*since).into(), spent.pico().into()]
+        let row = (without_nul(whole), without_nul(model.to_owned()), scope::since(*since));
+        let sum = sums.entry(row).or_default();
+        *sum = sum.saturating_add(*spent);
+    }
+    let row = |((whole, model, since), spent): ((String, String, i64), Money)| {
+        [whole.into(), model.into(), since.into(), spent.pico().into()]
     };
     write(
         connection,
         "INSERT INTO totals (scope, model, since, spent)",
-        batch.totals.iter().map(row).collect(),
+        sums.into_iter().map(row).collect(),
         "ON CONFLICT (scope, model, since) DO UPDATE SET spent = totals.spent + excluded.spent",
     )
     .await

@@ -31,6 +31,7 @@ use crate::usage::CallRecord;
 pub use database::{Database, Kind};
 pub use error::StoreError;
 pub use open::{OpenError, open};
+pub use rows::without_nul;
 
 /// A database, seen from the gateway. Every call may take as long as the database does; none of them is made on the path
 /// of a request to a model.

@@ -9,6 +9,7 @@ use crate::keys::Caller;
 use crate::limits::{Hold, Spent};
 use crate::plugin::Operation;
 use crate::prices::{Cost, Pricing};
+use crate::store::without_nul;
 
 /// A call has no more tags, and no longer ones: each has a row in the books.
 const MAX_TAGS: usize = 64;
@@ -104,8 +105,10 @@ impl CallEntry {
     /// Adds those that it doesn't have yet, as far as they are few and short.
     pub fn add_tags<'a>(&mut self, tags: impl Iterator<Item = &'a str>) {
         for tag in tags.map(str::trim).filter(|tag| !tag.is_empty() && tag.len() <= MAX_TAG_BYTES) {
-            if self.tags.len() < MAX_TAGS && !self.tags.iter().any(|known| known == tag) {
-                self.tags.push(tag.to_owned());
+            // As the database will have it: what is one tag there is one here.
+            let tag = without_nul(tag.to_owned());
+            if self.tags.len() < MAX_TAGS && !self.tags.contains(&tag) {
+                self.tags.push(tag);
             }
         }
     }
