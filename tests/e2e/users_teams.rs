@@ -262,6 +262,41 @@ async fn an_admin_of_a_team_looks_after_its_keys_and_members() {
 }
 
 #[tokio::test]
+async fn an_admin_of_a_team_gets_nobody_elses_rights_by_a_key() {
+    let gateway = gateway().start().await;
+    let admin = gateway.client();
+    let lead = user(&admin, "lead", "internal_user").await;
+    for (id, role) in [("boss", "proxy_admin"), ("viewer", "proxy_admin_viewer"), ("member", "internal_user")] {
+        user(&admin, id, role).await;
+    }
+    let members = json!([{"role": "admin", "user_id": "lead"}, {"role": "user", "user_id": "member"}]);
+    post(&admin, "/team/new", json!({"team_id": "crew", "members_with_roles": members})).await;
+
+    for id in ["boss", "viewer", "not-there-yet"] {
+        let body = json!({"team_id": "crew", "user_id": id});
+        assert_eq!(lead.post("/key/generate", &body).await.status, 403, "{body}");
+        let key = post(&admin, "/key/generate", body).await;
+        assert_eq!(lead.post("/key/regenerate", &json!({"key": key["token"]})).await.status, 403, "{id}");
+    }
+    for id in ["boss", "viewer"] {
+        let key = post(&admin, "/key/generate", json!({"team_id": "crew", "user_id": id})).await;
+        assert_eq!(lead.post("/key/update", &json!({"key": key["token"], "max_budget": 1})).await.status, 403, "{id}");
+    }
+    // One that it has the secret of becomes nobody's either.
+    let known = post(&lead, "/key/generate", json!({"team_id": "crew", "user_id": "member"})).await;
+    for id in ["boss", "not-there-yet"] {
+        let body = json!({"key": known["token"], "user_id": id});
+        assert_eq!(lead.post("/key/update", &body).await.status, 403, "{body}");
+    }
+    assert_eq!(lead.post("/key/regenerate", &json!({"key": known["token"]})).await.status, 403);
+    post(&lead, "/key/update", json!({"key": known["token"], "max_budget": 1})).await;
+    let of_team = post(&admin, "/key/generate", json!({"team_id": "crew"})).await;
+    post(&lead, "/key/regenerate", json!({"key": of_team["token"]})).await;
+    let own = post(&lead, "/key/generate", json!({"team_id": "crew"})).await;
+    post(&lead, "/key/regenerate", json!({"key": own["token"]})).await;
+}
+
+#[tokio::test]
 async fn what_is_managed_is_in_the_log_with_who_did_it_and_without_keys() {
     let gateway = gateway().env("JSON_LOGS", "true").start().await;
     let admin = gateway.client();

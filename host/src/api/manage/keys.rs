@@ -231,7 +231,7 @@ impl Managing<'_> {
             .directory()
             .change(|roster| {
                 let caller = roster.key(&hash_of(&named)).ok_or_else(|| not_found("key", "Key not found."))?;
-                own::may_change(actor, &caller.key, roster)?;
+                own::may_regenerate(actor, &caller.key, roster)?;
                 let (mut key, _, spend) = self.changed_key(caller, fields, spend, roster)?;
                 (key.hash, key.name) = (KeyHash::of(plain.as_bytes()), key_name(&plain));
                 if roster.key(&key.hash).is_some() {

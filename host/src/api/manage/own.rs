@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::who::{Actor, forbidden, not_found};
-use crate::keys::{Key, Roster};
+use crate::keys::{INTERNAL_USER, INTERNAL_USER_VIEWER, Key, Roster};
 use crate::pipeline::GatewayError;
 
 /// What only an administrator says of a key that is there, or somebody who leads its team: a key's owner may not lift what
@@ -81,7 +81,11 @@ pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster
     }
     let is_led = team.is_some_and(|team| actor.leads(team));
     let is_same_user = before.is_some_and(|before| before.user_id == key.user_id);
-    if actor.owns(key) || (is_led && (before.is_none() || is_same_user)) {
+    if actor.owns(key) || (is_led && is_same_user) {
+        return Ok(());
+    }
+    // A key does what its user may: whoever leads a team gives none away that does more than its own.
+    if is_led && before.is_none() && key.user_id.as_deref().is_none_or(|id| is_plain_user(id, roster)) {
         return Ok(());
     }
     let whose = key.user_id.as_deref().unwrap_or("nobody");
@@ -90,8 +94,30 @@ pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster
 
 /// That it may change the key at all.
 pub(super) fn may_change(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result<(), GatewayError> {
-    if actor.is_admin() || actor.owns(key) || actor.leads_team_of(key, roster) {
+    if actor.is_admin() || actor.owns(key) {
+        return Ok(());
+    }
+    let role = key.user_id.as_deref().and_then(|id| roster.user(id)).and_then(|user| user.role.as_deref());
+    if actor.leads_team_of(key, roster) && is_plain(role) {
         return Ok(());
     }
     Err(forbidden("You are not authorized to change this key"))
+}
+
+/// That it may have another secret for the key: whoever leads a team would have its members' rights by one.
+pub(super) fn may_regenerate(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result<(), GatewayError> {
+    may_change(actor, key, roster)?;
+    if actor.is_admin() || actor.owns(key) || key.user_id.is_none() {
+        return Ok(());
+    }
+    Err(forbidden("Only proxy admins can regenerate a key of another user."))
+}
+
+/// Whether there is such a user, and it is no administrator. One that is still to be made may become anything.
+fn is_plain_user(id: &str, roster: &Roster) -> bool {
+    roster.user(id).is_some_and(|user| is_plain(user.role.as_deref()))
+}
+
+fn is_plain(role: Option<&str>) -> bool {
+    matches!(role, None | Some(INTERNAL_USER | INTERNAL_USER_VIEWER))
 }
