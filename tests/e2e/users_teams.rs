@@ -297,6 +297,45 @@ async fn an_admin_of_a_team_gets_nobody_elses_rights_by_a_key() {
 }
 
 #[tokio::test]
+async fn a_key_makes_none_that_does_more_than_itself() {
+    let gateway = gateway().start().await;
+    let admin = gateway.client();
+    let own = user(&admin, "own", "internal_user").await;
+    for body in [
+        json!({"user_id": "own", "key_type": "management"}),
+        json!({"user_id": "own", "allowed_routes": ["/key/generate", "/key/update"]}),
+    ] {
+        let bound = post(&admin, "/key/generate", body.clone()).await;
+        let bound = admin.with_key(bound["key"].as_str().expect("a key"));
+        let (status, message) = refused(&bound, "/key/generate", json!({})).await;
+        assert!(status == 403 && message.starts_with("A key with limits of its own"), "{body}: {status} {message}");
+    }
+    let members = json!([{"role": "admin", "user_id": "own"}]);
+    for id in ["crew", "others"] {
+        post(&admin, "/team/new", json!({"team_id": id, "members_with_roles": members})).await;
+    }
+    let free = post(&own, "/key/generate", json!({})).await;
+    let other = post(&own, "/key/generate", json!({"team_id": "others"})).await;
+    let of_crew = post(&own, "/key/generate", json!({"team_id": "crew"})).await;
+    let of_crew = admin.with_key(of_crew["key"].as_str().expect("a key"));
+
+    // What is made with a key of a team is the team's.
+    let made = post(&of_crew, "/key/generate", json!({})).await;
+    assert_eq!(made["team_id"], json!("crew"));
+    assert_eq!(of_crew.post("/key/generate", &json!({"team_id": "others"})).await.status, 403);
+    for token in [&free["token"], &other["token"]] {
+        for (path, body) in [
+            ("/key/update", json!({"key": token, "key_alias": "x"})),
+            ("/key/regenerate", json!({"key": token})),
+            ("/key/delete", json!({"keys": [token]})),
+        ] {
+            assert_eq!(of_crew.post(path, &body).await.status, 403, "{path} {body}");
+        }
+    }
+    post(&of_crew, "/key/delete", json!({"keys": [made["token"]]})).await;
+}
+
+#[tokio::test]
 async fn what_is_managed_is_in_the_log_with_who_did_it_and_without_keys() {
     let gateway = gateway().env("JSON_LOGS", "true").start().await;
     let admin = gateway.client();

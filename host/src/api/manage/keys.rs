@@ -168,7 +168,7 @@ impl Managing<'_> {
                 let mut deleted: Vec<(String, Arc<Caller>)> = Vec::new();
                 for (named, found) in by_key.chain(by_alias) {
                     let Some(caller) = found else { continue };
-                    if !actor.is_admin() && !actor.owns(&caller.key) && !actor.leads_team_of(&caller.key, roster) {
+                    if !own::may_delete(actor, &caller.key, roster) {
                         return Err(forbidden("You are not authorized to delete this key"));
                     }
                     if !deleted.iter().any(|(_, other)| other.key.hash == caller.key.hash) {

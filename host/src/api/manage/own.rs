@@ -53,6 +53,9 @@ pub(super) fn may_generate(actor: Actor<'_>, key: &mut Key, roster: &Roster) -> 
     if !actor.is_admin() && key.user_id.is_none() {
         key.user_id = actor.user_id().map(str::to_owned);
     }
+    if key.team_id.is_none() {
+        key.team_id = actor.own_team().map(str::to_owned);
+    }
     may_hold(actor, key, None, roster)
 }
 
@@ -68,6 +71,10 @@ pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster
     };
     if actor.is_admin() {
         return Ok(());
+    }
+    // Out of reach of the team's limits would be out of those of the key.
+    if !actor.reaches(key.team_id.as_deref()) {
+        return Err(forbidden("A key of a team makes and changes keys of that team only."));
     }
     if is_new_team
         && let Some(team) = team
@@ -94,7 +101,7 @@ pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster
 
 /// That it may change the key at all.
 pub(super) fn may_change(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result<(), GatewayError> {
-    if actor.is_admin() || actor.owns(key) {
+    if actor.is_admin() || (actor.owns(key) && actor.reaches(key.team_id.as_deref())) {
         return Ok(());
     }
     let role = key.user_id.as_deref().and_then(|id| roster.user(id)).and_then(|user| user.role.as_deref());
@@ -102,6 +109,12 @@ pub(super) fn may_change(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result
         return Ok(());
     }
     Err(forbidden("You are not authorized to change this key"))
+}
+
+/// Whether it may end the key.
+pub(super) fn may_delete(actor: Actor<'_>, key: &Key, roster: &Roster) -> bool {
+    let is_own = actor.owns(key) && actor.reaches(key.team_id.as_deref());
+    actor.is_admin() || is_own || actor.leads_team_of(key, roster)
 }
 
 /// That it may have another secret for the key: whoever leads a team would have its members' rights by one.
