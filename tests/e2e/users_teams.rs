@@ -336,6 +336,39 @@ async fn a_key_makes_none_that_does_more_than_itself() {
 }
 
 #[tokio::test]
+async fn nobody_learns_of_keys_of_others_more_than_that_they_are_in_the_team() {
+    let gateway = gateway().start().await;
+    let admin = gateway.client();
+    let own = user(&admin, "own", "internal_user").await;
+    let lead = user(&admin, "lead", "internal_user").await;
+    post(&admin, "/key/generate", json!({"key_alias": "theirs"})).await;
+    for (path, theirs, nobodys) in [
+        ("/key/update", json!({"key_alias": "theirs"}), json!({"key_alias": "nobodys"})),
+        ("/key/delete", json!({"key_aliases": ["theirs"]}), json!({"key_aliases": ["nobodys"]})),
+    ] {
+        let told = refused(&own, path, theirs).await;
+        assert_eq!((told.0, &told), (403, &refused(&own, path, nobodys.clone()).await), "{path}");
+        assert_eq!(admin.post(path, &nobodys).await.status, 404, "{path}");
+    }
+    let members = json!([{"role": "user", "user_id": "own"}, {"role": "admin", "user_id": "lead"}]);
+    post(&admin, "/team/new", json!({"team_id": "crew", "members_with_roles": members})).await;
+    let noted = json!({"team_id": "crew", "metadata": {"note": "private"}});
+    let key = post(&admin, "/key/generate", noted).await;
+    let token = key["token"].as_str().expect("a token");
+    let itself = admin.with_key(key["key"].as_str().expect("a key"));
+    for (who, client, told) in
+        [("a member", &own, Value::Null), ("its admin", &lead, json!("private")), ("itself", &itself, json!("private"))]
+    {
+        let info = client.get(&format!("/key/info?key={token}")).await.ok();
+        let infos = client.post("/v2/key/info", &json!({"keys": [token]})).await;
+        let team = client.get("/team/info?team_id=crew").await.ok();
+        assert_eq!(info["info"]["metadata"]["note"], told, "{who}");
+        assert_eq!(team["keys"][0]["metadata"]["note"], told, "{who}");
+        assert_eq!(infos.ok()["info"][0]["metadata"]["note"], told, "{who}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_managed_is_in_the_log_with_who_did_it_and_without_keys() {
     let gateway = gateway().env("JSON_LOGS", "true").start().await;
     let admin = gateway.client();

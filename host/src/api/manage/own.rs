@@ -99,6 +99,13 @@ pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster
     Err(forbidden(format!("User can only create keys for themselves. Got user_id={whose}, Your ID={}", actor.name())))
 }
 
+/// What is told of a key that isn't there: to who may not know of all keys the same as of one that is another's.
+pub(super) fn no_such_key(actor: Actor<'_>, message: &str) -> GatewayError {
+    if actor.is_admin() { not_found("key", message) } else { forbidden(NOT_YOURS) }
+}
+
+const NOT_YOURS: &str = "You are not authorized to change this key";
+
 /// That it may change the key at all.
 pub(super) fn may_change(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result<(), GatewayError> {
     if actor.is_admin() || (actor.owns(key) && actor.reaches(key.team_id.as_deref())) {
@@ -108,7 +115,7 @@ pub(super) fn may_change(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result
     if actor.leads_team_of(key, roster) && is_plain(role) {
         return Ok(());
     }
-    Err(forbidden("You are not authorized to change this key"))
+    Err(forbidden(NOT_YOURS))
 }
 
 /// Whether it may end the key.

@@ -111,9 +111,14 @@ impl<'a> Actor<'a> {
 
     /// Whether it may know of the key.
     pub(super) fn sees(&self, key: &Key, roster: &Roster) -> bool {
-        let is_itself = self.caller().is_some_and(|caller| caller.key.hash == key.hash);
         let team = || key.team_id.as_deref().and_then(|id| roster.team(id));
-        self.sees_all() || is_itself || self.owns(key) || team().is_some_and(|team| self.is_in(team))
+        self.sees_whole(key, roster) || team().is_some_and(|team| self.is_in(team))
+    }
+
+    /// Whether it may know all of it, not only that it is there, whose it is and what binds it.
+    pub(super) fn sees_whole(&self, key: &Key, roster: &Roster) -> bool {
+        let is_itself = self.caller().is_some_and(|caller| caller.key.hash == key.hash);
+        self.sees_all() || is_itself || self.owns(key) || self.leads_team_of(key, roster)
     }
 
     /// Whether the key is one of its user's.
