@@ -119,7 +119,10 @@ async fn a_fallback_is_looked_at_like_the_model_itself() {
 async fn a_key_is_for_the_routes_that_it_has() {
     let gateway = gateway().start().await;
     let admin = gateway.client();
-    admin.post("/user/new", &json!({"user_id": "boss", "auto_create_key": false})).await.ok();
+    admin
+        .post("/user/new", &json!({"user_id": "boss", "user_role": "proxy_admin", "auto_create_key": false}))
+        .await
+        .ok();
     for (body, chat, models, info, generate, metrics) in [
         (json!({}), 200, 200, 200, 401, 401),
         (json!({"key_type": "llm_api"}), 200, 200, 403, 403, 403),
@@ -136,6 +139,20 @@ async fn a_key_is_for_the_routes_that_it_has() {
         assert_eq!(app.post("/key/generate", &json!({})).await.status, generate, "{body} generate");
         assert_eq!(app.get("/metrics").await.status, metrics, "{body} metrics");
     }
+}
+
+#[tokio::test]
+async fn a_path_may_name_a_model_that_looks_like_a_key() {
+    let gateway = Gateway::builder()
+        .model_with("task-1", "openai/task-1", "http://127.0.0.1:9", json!({"mock_response": "hello"}))
+        .start()
+        .await;
+    let admin = gateway.client();
+    let app = app(&admin, json!({"allowed_routes": ["/engines/task-1/chat/completions"]})).await;
+
+    let body = json!({"messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(app.post("/engines/task-1/chat/completions", &body).await.content(), "hello");
+    assert_eq!(app.post("/engines/task-2/chat/completions", &body).await.status, 403);
 }
 
 #[tokio::test]

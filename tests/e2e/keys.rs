@@ -300,6 +300,11 @@ async fn another_key_takes_the_place_of_one_and_goes_on_with_what_it_has_spent()
     let more = admin.post("/key/sk-the-third-of-them/reset_spend", &json!({"reset_to": 2})).await;
     assert_eq!(more.json()["error"]["param"], json!("reset_to"));
     admin.post("/key/sk-the-third-of-them/nothing", &json!({})).await;
+    for path in ["/key/sk%2Dthe-third-of-them/reset_spend", "/key/%73k-the-third-of-them/reset_spend"] {
+        post(&admin, path, json!({"reset_to": 0})).await;
+    }
+    admin.get("/x=sk-the-third-of-them").await;
+    assert!(!gateway.log().contains("the-third"), "a key that is written otherwise is in the log");
     assert!(!gateway.log().contains("sk-the-third"), "a key in a path is in the log");
 }
 

@@ -262,6 +262,113 @@ async fn an_admin_of_a_team_looks_after_its_keys_and_members() {
 }
 
 #[tokio::test]
+async fn an_admin_of_a_team_gets_nobody_elses_rights_by_a_key() {
+    let gateway = gateway().start().await;
+    let admin = gateway.client();
+    let lead = user(&admin, "lead", "internal_user").await;
+    for (id, role) in [("boss", "proxy_admin"), ("viewer", "proxy_admin_viewer"), ("member", "internal_user")] {
+        user(&admin, id, role).await;
+    }
+    let members = json!([{"role": "admin", "user_id": "lead"}, {"role": "user", "user_id": "member"}]);
+    post(&admin, "/team/new", json!({"team_id": "crew", "members_with_roles": members})).await;
+
+    for id in ["boss", "viewer", "not-there-yet"] {
+        let body = json!({"team_id": "crew", "user_id": id});
+        assert_eq!(lead.post("/key/generate", &body).await.status, 403, "{body}");
+        let key = post(&admin, "/key/generate", body).await;
+        assert_eq!(lead.post("/key/regenerate", &json!({"key": key["token"]})).await.status, 403, "{id}");
+    }
+    for id in ["boss", "viewer"] {
+        let key = post(&admin, "/key/generate", json!({"team_id": "crew", "user_id": id})).await;
+        assert_eq!(lead.post("/key/update", &json!({"key": key["token"], "max_budget": 1})).await.status, 403, "{id}");
+    }
+    // One that it has the secret of becomes nobody's either.
+    let known = post(&lead, "/key/generate", json!({"team_id": "crew", "user_id": "member"})).await;
+    for id in ["boss", "not-there-yet"] {
+        let body = json!({"key": known["token"], "user_id": id});
+        assert_eq!(lead.post("/key/update", &body).await.status, 403, "{body}");
+    }
+    assert_eq!(lead.post("/key/regenerate", &json!({"key": known["token"]})).await.status, 403);
+    post(&lead, "/key/update", json!({"key": known["token"], "max_budget": 1})).await;
+    let of_team = post(&admin, "/key/generate", json!({"team_id": "crew"})).await;
+    post(&lead, "/key/regenerate", json!({"key": of_team["token"]})).await;
+    let own = post(&lead, "/key/generate", json!({"team_id": "crew"})).await;
+    post(&lead, "/key/regenerate", json!({"key": own["token"]})).await;
+}
+
+#[tokio::test]
+async fn a_key_makes_none_that_does_more_than_itself() {
+    let gateway = gateway().start().await;
+    let admin = gateway.client();
+    let own = user(&admin, "own", "internal_user").await;
+    for body in [
+        json!({"user_id": "own", "key_type": "management"}),
+        json!({"user_id": "own", "allowed_routes": ["/key/generate", "/key/update"]}),
+    ] {
+        let bound = post(&admin, "/key/generate", body.clone()).await;
+        let bound = admin.with_key(bound["key"].as_str().expect("a key"));
+        let (status, message) = refused(&bound, "/key/generate", json!({})).await;
+        assert!(status == 403 && message.starts_with("A key with limits of its own"), "{body}: {status} {message}");
+    }
+    let members = json!([{"role": "admin", "user_id": "own"}]);
+    for id in ["crew", "others"] {
+        post(&admin, "/team/new", json!({"team_id": id, "members_with_roles": members})).await;
+    }
+    let free = post(&own, "/key/generate", json!({})).await;
+    let other = post(&own, "/key/generate", json!({"team_id": "others"})).await;
+    let of_crew = post(&own, "/key/generate", json!({"team_id": "crew"})).await;
+    let of_crew = admin.with_key(of_crew["key"].as_str().expect("a key"));
+
+    // What is made with a key of a team is the team's.
+    let made = post(&of_crew, "/key/generate", json!({})).await;
+    assert_eq!(made["team_id"], json!("crew"));
+    assert_eq!(of_crew.post("/key/generate", &json!({"team_id": "others"})).await.status, 403);
+    for token in [&free["token"], &other["token"]] {
+        for (path, body) in [
+            ("/key/update", json!({"key": token, "key_alias": "x"})),
+            ("/key/regenerate", json!({"key": token})),
+            ("/key/delete", json!({"keys": [token]})),
+        ] {
+            assert_eq!(of_crew.post(path, &body).await.status, 403, "{path} {body}");
+        }
+    }
+    post(&of_crew, "/key/delete", json!({"keys": [made["token"]]})).await;
+}
+
+#[tokio::test]
+async fn nobody_learns_of_keys_of_others_more_than_that_they_are_in_the_team() {
+    let gateway = gateway().start().await;
+    let admin = gateway.client();
+    let own = user(&admin, "own", "internal_user").await;
+    let lead = user(&admin, "lead", "internal_user").await;
+    post(&admin, "/key/generate", json!({"key_alias": "theirs"})).await;
+    for (path, theirs, nobodys) in [
+        ("/key/update", json!({"key_alias": "theirs"}), json!({"key_alias": "nobodys"})),
+        ("/key/delete", json!({"key_aliases": ["theirs"]}), json!({"key_aliases": ["nobodys"]})),
+    ] {
+        let told = refused(&own, path, theirs).await;
+        assert_eq!((told.0, &told), (403, &refused(&own, path, nobodys.clone()).await), "{path}");
+        assert_eq!(admin.post(path, &nobodys).await.status, 404, "{path}");
+    }
+    let members = json!([{"role": "user", "user_id": "own"}, {"role": "admin", "user_id": "lead"}]);
+    post(&admin, "/team/new", json!({"team_id": "crew", "members_with_roles": members})).await;
+    let noted = json!({"team_id": "crew", "metadata": {"note": "private"}});
+    let key = post(&admin, "/key/generate", noted).await;
+    let token = key["token"].as_str().expect("a token");
+    let itself = admin.with_key(key["key"].as_str().expect("a key"));
+    for (who, client, told) in
+        [("a member", &own, Value::Null), ("its admin", &lead, json!("private")), ("itself", &itself, json!("private"))]
+    {
+        let info = client.get(&format!("/key/info?key={token}")).await.ok();
+        let infos = client.post("/v2/key/info", &json!({"keys": [token]})).await;
+        let team = client.get("/team/info?team_id=crew").await.ok();
+        assert_eq!(info["info"]["metadata"]["note"], told, "{who}");
+        assert_eq!(team["keys"][0]["metadata"]["note"], told, "{who}");
+        assert_eq!(infos.ok()["info"][0]["metadata"]["note"], told, "{who}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_managed_is_in_the_log_with_who_did_it_and_without_keys() {
     let gateway = gateway().env("JSON_LOGS", "true").start().await;
     let admin = gateway.client();

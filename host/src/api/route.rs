@@ -62,11 +62,44 @@ impl Endpoint {
 
 /// A path as it may be told and logged: LiteLLM's clients name keys in some.
 pub(super) fn without_keys(path: &str) -> Cow<'_, str> {
-    if !path.contains("/sk-") {
+    let named = named_key(path);
+    if named.is_none() && !path.split('/').any(has_key) {
         return Cow::Borrowed(path);
     }
-    let segment = |segment: &str| if segment.starts_with("sk-") { "sk-..." } else { segment }.to_owned();
-    Cow::Owned(path.split('/').map(segment).collect::<Vec<_>>().join("/"))
+    let hide = |part: &str| {
+        let segments = part.split('/').map(|segment| if has_key(segment) { HIDDEN } else { segment });
+        segments.collect::<Vec<_>>().join("/")
+    };
+    Cow::Owned(match named {
+        Some((before, after)) => format!("{}{HIDDEN}{}", hide(before), hide(after)),
+        None => hide(path),
+    })
+}
+
+const HIDDEN: &str = "sk-...";
+
+/// What stands before and after the key in `/key/{key}/regenerate` and `/key/{key}/reset_spend`, whatever it looks like:
+/// it may have slashes, and no `sk-`.
+fn named_key(path: &str) -> Option<(&str, &str)> {
+    let end = path.strip_suffix('/').unwrap_or(path);
+    let end = ["/regenerate", "/reset_spend"].iter().find_map(|what| end.strip_suffix(what))?.len();
+    let key = path.find("/key/")? + "/key/".len();
+    Some((path.get(..key)?, path.get(end..)?)).filter(|_| key < end)
+}
+
+/// Whether there is a key somewhere in a segment, however it is written.
+fn has_key(segment: &str) -> bool {
+    let mut segment = Cow::Borrowed(segment);
+    loop {
+        if segment.contains("sk-") {
+            return true;
+        }
+        let decoded = percent_decode_str(&segment).decode_utf8_lossy().into_owned();
+        if decoded == *segment {
+            return false;
+        }
+        segment = Cow::Owned(decoded);
+    }
 }
 
 /// What `path`, without the server's root path, stands for.
@@ -213,6 +246,15 @@ mod tests {
             ("/key/sk-secret/regenerate", "/key/sk-.../regenerate"),
             ("/root/key/sk-secret", "/root/key/sk-..."),
             ("/sk-a/b/sk-c/", "/sk-.../b/sk-.../"),
+            ("/key/sk%2Dsecret/regenerate", "/key/sk-.../regenerate"),
+            ("/key/%73k-secret", "/key/sk-..."),
+            ("/key/%2573k-secret", "/key/sk-..."),
+            ("/x=sk-secret/y", "/sk-.../y"),
+            ("/key/anything%FF/regenerate", "/key/sk-.../regenerate"),
+            ("/root/key/of/slashes/reset_spend/", "/root/key/sk-.../reset_spend/"),
+            ("/sk-a/key/b/reset_spend", "/sk-.../key/sk-.../reset_spend"),
+            ("/key/regenerate", "/key/regenerate"),
+            ("/key/a%20b", "/key/a%20b"),
         ] {
             assert_eq!(without_keys(path), told);
         }

@@ -48,6 +48,17 @@ pub enum Denied {
     },
 }
 
+impl Denied {
+    /// The same, with the path as it may be told: without a key in it.
+    pub fn told_at(self, told: &str) -> Self {
+        match self {
+            Self::Route { allowed, .. } => Self::Route { path: told.to_owned(), allowed },
+            Self::AdminOnly { role, .. } => Self::AdminOnly { route: told.to_owned(), role },
+            Self::Model { .. } => self,
+        }
+    }
+}
+
 impl Caller {
     /// The model that `model` stands for to this caller, if it may have that: for the model that a client names, and for
     /// every fallback.

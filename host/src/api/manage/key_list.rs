@@ -25,20 +25,19 @@ impl Managing<'_> {
                 return Err(not_found("key", "The master key is no key with an info; name one with ?key="));
             }
         };
-        let (caller, may) = self.read(|roster| {
-            let caller = roster.key(&hash).cloned();
-            let may = caller.as_ref().is_some_and(|caller| self.actor.sees(&caller.key, roster));
-            (caller, may)
+        let info = self.read(|roster| {
+            let caller = roster.key(&hash).filter(|caller| self.actor.sees(&caller.key, roster))?;
+            Some(self.info(caller, roster))
         });
         // Whether there is a key that it may not see is nobody's business.
-        let Some(caller) = caller.filter(|_| may) else {
+        let Some(info) = info else {
             return Err(match self.actor.sees_all() {
                 true => not_found("key", "Key not found in database"),
                 false => forbidden("You are not allowed to access this key's info."),
             });
         };
         let shown = named.filter(|named| !named.starts_with("sk-")).map_or_else(|| hash.to_string(), str::to_owned);
-        Ok(json!({"key": shown, "info": self.info(&caller)}))
+        Ok(json!({"key": shown, "info": info}))
     }
 
     /// `POST /v2/key/info`
@@ -49,17 +48,18 @@ impl Managing<'_> {
             let message = "At least one of 'keys' or 'key_aliases' must be provided.";
             return Err(GatewayError::invalid("keys", message));
         }
-        let found: Vec<Arc<Caller>> = self.read(|roster| {
+        let found: Vec<Map<String, Value>> = self.read(|roster| {
             let by_key = keys.iter().filter_map(|named| roster.key(&hash_of(named)));
             let by_alias = aliases.iter().filter_map(|alias| roster.key_named(alias));
-            by_key.chain(by_alias).filter(|caller| self.actor.sees(&caller.key, roster)).cloned().collect()
+            let seen = by_key.chain(by_alias).filter(|caller| self.actor.sees(&caller.key, roster));
+            seen.map(|caller| self.info(caller, roster)).collect()
         });
         let shown: Vec<String> = keys.iter().map(|named| hash_of(named).to_string()).collect();
-        Ok(json!({"key": shown, "info": found.iter().map(|caller| self.info(caller)).collect::<Vec<_>>()}))
+        Ok(json!({"key": shown, "info": found}))
     }
 
-    fn info(&self, caller: &Caller) -> Map<String, Value> {
-        let mut info = self.view().key(&caller.key);
+    fn info(&self, caller: &Caller, roster: &Roster) -> Map<String, Value> {
+        let mut info = self.shown_key(&caller.key, roster);
         info.insert("status".to_owned(), json!(self.view().status(&caller.key)));
         info
     }

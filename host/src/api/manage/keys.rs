@@ -77,6 +77,15 @@ impl Managing<'_> {
         Ok((key, if self.actor.is_admin() { spend } else { Money::ZERO }))
     }
 
+    /// A key as whoever asks may see it: what is noted on keys of others in its team is nobody's business.
+    pub(super) fn shown_key(&self, key: &Key, roster: &Roster) -> Map<String, Value> {
+        let mut view = self.view().key(key);
+        if !self.actor.sees_whole(key, roster) {
+            view.insert("metadata".to_owned(), json!({}));
+        }
+        view
+    }
+
     /// The only answer that has the key itself in it.
     pub(super) fn told_once(&self, key: &Key, plain: &str) -> Value {
         let mut view = self.view().key(key);
@@ -106,7 +115,7 @@ impl Managing<'_> {
                     Some(alias) => roster.key_named(alias),
                     None => named.as_deref().and_then(|named| roster.key(&hash_of(named))),
                 };
-                let caller = found.ok_or_else(|| not_found("key", "Key not found in database"))?;
+                let caller = found.ok_or_else(|| own::no_such_key(actor, "Key not found in database"))?;
                 own::may_change(actor, &caller.key, roster)?;
                 let (key, edits, spend) = self.changed_key(caller, fields, spend, roster)?;
                 Ok::<_, GatewayError>((edits, (key, spend)))
@@ -167,10 +176,12 @@ impl Managing<'_> {
                 let by_alias = aliases.iter().map(|alias| (alias, roster.key_named(alias)));
                 let mut deleted: Vec<(String, Arc<Caller>)> = Vec::new();
                 for (named, found) in by_key.chain(by_alias) {
-                    let Some(caller) = found else { continue };
-                    if !actor.is_admin() && !actor.owns(&caller.key) && !actor.leads_team_of(&caller.key, roster) {
+                    let may = found.map_or(actor.is_admin(), |caller| own::may_delete(actor, &caller.key, roster));
+                    // Nor is it told which keys of others there are.
+                    if !may {
                         return Err(forbidden("You are not authorized to delete this key"));
                     }
+                    let Some(caller) = found else { continue };
                     if !deleted.iter().any(|(_, other)| other.key.hash == caller.key.hash) {
                         deleted.push((named.clone(), caller.clone()));
                     }
@@ -230,8 +241,9 @@ impl Managing<'_> {
         let (old, key, spent) = self
             .directory()
             .change(|roster| {
-                let caller = roster.key(&hash_of(&named)).ok_or_else(|| not_found("key", "Key not found."))?;
-                own::may_change(actor, &caller.key, roster)?;
+                let caller = roster.key(&hash_of(&named));
+                let caller = caller.ok_or_else(|| own::no_such_key(actor, "Key not found."))?;
+                own::may_regenerate(actor, &caller.key, roster)?;
                 let (mut key, _, spend) = self.changed_key(caller, fields, spend, roster)?;
                 (key.hash, key.name) = (KeyHash::of(plain.as_bytes()), key_name(&plain));
                 if roster.key(&key.hash).is_some() {
@@ -351,8 +363,9 @@ fn described(what: &str, key: &Key) -> String {
 pub(super) fn listed<'a>(
     managing: &Managing<'_>,
     keys: impl Iterator<Item = &'a Arc<Caller>>,
+    roster: &Roster,
 ) -> Vec<Map<String, Value>> {
     let mut keys: Vec<_> = keys.collect();
     keys.sort_by_key(|caller| Reverse((caller.key.created_at, caller.key.hash)));
-    keys.into_iter().map(|caller| managing.view().key(&caller.key)).collect()
+    keys.into_iter().map(|caller| managing.shown_key(&caller.key, roster)).collect()
 }

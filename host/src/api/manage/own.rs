@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use super::who::{Actor, forbidden, not_found};
-use crate::keys::{Key, Roster};
+use crate::keys::{INTERNAL_USER, INTERNAL_USER_VIEWER, Key, Roster};
 use crate::pipeline::GatewayError;
 
 /// What only an administrator says of a key that is there, or somebody who leads its team: a key's owner may not lift what
@@ -53,6 +53,9 @@ pub(super) fn may_generate(actor: Actor<'_>, key: &mut Key, roster: &Roster) -> 
     if !actor.is_admin() && key.user_id.is_none() {
         key.user_id = actor.user_id().map(str::to_owned);
     }
+    if key.team_id.is_none() {
+        key.team_id = actor.own_team().map(str::to_owned);
+    }
     may_hold(actor, key, None, roster)
 }
 
@@ -69,6 +72,10 @@ pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster
     if actor.is_admin() {
         return Ok(());
     }
+    // Out of reach of the team's limits would be out of those of the key.
+    if !actor.reaches(key.team_id.as_deref()) {
+        return Err(forbidden("A key of a team makes and changes keys of that team only."));
+    }
     if is_new_team
         && let Some(team) = team
         && actor.user_id().is_none_or(|id| team.member(id).is_none())
@@ -81,17 +88,56 @@ pub(super) fn may_hold(actor: Actor<'_>, key: &Key, before: Option<&Key>, roster
     }
     let is_led = team.is_some_and(|team| actor.leads(team));
     let is_same_user = before.is_some_and(|before| before.user_id == key.user_id);
-    if actor.owns(key) || (is_led && (before.is_none() || is_same_user)) {
+    if actor.owns(key) || (is_led && is_same_user) {
+        return Ok(());
+    }
+    // A key does what its user may: whoever leads a team gives none away that does more than its own.
+    if is_led && before.is_none() && key.user_id.as_deref().is_none_or(|id| is_plain_user(id, roster)) {
         return Ok(());
     }
     let whose = key.user_id.as_deref().unwrap_or("nobody");
     Err(forbidden(format!("User can only create keys for themselves. Got user_id={whose}, Your ID={}", actor.name())))
 }
 
+/// What is told of a key that isn't there: to who may not know of all keys the same as of one that is another's.
+pub(super) fn no_such_key(actor: Actor<'_>, message: &str) -> GatewayError {
+    if actor.is_admin() { not_found("key", message) } else { forbidden(NOT_YOURS) }
+}
+
+const NOT_YOURS: &str = "You are not authorized to change this key";
+
 /// That it may change the key at all.
 pub(super) fn may_change(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result<(), GatewayError> {
-    if actor.is_admin() || actor.owns(key) || actor.leads_team_of(key, roster) {
+    if actor.is_admin() || (actor.owns(key) && actor.reaches(key.team_id.as_deref())) {
         return Ok(());
     }
-    Err(forbidden("You are not authorized to change this key"))
+    let role = key.user_id.as_deref().and_then(|id| roster.user(id)).and_then(|user| user.role.as_deref());
+    if actor.leads_team_of(key, roster) && is_plain(role) {
+        return Ok(());
+    }
+    Err(forbidden(NOT_YOURS))
+}
+
+/// Whether it may end the key.
+pub(super) fn may_delete(actor: Actor<'_>, key: &Key, roster: &Roster) -> bool {
+    let is_own = actor.owns(key) && actor.reaches(key.team_id.as_deref());
+    actor.is_admin() || is_own || actor.leads_team_of(key, roster)
+}
+
+/// That it may have another secret for the key: whoever leads a team would have its members' rights by one.
+pub(super) fn may_regenerate(actor: Actor<'_>, key: &Key, roster: &Roster) -> Result<(), GatewayError> {
+    may_change(actor, key, roster)?;
+    if actor.is_admin() || actor.owns(key) || key.user_id.is_none() {
+        return Ok(());
+    }
+    Err(forbidden("Only proxy admins can regenerate a key of another user."))
+}
+
+/// Whether there is such a user, and it is no administrator. One that is still to be made may become anything.
+fn is_plain_user(id: &str, roster: &Roster) -> bool {
+    roster.user(id).is_some_and(|user| is_plain(user.role.as_deref()))
+}
+
+fn is_plain(role: Option<&str>) -> bool {
+    matches!(role, None | Some(INTERNAL_USER | INTERNAL_USER_VIEWER))
 }

@@ -76,7 +76,7 @@ impl Managing<'_> {
             Ok(json!({
                 "team_id": id,
                 "team_info": self.view().team(team, roster),
-                "keys": listed(self, roster.keys_of_team(id).filter(|caller| self.actor.sees(&caller.key, roster))),
+                "keys": listed(self, roster.keys_of_team(id).filter(|caller| self.actor.sees(&caller.key, roster)), roster),
                 "team_memberships": super::members::memberships(team),
             }))
         })
@@ -181,7 +181,7 @@ impl Managing<'_> {
             let show = |team: &Arc<Team>| {
                 let mut view = self.view().team(team, roster);
                 let keys = roster.keys_of_team(&team.id).filter(|caller| self.actor.sees(&caller.key, roster));
-                view.insert("keys".to_owned(), json!(listed(self, keys)));
+                view.insert("keys".to_owned(), json!(listed(self, keys, roster)));
                 view.insert("team_memberships".to_owned(), json!(super::members::memberships(team)));
                 view
             };

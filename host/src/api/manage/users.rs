@@ -100,7 +100,7 @@ impl Managing<'_> {
             Ok(json!({
                 "user_id": id,
                 "user_info": info,
-                "keys": listed(self, roster.keys_of_user(id)),
+                "keys": listed(self, roster.keys_of_user(id), roster),
                 "teams": teams.into_iter().map(|team| self.view().team(team, roster)).collect::<Vec<_>>(),
             }))
         })

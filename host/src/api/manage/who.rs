@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::auth::Principal;
-use crate::keys::{AccountError, Caller, Denied, INTERNAL_USER, Key, Quota, Roster, Team};
+use crate::keys::{AccountError, Caller, Denied, INTERNAL_USER, Key, KeyKind, Quota, Roster, Team};
 use crate::pipeline::GatewayError;
 
 /// LiteLLM's name for whoever has the master key.
@@ -75,8 +75,8 @@ impl<'a> Actor<'a> {
         self.needs_user()?;
         match self.caller() {
             Some(caller) if !self.is_admin() && is_limited(&caller.key) => Err(forbidden(
-                "A key with limits of its own (models, budgets, rates, an end) makes and changes no keys: use one of the \
-                 user's that has none. Limits of a user bind all of its keys.",
+                "A key with limits of its own (models, budgets, rates, routes, an end) makes and changes no keys: use one of \
+                 the user's that has none. Limits of a user bind all of its keys.",
             )),
             _ => Ok(()),
         }
@@ -87,9 +87,20 @@ impl<'a> Actor<'a> {
         Denied::AdminOnly { route: self.path.to_owned(), role: self.role().to_owned() }.into()
     }
 
+    /// The team that it stays in, whatever else its user may do: its key is that team's.
+    pub(super) fn own_team(&self) -> Option<&'a str> {
+        self.caller().filter(|_| !self.is_admin())?.key.team_id.as_deref()
+    }
+
+    /// Whether what it makes and changes may be of this team, or of none.
+    pub(super) fn reaches(&self, team_id: Option<&str>) -> bool {
+        self.own_team().is_none_or(|own| Some(own) == team_id)
+    }
+
     /// Whether it is an admin of the team.
     pub(super) fn leads(&self, team: &Team) -> bool {
-        self.user_id().and_then(|id| team.member(id)).is_some_and(|member| member.role == "admin")
+        self.reaches(Some(&team.id))
+            && self.user_id().and_then(|id| team.member(id)).is_some_and(|member| member.role == "admin")
     }
 
     /// Whether it is a member of the team, or has one of its keys.
@@ -100,9 +111,14 @@ impl<'a> Actor<'a> {
 
     /// Whether it may know of the key.
     pub(super) fn sees(&self, key: &Key, roster: &Roster) -> bool {
-        let is_itself = self.caller().is_some_and(|caller| caller.key.hash == key.hash);
         let team = || key.team_id.as_deref().and_then(|id| roster.team(id));
-        self.sees_all() || is_itself || self.owns(key) || team().is_some_and(|team| self.is_in(team))
+        self.sees_whole(key, roster) || team().is_some_and(|team| self.is_in(team))
+    }
+
+    /// Whether it may know all of it, not only that it is there, whose it is and what binds it.
+    pub(super) fn sees_whole(&self, key: &Key, roster: &Roster) -> bool {
+        let is_itself = self.caller().is_some_and(|caller| caller.key.hash == key.hash);
+        self.sees_all() || is_itself || self.owns(key) || self.leads_team_of(key, roster)
     }
 
     /// Whether the key is one of its user's.
@@ -130,6 +146,8 @@ fn is_limited(key: &Key) -> bool {
         || !key.model_budgets.is_empty()
         || !key.model_rates.is_empty()
         || key.expires.is_some()
+        || !key.allowed_routes.is_empty()
+        || key.kind != KeyKind::Default
 }
 
 /// That something isn't allowed to whoever asks, although the route is.
