@@ -421,6 +421,56 @@ async fn a_key_that_another_gateway_deletes_is_refused_within_a_second() {
 }
 
 #[tokio::test]
+async fn whoever_gets_the_name_of_somebody_gone_has_spent_nothing() {
+    let folder = TempDir::new();
+    let url = format!("sqlite://{}", folder.path().join("shared.db").display());
+    let start = || gateway().set("general_settings", "database_url", json!(url)).start();
+    let (one, two) = (start().await, start().await);
+    let (admin, elsewhere) = (one.client(), two.client());
+    let key = "sk-the-same-key-again";
+    let of_key = format!("/key/info?key={key}");
+    for (make, body, delete, named, info, spend) in [
+        (
+            "/user/new",
+            json!({"user_id": "u"}),
+            "/user/delete",
+            json!({"user_ids": ["u"]}),
+            "/v2/user/info?user_id=u",
+            "/spend",
+        ),
+        (
+            "/team/new",
+            json!({"team_id": "t"}),
+            "/team/delete",
+            json!({"team_ids": ["t"]}),
+            "/team/info?team_id=t",
+            "/team_info/spend",
+        ),
+        ("/key/generate", json!({"key": key}), "/key/delete", json!({"keys": [key]}), of_key.as_str(), "/info/spend"),
+    ] {
+        let mut first = body.clone();
+        first["spend"] = json!(5);
+        let spent = async |client: &Client| client.get(info).await.json().pointer(spend).cloned();
+        post(&admin, make, first).await;
+        // Gateways on a file read every five seconds what others have spent; whoever says so itself knows at once.
+        assert_eq!(spent(&admin).await, Some(json!(5.0)), "{make}");
+        post(&elsewhere, delete, named.clone()).await;
+        eventually_async("the other gateway to see it", async || spent(&admin).await.is_none().then_some(())).await;
+        post(&elsewhere, make, body.clone()).await;
+        eventually_async("the other gateway to see it", async || spent(&admin).await).await;
+        assert_eq!(spent(&admin).await, Some(json!(0.0)), "{make}, deleted elsewhere");
+
+        post(&admin, delete, named.clone()).await;
+        let mut second = body.clone();
+        second["spend"] = json!(7);
+        post(&admin, make, second).await;
+        post(&admin, delete, named).await;
+        post(&admin, make, body).await;
+        assert_eq!(spent(&admin).await, Some(json!(0.0)), "{make}, deleted here");
+    }
+}
+
+#[tokio::test]
 async fn what_many_make_and_delete_at_a_time_adds_up() {
     let gateway = gateway().start().await;
     let admin = gateway.client();

@@ -74,6 +74,7 @@ impl Accounts {
     async fn keep_in(&mut self, database: Arc<Database>, settings: &StoreSettings) -> anyhow::Result<()> {
         let store: Arc<dyn Store> = database.clone();
         self.directory = Directory::open(store.clone()).await.context("can't read the keys in the database")?;
+        self.directory.tell(self.limiter.clone());
         self.limiter.know(&store.totals().await.context("can't read from the database what is spent")?);
         let reread = if database.kind() == Kind::Sqlite { REREAD_FILE } else { REREAD };
         self.spend = Some(Writer::start(store.clone(), self.limiter.clone(), settings, reread));

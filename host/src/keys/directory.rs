@@ -1,12 +1,13 @@
 //! All keys, in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::callers::Callers;
 use super::follow::{self, Questions};
 use super::roster::Roster;
 use super::{Caller, KeyHash};
+use crate::limits::Limiter;
 use crate::store::{Edit, Store, StoreError};
 
 /// How long the database may take for a change.
@@ -24,6 +25,8 @@ pub struct Directory {
     /// it, so that what is older never takes the place of what is newer.
     version: tokio::sync::Mutex<Option<i64>>,
     questions: Arc<Questions>,
+    /// Who counts what they spend.
+    limiter: OnceLock<Arc<Limiter>>,
 }
 
 impl Directory {
@@ -47,6 +50,11 @@ impl Directory {
     /// The database is about to be closed: what it doesn't say any more is nothing to tell.
     pub fn end(&self) {
         self.questions.ended.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Tells this one of whoever is gone.
+    pub fn tell(&self, limiter: Arc<Limiter>) {
+        let _ = self.limiter.set(limiter);
     }
 
     /// Whose key this is. One that isn't known may have been made by another gateway a moment ago, so that the database
@@ -99,7 +107,7 @@ impl Directory {
         }
         let written = tokio::time::timeout(LONGEST_WRITE, store.write(&edits)).await;
         let written = written.map_err(|_| late())??;
-        self.apply(edits);
+        self.apply(edits, true);
         // If others have written in between, what they wrote is still to be read.
         if *version == Some(written - 1) {
             *version = Some(written);
@@ -120,7 +128,7 @@ impl Directory {
             if changes.version >= known {
                 *version = Some(changes.version);
                 if !changes.edits.is_empty() {
-                    self.apply(changes.edits);
+                    self.apply(changes.edits, false);
                 }
                 return Ok(());
             }
@@ -141,10 +149,14 @@ impl Directory {
         &self.callers
     }
 
-    fn apply(&self, edits: Vec<Edit>) {
+    fn apply(&self, edits: Vec<Edit>, are_ours: bool) {
         let mut roster = self.roster.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = roster.gone(&edits);
         // Inside the lock, so that two changes come to calls in their order.
         self.callers.change(roster.apply(edits));
+        if let Some(limiter) = self.limiter.get() {
+            limiter.begin_anew(&gone, are_ours);
+        }
     }
 }
 

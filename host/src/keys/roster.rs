@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Caller, Key, KeyHash, Team, User};
+use crate::limits::Scope;
 use crate::store::{Edit, Snapshot};
 
 /// Keys, users and teams at one moment. Only whoever manages them and whoever follows the database look at it.
@@ -88,6 +89,30 @@ impl Roster {
             roster.put_key(key);
         }
         roster
+    }
+
+    /// Who is gone by these changes, or is another of the same name: made later, for what happens between two looks at the
+    /// database is seen as one change.
+    pub(super) fn gone(&self, edits: &[Edit]) -> HashSet<Scope> {
+        let gone = edits.iter().filter_map(|edit| match edit {
+            Edit::PutUser(user) => {
+                let before = self.users.get(&user.id)?;
+                (before.created_at != user.created_at).then(|| Scope::User(user.id.as_str().into()))
+            }
+            Edit::PutTeam(team) => {
+                let before = self.teams.get(&team.id)?;
+                (before.created_at != team.created_at).then(|| Scope::Team(team.id.as_str().into()))
+            }
+            Edit::PutKey(key) => {
+                let before = self.keys.get(&key.hash)?;
+                (before.key.created_at != key.created_at).then(|| Scope::Key(key.hash.to_string().into()))
+            }
+            Edit::DeleteUser(id) => Some(Scope::User(id.as_str().into())),
+            Edit::DeleteTeam(id) => Some(Scope::Team(id.as_str().into())),
+            Edit::DeleteKey(hash) => Some(Scope::Key(hash.to_string().into())),
+            Edit::SetSpend(_) => None,
+        });
+        gone.collect()
     }
 
     /// Makes these changes; returns the keys that are others by them, also for a change of their user or team.

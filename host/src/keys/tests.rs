@@ -10,6 +10,8 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::config::testing::config;
+use crate::limits::{Limiter, Scope};
+use crate::money::Money;
 use crate::store::{Batch, Changes, Edit, Snapshot, Store, StoreError, Total};
 
 /// A database that several directories share.
@@ -124,6 +126,25 @@ async fn a_key_that_is_deleted_is_gone_here_at_once_and_elsewhere_within_a_secon
     assert!(here.find(&hash(1)).await.unwrap().is_none());
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(there.find(&hash(1)).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_made_anew_between_two_looks_at_the_database_has_spent_nothing() {
+    let store = Arc::new(Memory::default());
+    let made = |second| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(second));
+    let user = |second| User { id: "u".to_owned(), created_at: made(second), ..User::default() };
+    let (scope, five) = (Scope::User("u".into()), "5".parse::<Money>().unwrap());
+    let (directory, limiter) = (Directory::open(store.clone()).await.unwrap(), Arc::new(Limiter::default()));
+    directory.tell(limiter.clone());
+    for (second, left) in [(1, five), (2, Money::ZERO)] {
+        limiter.know(&[Total { scope: scope.clone(), since: None, spent: five }]);
+        // The first is only changed.
+        store.write(&[Edit::PutUser(Box::new(user(1)))]).await.unwrap();
+        directory.catch_up().await.unwrap();
+        store.write(&[Edit::PutUser(Box::new(user(second)))]).await.unwrap();
+        directory.catch_up().await.unwrap();
+        assert_eq!(limiter.spent(&scope, None, SystemTime::now()), left);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -164,6 +164,13 @@ impl State {
         purse.warned = false;
     }
 
+    /// Nothing is spent, in no term; returns these.
+    pub(super) fn begin_anew(&mut self) -> SmallVec<[Option<SystemTime>; 1]> {
+        let terms: SmallVec<_> = self.terms.iter().map(|purse| purse.since).collect();
+        terms.iter().for_each(|since| self.set(*since, 0));
+        terms
+    }
+
     /// Whether it is more than `soft`, and nobody has been told in this term.
     pub(super) fn passes(&mut self, since: Option<SystemTime>, soft: i64) -> bool {
         let purse = self.purse(since);

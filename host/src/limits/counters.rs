@@ -1,6 +1,6 @@
 //! All accounts, by scope. A call takes none of these locks: whoever calls keeps its accounts at hand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -33,6 +33,20 @@ impl Counters {
     /// The account of a scope, if there is one.
     pub(super) fn find(&self, scope: &Scope) -> Option<Arc<Account>> {
         self.shard(scope).read().unwrap_or_else(PoisonError::into_inner).get(scope).cloned()
+    }
+
+    /// The accounts of these, and of single models of theirs.
+    pub(super) fn of_all(&self, owners: &HashSet<Scope>) -> Vec<Arc<Account>> {
+        let is_theirs = |scope: &Scope| match scope {
+            Scope::Model(owner, _) => owners.contains(&**owner),
+            own => owners.contains(own),
+        };
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            found.extend(shard.values().filter(|account| is_theirs(&account.scope)).cloned());
+        }
+        found
     }
 
     /// Forgets accounts that nobody has and that say nothing, and frees what the others can do without.

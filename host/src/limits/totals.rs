@@ -1,5 +1,6 @@
 //! What the database knows of the same money, and what others ask of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -59,6 +60,20 @@ impl Limiter {
         self.counters.account(scope).lock().set(since, spent.pico());
         if let Some(sharing) = self.shared.get() {
             sharing.counters.set_spent(scope, since, spent);
+        }
+    }
+
+    /// These are gone, and whoever gets the name of one later has spent nothing. Their accounts go when no call has them
+    /// any more. `for_all`: it is for this gateway to tell the others with which it counts.
+    pub fn begin_anew(&self, owners: &HashSet<Scope>, for_all: bool) {
+        if owners.is_empty() {
+            return;
+        }
+        for account in self.counters.of_all(owners) {
+            let terms = account.lock().begin_anew();
+            if for_all && let Some(sharing) = self.shared.get() {
+                terms.into_iter().for_each(|since| sharing.counters.set_spent(&account.scope, since, Money::ZERO));
+            }
         }
     }
 

@@ -162,6 +162,31 @@ async fn what_the_database_knows_and_what_it_does_not_know_yet_are_one_sum() {
 }
 
 #[tokio::test]
+async fn who_is_gone_has_spent_nothing_and_leaves_no_account_behind() {
+    let gate = Gate::default();
+    let model = Scope::Model(Arc::new(key_scope()), "gpt-4o".into());
+    let other = Scope::Key("4567".into());
+    let since = Some(beginning());
+    let totals = [(key_scope(), None), (key_scope(), since), (model.clone(), since), (other.clone(), None)];
+    gate.limiter.know(&totals.map(|(scope, since)| total(scope, since, "3")));
+    let caller = caller(of_money("10"));
+    gate.pay(&caller, "0.1").await.unwrap().settle(cost("1"));
+    gate.limiter.written(&[total(key_scope(), None, "1")]);
+    assert_eq!((gate.spent(&key_scope()), gate.limiter.counters.len()), (usd("4"), 3));
+
+    gate.limiter.begin_anew(&[key_scope()].into(), true);
+
+    let spent = |scope: &Scope, budget: &Budget| gate.limiter.spent(scope, Some(budget), beginning());
+    for of in [budget("10", None), budget("10", Some("30d"))] {
+        assert_eq!((spent(&key_scope(), &of), spent(&model, &of)), (usd("0"), usd("0")));
+    }
+    assert_eq!(gate.spent(&other), usd("3"));
+    drop(caller);
+    gate.limiter.counters.tidy(Instant::now() + Duration::from_secs(120));
+    assert_eq!(gate.limiter.counters.len(), 1);
+}
+
+#[tokio::test]
 async fn of_a_period_that_is_over_nobody_wants_to_know() {
     let quota = Quota { budget: Some(budget("10", Some("30s"))), ..Quota::default() };
     let gate = Gate::default();
