@@ -108,11 +108,11 @@ impl Gate {
 }
 
 fn costs(cost: &str) -> Estimate {
-    Estimate { cost: Some(usd(cost)), ..Estimate::default() }
+    Estimate { cost: Some(usd(cost)), is_free: cost == "0", ..Estimate::default() }
 }
 
 fn takes(tokens: u64) -> Estimate {
-    Estimate { prompt_tokens: tokens, completion_tokens: 0, is_open_ended: false, cost: Some(usd("0.000001")) }
+    Estimate { prompt_tokens: tokens, ..costs("0.000001") }
 }
 
 fn cost(text: &str) -> Spent<'static> {
