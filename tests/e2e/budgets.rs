@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ai_api_e2e::{Client, FakeUpstream, Gate, Gateway, Wire, eventually_async};
+use ai_api_e2e::{Client, FakeUpstream, Gate, Gateway, Reply, Wire, eventually_async};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -106,6 +106,34 @@ async fn with_no_money_left_a_free_model_can_be_called() {
     let client = key(&gateway, json!({"max_budget": 0})).await;
     assert_eq!(ask(&client, "gpt").await.status, 422);
     ask(&client, "local").await.ok();
+}
+
+#[tokio::test]
+async fn what_is_free_is_said_by_the_price_and_not_by_what_a_client_allows() {
+    let mut picture = json!({"created": 1, "data": [{"b64_json": "aGk="}]});
+    picture["usage"] = json!({"input_tokens": 10, "output_tokens": 4000, "total_tokens": 4010});
+    let upstream = FakeUpstream::answering(move |request| match request.path.contains("images") {
+        true => Reply::json(200, &picture),
+        false => WIRE.reply("hi"),
+    });
+    let gateway = Gateway::builder()
+        .model_with("gpt", WIRE.model(), &WIRE.base(&upstream), price())
+        .model("pictures", "openai/chatgpt-image-latest", &WIRE.base(&upstream))
+        .start()
+        .await;
+    let client = key(&gateway, json!({"max_budget": 0.00001})).await;
+    let body = json!({"model": "pictures", "prompt": "a cat"});
+    let first = client.post("/v1/images/generations", &body).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert!(first.header("x-litellm-response-cost").is_some_and(|cost| cost != "0"), "its tokens have a price");
+    assert_eq!(client.post("/v1/images/generations", &body).await.status, 422, "the money is spent");
+
+    let client = key(&gateway, json!({"max_budget": 0})).await;
+    for more in
+        [json!({"max_tokens": 0}), json!({"max_tokens": 0.4}), json!({"max_completion_tokens": 0, "max_tokens": 4000})]
+    {
+        assert_eq!(client.chat_with("gpt", "hi", more.clone()).await.status, 422, "{more}");
+    }
 }
 
 #[tokio::test]

@@ -125,6 +125,32 @@ async fn what_nobody_knows_is_not_told_as_nothing() {
 }
 
 #[tokio::test]
+async fn a_picture_of_which_nobody_says_the_tokens_and_a_cost_beyond_measure_are_unknown() {
+    let picture = json!({"created": 1, "data": [{"b64_json": "aGk="}]});
+    let absurd = openai(json!({"prompt_tokens": i64::MAX, "completion_tokens": 1, "total_tokens": i64::MAX}));
+    let upstream = FakeUpstream::answering(move |request| match request.path.contains("images") {
+        true => Reply::json(200, &picture),
+        false => Reply::json(200, &absurd),
+    });
+    let base = Wire::OpenAi.base(&upstream);
+    let dear = json!({"input_cost_per_token": 1, "output_cost_per_token": 1});
+    let gateway = gateway()
+        .model("pictures", "openai/chatgpt-image-latest", &base)
+        .model_with("dear", "openai/dear", &base, dear)
+        .start()
+        .await;
+    let body = json!({"model": "pictures", "prompt": "a cat"});
+    let got = gateway.client().post("/v1/images/generations", &body).await;
+    assert_eq!((got.status, got.header(COST)), (200, None), "{}", got.text());
+    gateway.logged("nobody knows what openai/chatgpt-image-latest costs").await;
+
+    let got = gateway.client().chat("dear", "hi").await;
+    assert_eq!((got.status, got.header(COST)), (200, None), "{}", got.text());
+    gateway.logged("openai/dear says that a call used costs more than can be counted").await;
+    assert!(!gateway.log().contains("nobody knows what openai/dear"), "{}", gateway.log());
+}
+
+#[tokio::test]
 async fn the_operator_has_the_last_word_on_prices_and_what_goes_on_top() {
     let upstream = FakeUpstream::replying(Wire::OpenAi.reply("hello"));
     let base = Wire::OpenAi.base(&upstream);

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ai_api_e2e::{Answer, Builder, Gateway, MASTER_KEY, PASSWORD, Postgres, Relay, TempDir, eventually_async};
+use ai_api_e2e::{
+    Answer, Builder, FakeUpstream, Gateway, MASTER_KEY, PASSWORD, Postgres, Relay, Reply, TempDir, Wire,
+    eventually_async,
+};
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
@@ -216,6 +219,24 @@ async fn names_that_postgres_cant_tell_apart_hold_nobody_up() {
     has_postgres(&postgres, 4).await;
     let tagged = "SELECT CAST(COALESCE(SUM(calls), 0) AS BIGINT) FROM daily_tags";
     assert_eq!(postgres.number(tagged).await, 3, "it is one tag");
+    assert!(!gateway.log().contains("can't be written"), "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn a_provider_that_counts_beyond_all_measure_costs_nobody_their_sums() {
+    let Some(postgres) = Postgres::start().await else { return };
+    let mut absurd = Wire::OpenAi.answer("hi");
+    absurd["usage"] = json!({"prompt_tokens": i64::MAX, "completion_tokens": 1, "total_tokens": 1e300});
+    let upstream = FakeUpstream::replying(Reply::json(200, &absurd));
+    let gateway =
+        on(&postgres.url()).model("absurd", Wire::OpenAi.model(), &Wire::OpenAi.base(&upstream)).start().await;
+    for _ in 0..3 {
+        assert_eq!(gateway.client().chat("absurd", "hello").await.status, 200);
+    }
+    calls(&gateway, 1).await;
+    has_postgres(&postgres, 4).await;
+    let most = "SELECT CAST(MAX(prompt_tokens) AS BIGINT) FROM calls";
+    assert_eq!(postgres.number(most).await, 1 << 40);
     assert!(!gateway.log().contains("can't be written"), "{}", gateway.log());
 }
 

@@ -197,6 +197,7 @@ impl Lenient<Number> {
 
     fn count(&self) -> Option<u64> {
         let number = self.0.as_ref()?;
-        number.as_u64().or_else(|| number.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64))
+        let whole = || number.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64);
+        number.as_u64().or_else(whole).map(usage::plausible)
     }
 }

@@ -53,7 +53,7 @@ impl Hold {
         demand.rates(self.owners(), &ask.estimate);
         demand.rates(&model, &ask.estimate);
         self.own = self.limiter.take(demand, ask, &self.budgets).await?;
-        self.pays = !is_free(&ask.estimate);
+        self.pays = !ask.estimate.is_free;
         self.model = model;
         Ok(self)
     }
@@ -70,7 +70,7 @@ impl Hold {
         self.model = Lines::new();
         self.has_passed_on = true;
         let model = self.lines_of_model(ask);
-        let pays = !is_free(&ask.estimate);
+        let pays = !ask.estimate.is_free;
         let mut demand = Demand::default();
         if pays && !self.pays {
             self.add_money(&mut demand, &ask.estimate, &model);
@@ -145,7 +145,7 @@ impl Hold {
     }
 
     fn add_money(&self, demand: &mut Demand, estimate: &Estimate, model: &[Arc<Line>]) {
-        if is_free(estimate) {
+        if estimate.is_free {
             return;
         }
         let (amount, knows) = (self.reserved_money(estimate), self.limiter.shared.get().is_some());
@@ -165,9 +165,4 @@ impl Hold {
     fn lines_of_model(&self, ask: &Ask<'_>) -> Lines {
         self.plan.as_ref().map(|plan| plan.of_model(ask.names)).unwrap_or_default()
     }
-}
-
-/// A model that costs nothing, and is known to.
-fn is_free(estimate: &Estimate) -> bool {
-    estimate.cost == Some(Money::ZERO)
 }

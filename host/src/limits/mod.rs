@@ -109,9 +109,10 @@ pub struct Estimate {
     pub completion_tokens: u64,
     /// Nobody said how long the answer may be: a limit of tokens that it doesn't fit isn't said to be too small for it.
     pub is_open_ended: bool,
-    /// At the dearest of the deployments that may serve it; `None`: nobody knows a price. Nothing is the price of what is
-    /// free, which is served though a budget is spent.
+    /// At the dearest of the deployments that may serve it; `None`: nobody knows a price.
     pub cost: Option<Money>,
+    /// Whatever it uses, it costs nothing, and is known to: it is served though a budget is spent.
+    pub is_free: bool,
 }
 
 /// What a call came to.

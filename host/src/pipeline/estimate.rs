@@ -25,21 +25,25 @@ impl Pipeline {
         let tokens = if images > 0 { (0, 0) } else { (prompt_tokens, completion_tokens) };
         let usage = Usage { prompt_tokens: tokens.0, completion_tokens: tokens.1, details, ..Usage::default() };
         let usage = request.terms.of(usage);
-        let costs = group.group.targets.iter().filter_map(|target| {
-            let price = target.deployment.pricing.of(&group.model(target))?;
-            Some(price.cost(&usage)?.total)
-        });
-        let cost = costs.max().filter(|cost| *cost >= Money::ZERO);
-        Estimate { prompt_tokens, completion_tokens, is_open_ended, cost }
+        let (mut cost, mut is_free) = (None, !group.group.targets.is_empty());
+        for target in &group.group.targets {
+            let price = target.deployment.pricing.of(&group.model(target));
+            is_free &= price.as_ref().is_some_and(|price| price.is_free());
+            cost = cost.max(price.and_then(|price| Some(price.cost(&usage)?.total)));
+        }
+        let cost = cost.filter(|cost| *cost >= Money::ZERO);
+        Estimate { prompt_tokens, completion_tokens, is_open_ended, cost, is_free }
     }
 
-    /// What the client allows, for each answer that it wants; else what is usual, no more than the model can; and whether it is only that.
+    /// What the client allows at the most, one token at least, for each answer that it wants; else what is usual, no more than the model can; and whether it is only that.
     fn longest_answer(&self, request: &Request, group: &Resolved) -> (u64, bool) {
         if !matches!(request.operation, Operation::ChatCompletions | Operation::Completions) {
             return (0, false);
         }
         let limit = ["max_completion_tokens", "max_tokens"].into_iter();
-        let limit = limit.filter_map(|key| request.body.number(key).ok().flatten()).find(|limit| *limit >= 0.0);
+        // Which of them a provider takes differs, and some take neither 0 nor a fraction at its word.
+        let limit = limit.filter_map(|key| request.body.number(key).ok().flatten()).filter(|limit| *limit >= 0.0);
+        let limit = limit.max_by(f64::total_cmp);
         let table = self.config.models();
         let most = group
             .group
@@ -48,7 +52,7 @@ impl Pipeline {
             .filter_map(|target| target.deployment.max_output_tokens(table, &group.model(target)));
         let usual = || most.max().unwrap_or(USUAL_ANSWER).min(USUAL_ANSWER);
         // `as` saturates.
-        let tokens = limit.map_or_else(usual, |limit| limit as u64).saturating_mul(answers(request));
+        let tokens = limit.map_or_else(usual, |limit| limit as u64).max(1).saturating_mul(answers(request));
         (tokens, limit.is_none())
     }
 }

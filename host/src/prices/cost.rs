@@ -108,6 +108,7 @@ impl Bill<'_> {
     fn parts(&self) -> Option<(Decimal, Decimal)> {
         let mut sums = match self.by_what_isnt_a_token() {
             Some(sums) => sums,
+            None if self.has_pictures_alone() && !self.prices_pictures() => return None,
             None => (self.input()?, self.output()?),
         };
         if let Some(usd) = self.rate(Unit::PerRequest) {
@@ -118,6 +119,16 @@ impl Bill<'_> {
             sums = (sums.0.checked_mul(factor)?, sums.1.checked_mul(factor)?);
         }
         Some(sums)
+    }
+
+    /// Pictures were made, and nobody says of how many tokens.
+    fn has_pictures_alone(&self) -> bool {
+        self.usage.details.images > 0 && self.usage.total_tokens() == 0
+    }
+
+    /// Without a price of a picture, where the call as a whole has one, or nothing costs anything.
+    fn prices_pictures(&self) -> bool {
+        self.rate(Unit::PerRequest).is_some() || self.price.has_no_rate_but_zero()
     }
 
     /// What is billed by the picture, the second or the character, where there is no price of tokens, or no tokens are.

@@ -25,6 +25,8 @@ struct Inner {
     price: Option<Arc<ModelPrice>>,
     /// It was said that nobody knows a price.
     told: AtomicBool,
+    /// It was said that a call cost more than can be counted.
+    told_beyond_measure: AtomicBool,
     /// Of the models that calls named.
     others: Mutex<HashMap<String, Option<Arc<ModelPrice>>>>,
 }
@@ -52,6 +54,7 @@ impl Pricing {
             prices,
             price: None,
             told: AtomicBool::new(false),
+            told_beyond_measure: AtomicBool::new(false),
             others: Mutex::default(),
         };
         inner.price = inner.look_up(model);
@@ -83,6 +86,17 @@ impl Pricing {
             tracing::warn!(
                 "nobody knows what {provider}/{model} costs: its calls count as unpriced, and no budget holds them back; \
                  set input_cost_per_token and output_cost_per_token, or model_info.base_model"
+            );
+        }
+    }
+
+    /// A call is said to have used so much that its cost is no amount of money: says so, once a deployment.
+    pub fn tell_beyond_measure(&self, model: &str) {
+        if !self.0.told_beyond_measure.swap(true, Ordering::Relaxed) {
+            let provider = &self.0.provider;
+            tracing::warn!(
+                "what {provider}/{model} says that a call used costs more than can be counted: the call counts as unpriced; \
+                 look at what its provider reports, and at the prices"
             );
         }
     }

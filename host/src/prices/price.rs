@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::adjust::Adjustment;
 use super::rate::{Rate, Tier, Unit, decimal, dollars};
+use crate::money::Money;
 use crate::usage::{Image, Quality};
 
 /// What a model's usage costs, in US dollars. Small, and made once a deployment.
@@ -144,6 +145,21 @@ impl ModelPrice {
     /// Whether there is any price in it.
     pub fn is_empty(&self) -> bool {
         self.rates.is_empty() && self.ranges.is_empty() && self.images.is_empty()
+    }
+
+    /// Whether calls cost nothing, whatever they use: all of its rates are known to be 0.
+    pub fn is_free(&self) -> bool {
+        self.has_no_rate_but_zero() && self.adjustment.fee <= Money::ZERO
+    }
+
+    /// There are rates, and all are 0. Those of searches aren't looked at: an operator who gives a model's tokens away has
+    /// not said what the table's searches cost, and few calls have any.
+    pub(super) fn has_no_rate_but_zero(&self) -> bool {
+        let of_ranges = self.ranges.iter().flat_map(|range| &range.rates);
+        let of_images = self.images.iter().map(|image| &image.rate);
+        let searches = [Unit::SearchLow, Unit::SearchMedium, Unit::SearchHigh];
+        let mut rates = self.rates.iter().chain(of_ranges).chain(of_images);
+        !self.is_empty() && rates.all(|rate| rate.usd.is_zero() || searches.contains(&rate.unit))
     }
 
     /// Whether calls are billed by how long they take.

@@ -81,6 +81,36 @@ fn what_has_no_price_has_no_cost_and_what_costs_nothing_costs_nothing() {
 }
 
 #[test]
+fn pictures_without_a_price_or_tokens_to_go_by_cost_what_nobody_knows() {
+    let picture = |tokens| Usage {
+        completion_tokens: tokens,
+        details: Details { images: 1, ..Details::default() },
+        ..Usage::default()
+    };
+    let by_tokens = of("openai", "chatgpt-image-latest");
+    assert_eq!(by_tokens.cost(&picture(0)), None);
+    assert!(by_tokens.cost(&picture(100)).is_some_and(|cost| cost.total > Money::ZERO));
+    let by_call = own(r#"{"input_cost_per_request": 0.5, "output_cost_per_token": 1}"#);
+    assert_eq!(total(&by_call, &picture(0)).as_deref(), Some("0.5"));
+    let free = own(r#"{"input_cost_per_token": 0, "output_cost_per_token": 0}"#);
+    assert_eq!(total(&free, &picture(0)).as_deref(), Some("0"));
+}
+
+#[test]
+fn free_is_only_what_has_no_rate_but_0() {
+    for (price, is_free) in [
+        (r#"{"input_cost_per_token": 0, "output_cost_per_token": 0.0}"#, true),
+        (r#"{"input_cost_per_token": 0, "output_cost_per_token": 1e-9}"#, false),
+        (r#"{"input_cost_per_token": 0, "output_cost_per_image": 0.1}"#, false),
+        (r#"{"tiered_pricing": [{"range": [0, 9], "input_cost_per_token": 1}], "input_cost_per_token": 0}"#, false),
+        ("{}", false),
+    ] {
+        assert_eq!(own(price).is_free(), is_free, "{price}");
+    }
+    assert!(!of("openai", "gpt-image-1").is_free() && !of("openai", "gpt-4o").is_free());
+}
+
+#[test]
 fn a_long_prompt_costs_more_from_its_first_token_on() {
     let price =
         own(r#"{"input_cost_per_token": 1, "output_cost_per_token": 10, "input_cost_per_token_above_200k_tokens": 2,

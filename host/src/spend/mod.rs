@@ -6,6 +6,7 @@
 //! ```
 
 mod aggregate;
+mod load;
 mod overflow;
 mod progress;
 mod retention;

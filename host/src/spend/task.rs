@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::aggregate::merge;
+use super::load::Load;
 use super::writer::Door;
 use crate::limits::Limiter;
 use crate::store::{Batch, Store, StoreError, Total};
@@ -18,8 +18,8 @@ const GATHER: Duration = Duration::from_millis(300);
 const MOST: usize = 500;
 /// Between attempts: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
-/// A batch that the database refuses as often goes without its rows; and twice as often, not at all. One that it can't
-/// take at the moment waits for as long as that lasts.
+/// A batch that the database refuses as often is written in halves, and these in halves, until what it refuses is one
+/// call alone. One that it can't take at the moment waits for as long as that lasts.
 const REFUSALS: u32 = 3;
 /// Totals are read again after this many times the time that it took, so that many keys are no load.
 const REST: u32 = 20;
@@ -50,7 +50,7 @@ impl Task {
     }
 
     pub(super) async fn run(mut self) {
-        let mut calls = Vec::with_capacity(MOST);
+        let mut calls = Vec::new();
         loop {
             // Asked before, for what came in until then has to be gathered.
             let was_closing = self.is_closing();
@@ -58,9 +58,9 @@ impl Task {
             let is_last = calls.is_empty() && was_closing;
             let bytes: usize = calls.iter().map(|call| self.door.size(call)).sum();
             let number = calls.len();
-            let batch = self.batch(&mut calls);
-            if !batch.is_empty() {
-                self.write(batch, number).await;
+            let load = Load { sums: self.door.overflow.take(), calls: std::mem::take(&mut calls) };
+            if !load.is_empty() {
+                self.write(load).await;
             }
             self.door.progress.dequeue(number, bytes);
             if is_last {
@@ -98,48 +98,75 @@ impl Task {
         }
     }
 
-    fn batch(&self, calls: &mut Vec<Arc<CallRecord>>) -> Batch {
-        let kept = self.door.kept;
-        let mut batch = kept.batch();
-        merge(&mut batch, self.door.overflow.take());
-        for call in calls.drain(..) {
-            kept.add(&mut batch, call);
+    /// Writes a load, however long it takes, but for the end of the process.
+    async fn write(&mut self, load: Load) {
+        let (mut written, mut lost, mut refusal) = (None, 0, None);
+        let (mut loads, mut patience) = (vec![load], REFUSALS);
+        while let Some(load) = loads.pop() {
+            match self.write_part(&load, patience).await {
+                Ok(()) => written = Some(written.unwrap_or(0) + load.number()),
+                // The end of the process.
+                Err(error @ StoreError::Unavailable(_)) => {
+                    lost += load.loss() + loads.drain(..).map(|load| load.loss()).sum::<u64>();
+                    refusal = Some(error);
+                }
+                Err(error) => {
+                    let loss = load.loss();
+                    match load.halves() {
+                        Some(halves) => loads.extend(halves),
+                        None => (lost, refusal) = (lost + loss, Some(error)),
+                    }
+                }
+            }
+            // That it refuses something is known by now.
+            patience = 1;
         }
-        batch
+        if let Some(written) = written {
+            self.door.progress.wrote(written);
+        }
+        if let Some(error) = refusal {
+            self.door.progress.lost(lost);
+            tracing::error!(calls = lost, %error, "what these calls have cost is not in the database");
+        }
     }
 
-    /// Writes a batch of so many calls, however long it takes, but for the end of the process.
-    async fn write(&mut self, mut batch: Batch, calls: usize) {
-        let calls = u64::try_from(calls).unwrap_or(u64::MAX);
+    /// Writes a load in one batch. A call alone that is refused goes without its row then.
+    ///
+    /// # Errors
+    /// The database has refused it so many times, or the process ends.
+    async fn write_part(&self, load: &Load, patience: u32) -> Result<(), StoreError> {
+        let mut batch = load.batch(self.door.kept);
         let (mut pause, mut refusals) = (RETRY.0, 0);
         loop {
             let result = tokio::select! {
                 result = self.store.record(&batch) => result,
                 () = over(self.end.clone()) => Err(StoreError::Unavailable("the gateway has ended before it was done".into())),
             };
-            let error = match result {
-                Ok(()) => {
-                    self.limiter.written(&totals(&batch));
-                    return self.door.progress.wrote(calls);
-                }
-                Err(error) => error,
+            let Err(error) = result else {
+                self.limiter.written(&totals(&batch));
+                return Ok(());
             };
-            refusals += u32::from(!matches!(error, StoreError::Unavailable(_)));
+            let is_refusal = !matches!(error, StoreError::Unavailable(_));
+            refusals += u32::from(is_refusal);
             self.door.progress.failed(error.to_string());
-            if refusals == REFUSALS && !batch.calls.is_empty() {
-                self.door.progress.dropped(u64::try_from(batch.calls.len()).unwrap_or(u64::MAX));
-                batch.calls = Vec::new();
+            if self.end.borrow().is_some_and(|end| Instant::now() >= end) {
+                return Err(StoreError::Unavailable(error.to_string()));
             }
-            if refusals >= 2 * REFUSALS || self.end.borrow().is_some_and(|end| Instant::now() >= end) {
-                self.door.progress.lost(calls);
-                tracing::error!(calls, %error, "what these calls have cost is not in the database");
-                return;
+            if refusals >= patience {
+                if batch.calls.len() != 1 || load.number() != 1 {
+                    return Err(error);
+                }
+                self.door.progress.dropped(1);
+                (batch.calls, refusals) = (Vec::new(), 0);
             }
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = over(self.end.clone()) => {}
+            // What was refused in a larger batch need not wait.
+            if patience > 1 || !is_refusal {
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = over(self.end.clone()) => {}
+                }
+                pause = (pause * 2).min(RETRY.1);
             }
-            pause = (pause * 2).min(RETRY.1);
         }
     }
 

@@ -38,6 +38,8 @@ struct Fake {
     calls: Mutex<i64>,
     totals: Mutex<BTreeMap<(Scope, Option<SystemTime>), Money>>,
     sent: Mutex<Vec<usize>>,
+    /// A batch with a call of this model is refused.
+    hates: Option<&'static str>,
 }
 
 impl Fake {
@@ -83,8 +85,11 @@ impl Store for Fake {
     fn record<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             self.sent.lock().unwrap().push(batch.calls.len());
+            if batch.daily.keys().any(|of| self.hates == Some(&*of.model_group)) {
+                return Err(StoreError::Refused("no".to_owned()));
+            }
             let away = || Err(StoreError::Unavailable("away".to_owned()));
-            let refused = || Err(StoreError::Conflict("no".to_owned()));
+            let refused = || Err(StoreError::Refused("no".to_owned()));
             let fate = self.fates.lock().unwrap().pop_front().unwrap_or(Fate::Taken);
             match fate {
                 Fate::Away => return away(),
@@ -206,12 +211,12 @@ async fn while_the_database_is_away_memory_is_bounded_and_the_sums_stay_right() 
 
 #[tokio::test(start_paused = true)]
 async fn rows_that_the_database_refuses_are_given_up_and_hold_nobody_up() {
-    let store = Fake::with([Fate::RowsRefused; 4]);
+    let store = Fake::with([Fate::RowsRefused; 6]);
     let writer = writer(&store, &settings());
     put(&writer, 0..2);
     let status = settled(&writer).await;
     assert_eq!((store.rows.lock().unwrap().len(), store.spent()), (0, Money::from_pico(6)));
-    assert_eq!((status.dropped, status.lost), (2, 0));
+    assert_eq!((status.written, status.dropped, status.lost), (2, 2, 0));
 
     store.fates.lock().unwrap().extend([Fate::Refused; 6]);
     put(&writer, 0..1);
@@ -220,6 +225,31 @@ async fn rows_that_the_database_refuses_are_given_up_and_hold_nobody_up() {
     let status = settled(&writer).await;
     assert_eq!(*store.rows.lock().unwrap(), ["call-5"]);
     assert_eq!(status.lost, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_batch_that_the_database_refuses_only_the_call_is_lost_that_it_refuses() {
+    let store = Arc::new(Fake { hates: Some("bad"), ..Fake::default() });
+    let writer = writer(&store, &settings());
+    let bad = || Arc::new(CallRecord { model_group: Some("bad".to_owned()), ..call(1_000) });
+    put(&writer, 0..123);
+    writer.record(&bad());
+    put(&writer, 123..499);
+    let begun = tokio::time::Instant::now();
+    let status = settled(&writer).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!((status.written, status.dropped, status.lost), (499, 1, 1));
+    assert_eq!((store.rows.lock().unwrap().len(), store.spent()), (499, Money::from_pico(3 * 499)));
+    assert_eq!(*store.calls.lock().unwrap(), 499, "each counts once");
+
+    // Of what had no place in the queue, only the sum that it refuses.
+    put(&writer, 0..20_000);
+    writer.record(&bad());
+    settled(&writer).await;
+    put(&writer, 0..1);
+    writer.close().await;
+    assert_eq!((*store.calls.lock().unwrap(), writer.status().lost), (499 + 20_001, 2));
+    assert_eq!(store.spent(), Money::from_pico(3 * (499 + 20_002)), "what counts against budgets is none of its model");
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,4 +19,4 @@ pub use record::{Books, CallRecord, Messages, Sink};
 pub use tally::Tally;
 pub use terms::Terms;
 pub use trace::{Attempt, SpanIds, TraceParent};
-pub use used::{Details, Image, Quality, SearchSize, Usage};
+pub use used::{Details, Image, Quality, SearchSize, Usage, plausible};

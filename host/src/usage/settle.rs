@@ -95,8 +95,9 @@ impl CallEntry {
     }
 
     fn charge(&mut self, pricing: &Pricing, usage: Usage, model: &str, took: Duration) {
-        let cost = pricing.of(model).and_then(|price| {
-            let mut usage = self.terms.of(usage);
+        let mut usage = self.terms.of(usage);
+        let price = pricing.of(model);
+        let cost = price.as_ref().and_then(|price| {
             if price.is_by_time() {
                 usage.details.milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             }
@@ -106,7 +107,11 @@ impl CallEntry {
             Some(cost) => self.cost = Some(self.cost.unwrap_or_default().plus(cost)),
             None => {
                 self.is_unpriced = true;
-                pricing.tell_unknown(model);
+                // Of less of the same it would be known.
+                match price.is_some_and(|price| price.cost(&usage.in_small()).is_some()) {
+                    true => pricing.tell_beyond_measure(model),
+                    false => pricing.tell_unknown(model),
+                }
             }
         }
     }

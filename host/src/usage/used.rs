@@ -107,10 +107,38 @@ pub enum Quality {
     Hd,
 }
 
+/// No call uses more of anything. A provider that says so is mistaken, and sums of what it says would leave the numbers
+/// that databases have.
+const MOST: u64 = 1 << 40;
+
+/// What a provider says of how much was used, as far as that can be.
+pub fn plausible(count: u64) -> u64 {
+    count.min(MOST)
+}
+
 impl Usage {
     /// All tokens, in and out.
     pub fn total_tokens(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+
+    /// A little of the same.
+    #[must_use]
+    pub fn in_small(self) -> Self {
+        let of = |count: u64| count.min(1_000);
+        Self {
+            prompt_tokens: of(self.prompt_tokens),
+            completion_tokens: of(self.completion_tokens),
+            details: Details {
+                citation_tokens: of(self.details.citation_tokens),
+                searches: of(self.details.searches),
+                images: of(self.details.images),
+                characters: of(self.details.characters),
+                milliseconds: of(self.details.milliseconds),
+                ..self.details
+            },
+            ..self
+        }
     }
 
     /// What two attempts used together. What they are like is the second one's.
@@ -148,11 +176,11 @@ impl Usage {
 impl From<plugin::Usage> for Usage {
     fn from(said: plugin::Usage) -> Self {
         Self {
-            prompt_tokens: said.prompt_tokens,
-            completion_tokens: said.completion_tokens,
-            cache_read_tokens: said.cache_read_tokens,
-            cache_write_tokens: said.cache_write_tokens,
-            reasoning_tokens: said.reasoning_tokens,
+            prompt_tokens: plausible(said.prompt_tokens),
+            completion_tokens: plausible(said.completion_tokens),
+            cache_read_tokens: plausible(said.cache_read_tokens),
+            cache_write_tokens: plausible(said.cache_write_tokens),
+            reasoning_tokens: plausible(said.reasoning_tokens),
             details: Details::default(),
         }
     }

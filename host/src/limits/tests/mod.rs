@@ -113,11 +113,11 @@ fn named(name: &'static str) -> &'static [Cow<'static, str>] {
 }
 
 fn costs(cost: &str) -> Estimate {
-    Estimate { cost: Some(usd(cost)), ..Estimate::default() }
+    Estimate { cost: Some(usd(cost)), is_free: cost == "0", ..Estimate::default() }
 }
 
 fn takes(tokens: u64) -> Estimate {
-    Estimate { prompt_tokens: tokens, completion_tokens: 0, is_open_ended: false, cost: Some(usd("0.000001")) }
+    Estimate { prompt_tokens: tokens, ..costs("0.000001") }
 }
 
 fn cost(text: &str) -> Spent<'static> {

@@ -87,7 +87,8 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
         match step {
             Step::Ask { other, tokens, cents } => {
                 let cost = Some(Money::from_pico(cents * CENT));
-                let estimate = Estimate { prompt_tokens: tokens, completion_tokens: 0, is_open_ended: false, cost };
+                let estimate =
+                    Estimate { prompt_tokens: tokens, cost, is_free: cost == Some(Money::ZERO), ..Estimate::default() };
                 let now = began.elapsed().as_millis() as u64;
                 let asked = gate.ask(Some(&keys[usize::from(other)]), "gpt", beginning(), estimate).await;
                 let reserved: i64 = model.under_way.iter().map(|(_, _, cents, _)| cents).sum();

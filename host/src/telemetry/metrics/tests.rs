@@ -4,7 +4,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use super::*;
-use crate::usage::{Outcome, samples};
+use crate::usage::{Outcome, Usage, samples};
 
 fn counted(settings: Settings, calls: impl IntoIterator<Item = CallRecord>) -> (Arc<Metrics>, String) {
     let metrics = Arc::new(Metrics::new(settings));
@@ -95,6 +95,14 @@ fn a_call_without_a_known_price_is_counted_as_such() {
     let (_, text) = counted(Settings::default(), [CallRecord { cost: None, ..samples::call() }, samples::call()]);
     let unpriced = lines(&text, "ai_api_unpriced_requests_total");
     assert!(unpriced.len() == 1 && unpriced[0].ends_with(" 1"), "{unpriced:?}");
+}
+
+#[test]
+fn sums_of_what_no_call_can_have_used_stop_nobody_from_looking() {
+    let usage = Usage { prompt_tokens: u64::MAX, completion_tokens: 7, ..Usage::default() };
+    let (_, text) = counted(Settings::default(), [CallRecord { usage: Some(usage), ..samples::call() }]);
+    let total = lines(&text, "litellm_total_tokens_metric_total");
+    assert!(total.len() == 1 && total[0].ends_with(&format!(" {}", u64::MAX)), "{total:?}");
 }
 
 #[test]

@@ -73,7 +73,7 @@ type Times = fn(&Series) -> &Histogram;
 const COUNTERS: &[(&str, &str, &[Label], Count)] = &[
     ("litellm_requests_metric", "Calls that were answered", USE, |series| of(&series.succeeded)),
     ("litellm_total_tokens_metric", "Tokens of prompts and answers", USE, |series| {
-        of(&series.input) + of(&series.output)
+        of(&series.input).saturating_add(of(&series.output))
     }),
     ("litellm_input_tokens_metric", "Tokens of prompts", USE, |series| of(&series.input)),
     ("litellm_output_tokens_metric", "Tokens of answers", USE, |series| of(&series.output)),
