@@ -6,7 +6,7 @@
 //!                                                               local.rs, and Shared where gateways count together
 //! ```
 //!
-//! Every key, user, team and model with a limit has an [account](account) with a lock of its own; who calls keeps them at
+//! Every key, user, team and model with a limit has an account (`account.rs`) with a lock of its own; who calls keeps them at
 //! hand, so that a call without limits costs the addition of what it has spent.
 
 mod account;

@@ -39,7 +39,7 @@ impl Pattern {
     }
 }
 
-/// Whether `pattern`, in which each `*` stands for any text, also none, is `name`. Like [`Pattern::matches`], for whoever
+/// Whether `pattern`, in which each `*` stands for any text, also none, is `name`. Like `Pattern::matches`, for whoever
 /// asks once and doesn't want to know what the stars stand for.
 pub fn covers(pattern: &str, name: &str) -> bool {
     let Some((first, mut rest)) = pattern.split_once('*') else { return pattern == name };

@@ -1,6 +1,6 @@
 //! What calls come to, for Prometheus: LiteLLM's metrics by name and label, so that its dashboards go on.
 //!
-//! Calls with the same labels share a [`Series`], which holds all that is counted of them. A call looks its series up once,
+//! Calls with the same labels share a `Series`, which holds all that is counted of them. A call looks its series up once,
 //! without a lock that anybody waits for in practice and without an allocation, and then adds to atomics. There are at most
 //! `max_series` of them; what comes beyond is counted in one that says `overflow`, so that sums stay right.
 
