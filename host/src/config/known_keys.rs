@@ -176,7 +176,7 @@ pub(super) const GENERAL: Rows = &[
          custom_key_update",
     ),
     (
-        Unguarded("set models and allowed_routes of the keys themselves"),
+        Unguarded("callers are told apart by their keys alone: set models and allowed_routes of those"),
         "allowed_ips allowed_routes admin_only_routes enforced_params enforce_user_param \
          reject_clientside_metadata_tags role_permissions user_url_validation",
     ),

@@ -171,7 +171,7 @@ fn every_key_without_effect_is_told_with_the_reason() {
     assert_eq!(
         warnings,
         [
-            "5: general_settings.allowed_ips: not applied: everybody with the master key may call every route and model",
+            "5: general_settings.allowed_ips: not applied: callers are told apart by their keys alone: set models and allowed_routes of those",
             "10: router_settings: there is no redis_host and no redis_url: nothing is counted in Redis",
         ]
     );
