@@ -19,7 +19,7 @@ use super::script::{Call, Scripts, Source};
 use crate::config::{Redis as Settings, RedisAddress};
 
 /// Until a server is connected, TLS and the password included.
-const CONNECT: Duration = Duration::from_secs(1);
+const CONNECT: Duration = Duration::from_secs(if cfg!(test) { 20 } else { 1 });
 /// A question without an answer for so long: the connection is dead. Those who ask have given up long before.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 /// Questions that may wait to be written; more wait to be asked.
