@@ -120,9 +120,10 @@ impl Ledger {
     }
 
     /// How what is held of a claim's counter has changed, which whoever asks tells now; nothing if another name has the say.
+    /// Money is given back together with what of it was spent: in between there would be more than there is.
     pub(super) fn untold_of(&self, counter: &str, generation: u64) -> i64 {
         let mut state = self.state();
-        if state.generation != generation {
+        if state.generation != generation || state.untold.spent.contains_key(counter) {
             return 0;
         }
         state.untold.held.remove(counter).unwrap_or_default()
@@ -187,13 +188,14 @@ impl Ledger {
         let untold = &mut state.untold;
         let mut changes = Vec::new();
         let change = |(counter, amount), what| Change { counter, what, amount };
-        changes.extend(drain(&mut untold.held, BATCH).map(|entry| change(entry, What::Held)));
-        let left = BATCH.saturating_sub(changes.len());
-        changes.extend(drain(&mut untold.set, left).map(|entry| change(entry, What::Set)));
+        changes.extend(drain(&mut untold.set, BATCH).map(|entry| change(entry, What::Set)));
         let left = BATCH.saturating_sub(changes.len());
         changes.extend(
             drain(&mut untold.spent, left).map(|(counter, (sum, since))| change((counter, sum), What::Spent(since))),
         );
+        // After what was spent, never before it.
+        let left = BATCH.saturating_sub(changes.len());
+        changes.extend(drain(&mut untold.held, left).map(|entry| change(entry, What::Held)));
         let left = BATCH.saturating_sub(changes.len());
         changes.extend(
             drain(&mut untold.back, left).map(|((counter, second), sum)| change((counter, sum), What::Back(second))),
