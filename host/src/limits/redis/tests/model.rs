@@ -93,6 +93,17 @@ impl Member {
         let held = self.held.entry(key).or_default();
         *held = (held.0 - calls, held.1 - money);
     }
+
+    /// What the next question tells: places, and money unless something was spent of it that is yet to be told.
+    fn give_back_at_once(&mut self, key: &'static str) {
+        let Some((calls, money)) = self.returned.remove(key) else { return };
+        if self.untold.iter().any(|(call, _, cost, _)| *cost > 0 && call.key.contains(&key)) {
+            self.returned.insert(key, (0, money));
+            self.give_back(key, Some((calls, 0)));
+        } else {
+            self.give_back(key, Some((calls, money)));
+        }
+    }
 }
 
 impl Sums {
@@ -273,8 +284,7 @@ impl World {
             return;
         }
         for key in &key {
-            let returned = self.members[gateway].returned.remove(key);
-            self.members[gateway].give_back(key, returned);
+            self.members[gateway].give_back_at_once(key);
         }
         // The same question to the model. A sum begins where it is looked at first, even if nothing is taken then.
         let (mut expected, mut refused) = (Vec::new(), None);
