@@ -4,8 +4,9 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
 
-/// SQLite takes 32,766 values in a statement, Postgres 65,535; a few thousand are as fast as more.
-const VALUES: usize = 4000;
+/// Values of one statement. When SQLite prepares one it looks for each value's name among all before it, so that long
+/// statements cost by the square of their length.
+const VALUES: usize = 500;
 
 /// A value of a row.
 #[derive(Clone, Debug)]
@@ -64,8 +65,8 @@ pub(super) fn statements<const N: usize>(
         rows.peek()?;
         let some: Vec<[Value; N]> = rows.by_ref().take(at_a_time).collect();
         let sql = format!("{into} VALUES {} {then}", placeholders(some.len(), N));
-        // Its length differs from time to time: keeping it prepared would push better ones out.
-        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        // A full one comes again as it is; others are of all lengths, and would push better ones out.
+        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(some.len() == at_a_time);
         for value in some.into_iter().flatten() {
             query = match value {
                 Value::Number(number) => query.bind(number),
