@@ -143,40 +143,34 @@ pub(super) async fn answer(
     route: Route,
     request: Request<Upload>,
 ) -> Result<Response<Body>, GatewayError> {
-    // These need no database.
+    let asked = || Asked::new(&gateway.live.accounts, state, who, &request);
     match route {
-        Route::TokenCounter => return count::answer(state, who, request).await,
-        Route::Calculate => return calculate::answer(state, who, request).await,
-        Route::ReloadPrices => return reload_prices(gateway).await,
-        _ => {}
-    }
-    let asked = Asked::new(&gateway.live.accounts, state, who, &request)?;
-    match route {
+        // These three need no database.
         Route::TokenCounter => count::answer(state, who, request).await,
         Route::Calculate => calculate::answer(state, who, request).await,
         Route::ReloadPrices => reload_prices(gateway).await,
-        Route::Logs => logs::list(&asked).await,
-        Route::LogPages => logs::pages(&asked, true).await,
-        Route::LogPagesUi => logs::pages(&asked, false).await,
-        Route::LogSession => logs::session(&asked).await,
-        Route::LogBodies(id) => logs::bodies(&asked, id).await,
-        Route::Keys => owners::keys(&asked),
-        Route::Users => owners::users(&asked),
-        Route::ProviderBudgets => Ok(providers::budgets(&asked)),
-        Route::Reset => reset::answer(&asked).await,
-        Route::Tags => global::tag_list(&asked).await,
-        Route::UserActivity => activity::of_user(&asked).await,
-        Route::Global(Global::Total) => global::total(&asked).await,
-        Route::Global(Global::Days) => global::days_of(&asked).await,
-        Route::Global(Global::Keys) => global::keys(&asked).await,
-        Route::Global(Global::Models) => global::models(&asked).await,
-        Route::Global(Global::Teams) => global::teams(&asked).await,
-        Route::Global(Global::Providers) => global::providers(&asked).await,
-        Route::Global(Global::Tags) => global::tags(&asked).await,
-        Route::Global(Global::TagNames) => global::tag_names(&asked).await,
-        Route::Global(Global::Report) => report::answer(&asked).await,
-        Route::Global(Global::Activity) => activity::all(&asked).await,
-        Route::Global(Global::ModelActivity) => activity::models(&asked).await,
+        Route::Logs => logs::list(&asked()?).await,
+        Route::LogPages => logs::pages(&asked()?, true).await,
+        Route::LogPagesUi => logs::pages(&asked()?, false).await,
+        Route::LogSession => logs::session(&asked()?).await,
+        Route::LogBodies(id) => logs::bodies(&asked()?, id).await,
+        Route::Keys => owners::keys(&asked()?),
+        Route::Users => owners::users(&asked()?),
+        Route::ProviderBudgets => Ok(providers::budgets(&asked()?)),
+        Route::Reset => reset::answer(&asked()?).await,
+        Route::Tags => global::tag_list(&asked()?).await,
+        Route::UserActivity => activity::of_user(&asked()?).await,
+        Route::Global(Global::Total) => global::total(&asked()?).await,
+        Route::Global(Global::Days) => global::days_of(&asked()?).await,
+        Route::Global(Global::Keys) => global::keys(&asked()?).await,
+        Route::Global(Global::Models) => global::models(&asked()?).await,
+        Route::Global(Global::Teams) => global::teams(&asked()?).await,
+        Route::Global(Global::Providers) => global::providers(&asked()?).await,
+        Route::Global(Global::Tags) => global::tags(&asked()?).await,
+        Route::Global(Global::TagNames) => global::tag_names(&asked()?).await,
+        Route::Global(Global::Report) => report::answer(&asked()?).await,
+        Route::Global(Global::Activity) => activity::all(&asked()?).await,
+        Route::Global(Global::ModelActivity) => activity::models(&asked()?).await,
     }
 }
 
